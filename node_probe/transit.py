@@ -1,0 +1,152 @@
+"""The transit value: one packet's stamps on one node, and the ids that are derived from it.
+
+Pure: no IO, no clock. The collector plugin imports this module and the two wire codecs, nothing else of the probe.
+"""
+
+import hashlib
+import struct
+from enum import IntEnum, IntFlag
+
+import msgspec
+
+TRACE_ID_BYTES = 16
+SPAN_ID_BYTES = 8
+ADDRESS_BYTES = 16
+"""Addresses are IPv6, or IPv4 mapped into it (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2)."""
+
+UNSPECIFIED_ADDRESS = bytes(ADDRESS_BYTES)
+
+
+class Point(IntEnum):
+    """A place in the kernel where a packet is stamped: a device and a direction, in the order of a request's way."""
+
+    POD_EGRESS = 1
+    VETH_INGRESS = 2
+    OVERLAY_EGRESS = 3
+    NIC_EGRESS = 4
+    NIC_INGRESS = 5
+    OVERLAY_INGRESS = 6
+    VETH_EGRESS = 7
+    POD_INGRESS = 8
+
+    @property
+    def label(self) -> str:
+        """Return the point's name as users see it: `pod-egress`."""
+        return self.name.lower().replace("_", "-")
+
+
+class Direction(IntEnum):
+    """Which message of an exchange the packet begins."""
+
+    REQUEST = 0
+    RESPONSE = 1
+
+    @property
+    def label(self) -> str:
+        """Return `request` or `response`."""
+        return self.name.lower()
+
+
+class ContextFormat(IntEnum):
+    """The header that a context was read from."""
+
+    TRACEPARENT = 1
+    B3 = 2
+    B3MULTI = 3
+    UBER_TRACE_ID = 4
+    FLOW = 5
+
+
+class Tunnel(IntEnum):
+    """The encapsulation that the packet had at the underlay device."""
+
+    NONE = 0
+    VXLAN = 1
+    GENEVE = 2
+    IPIP = 3
+
+
+class TransitFlag(IntFlag):
+    """What is special about a transit."""
+
+    PARTIAL = 1
+    """Swept out: the packet never met the node's last point."""
+    SEGMENTS = 2
+    """The header block lay over several TCP segments."""
+    TLS = 4
+    AMBIGUOUS = 8
+
+
+class Context(msgspec.Struct, frozen=True, gc=False):
+    """What a packet tells of its trace.
+
+    `trace_id` has 16 bytes and `parent_id` 8, neither all zero; `flags` are the W3C trace flags (bit 0: sampled).
+    """
+
+    trace_id: bytes
+    parent_id: bytes
+    flags: int
+    format: ContextFormat
+
+
+class Stamp(msgspec.Struct, frozen=True, gc=False):
+    """The time at which the packet met a point; `monotonic_ns` is the node's CLOCK_MONOTONIC."""
+
+    point: Point
+    ifindex: int
+    monotonic_ns: int
+
+
+class Transit(msgspec.Struct, frozen=True):
+    """One packet's stamps on one node, in the order met. At least one stamp."""
+
+    context: Context
+    direction: Direction
+    seq: int
+    """TCP sequence number of the message's first byte."""
+    tsval: int
+    """TCP timestamp value of the packet, 0 where absent; tells attempts of one message apart."""
+    client_port: int
+    server_port: int
+    client_address: bytes
+    server_address: bytes
+    """As at the first point: on the client's side before DNAT."""
+    stamps: tuple[Stamp, ...]
+    tunnel: Tunnel = Tunnel.NONE
+    flags: TransitFlag = TransitFlag(0)
+    vni: int = 0
+    outer_source: bytes = UNSPECIFIED_ADDRESS
+    outer_destination: bytes = UNSPECIFIED_ADDRESS
+    stream_id: int = 0
+    """HTTP/2 stream, 0 for HTTP/1."""
+
+
+_MESSAGE = struct.Struct("<16s8sBIIH16sI")
+
+
+def message_key(transit: Transit) -> bytes:
+    """Return the 55 bytes that identify one sending of one message.
+
+    Both nodes of an overlay compute the same key, for it holds only what no hop changes; ids are hashes of it.
+    """
+    return _MESSAGE.pack(
+        transit.context.trace_id,
+        transit.context.parent_id,
+        transit.direction,
+        transit.seq,
+        transit.tsval,
+        transit.client_port,
+        transit.client_address,
+        transit.stream_id,
+    )
+
+
+def derive_id(data: bytes) -> bytes:
+    """Return the 8-byte span id of `data`: BLAKE2b, and 1 in place of the all-zero id, which W3C forbids."""
+    digest = hashlib.blake2b(data, digest_size=SPAN_ID_BYTES).digest()
+    return digest if any(digest) else (1).to_bytes(SPAN_ID_BYTES, "big")
+
+
+def transit_id(transit: Transit, node: str) -> bytes:
+    """Return the span id under which node `node` sends the transit: the same on every retry."""
+    return derive_id(b"transit" + message_key(transit) + node.encode())

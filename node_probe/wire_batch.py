@@ -1,0 +1,167 @@
+"""A batch of transits as one OTLP ResourceSpans: encoded by the probe, decoded by the plugin.
+
+Reads no clock. What is constant for a node lies on the resource, the rest in one bytes attribute of each span.
+The only module that knows how a transit looks in OTLP.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+from node_probe.transit import Transit, transit_id
+from node_probe.wire_record import RecordError, decode_record, encode_record
+
+SCOPE = "node_probe"
+SPAN_NAME = "overlay-transit"
+RECORD_KEY = "hopspan.record"
+SERVICE_NAME = "node-probe"
+
+
+class BatchError(ValueError):
+    """The bytes are not a ResourceSpans of transits; the text names what was wrong."""
+
+
+class NodeIdentity(msgspec.Struct, frozen=True):
+    """What a batch says of the node that it comes from."""
+
+    name: str
+    """The name under which users see the node (`hopspan.node`)."""
+    host_id: str
+    host_name: str
+    clock_id: str
+    """The kernel's boot id: stamps are comparable while it is the same."""
+    k8s_node_name: str = ""
+
+
+class TransitBatch(msgspec.Struct, frozen=True):
+    """Transits of one node, with what is needed to place and to name their stamps."""
+
+    node: NodeIdentity
+    epoch_offset_ns: int
+    """CLOCK_REALTIME - CLOCK_MONOTONIC on the node when the batch was made."""
+    interfaces: dict[int, str]
+    """Interface name by index, for the devices that occur in the stamps."""
+    transits: tuple[Transit, ...]
+    rejected: tuple[RecordError, ...] = ()
+    """Decoding only: one error for each span of the batch that was not a readable transit."""
+
+
+def encode_batch(batch: TransitBatch, version: str) -> bytes:
+    """Return `batch` as the bytes of an OTLP ExportTraceServiceRequest with one ResourceSpans.
+
+    `version` is the probe's, sent as the scope's version.
+    """
+    request = ExportTraceServiceRequest()
+    message = request.resource_spans.add()
+    message.resource.attributes.extend(_resource_attributes(batch))
+    scope_spans = message.scope_spans.add()
+    scope_spans.scope.name = SCOPE
+    scope_spans.scope.version = version
+    scope_spans.spans.extend(_encode_transit(t, batch.node.name, batch.epoch_offset_ns) for t in batch.transits)
+    return request.SerializeToString()
+
+
+def decode_batch(resource_spans: bytes) -> TransitBatch:
+    """Return the batch in the bytes of one OTLP ResourceSpans.
+
+    A span that is no transit of a known version is left out and reported in `rejected`. Raises BatchError where the
+    message or its resource cannot be read at all.
+    """
+    try:
+        message = ResourceSpans.FromString(resource_spans)
+    except DecodeError as error:
+        raise BatchError(f"not a ResourceSpans: {error}") from error
+    attributes = {a.key: a.value for a in message.resource.attributes}
+    node = NodeIdentity(
+        name=_require_string(attributes, "hopspan.node"),
+        host_id=_read_string(attributes, "host.id"),
+        host_name=_read_string(attributes, "host.name"),
+        clock_id=_require_string(attributes, "hopspan.clock.id"),
+        k8s_node_name=_read_string(attributes, "k8s.node.name"),
+    )
+    offset = attributes.get("hopspan.epoch_offset_ns")
+    if offset is None or offset.WhichOneof("value") != "int_value":
+        raise BatchError("resource attribute hopspan.epoch_offset_ns is missing or no integer")
+    transits: list[Transit] = []
+    rejected: list[RecordError] = []
+    for scope_spans in message.scope_spans:
+        if scope_spans.scope.name != SCOPE:
+            continue
+        for span in scope_spans.spans:
+            try:
+                transits.append(_decode_transit(span))
+            except RecordError as error:
+                rejected.append(error)
+    return TransitBatch(
+        node, offset.int_value, _read_interfaces(attributes), tuple(transits), rejected=tuple(rejected)
+    )
+
+
+def _resource_attributes(batch: TransitBatch) -> Iterable[KeyValue]:
+    node = batch.node
+    strings = {
+        "service.name": SERVICE_NAME,
+        "host.id": node.host_id,
+        "host.name": node.host_name,
+        "hopspan.node": node.name,
+        "k8s.node.name": node.k8s_node_name,
+        "hopspan.clock.id": node.clock_id,
+    }
+    for key, value in strings.items():
+        if value:
+            yield KeyValue(key=key, value=AnyValue(string_value=value))
+    yield KeyValue(key="hopspan.epoch_offset_ns", value=AnyValue(int_value=batch.epoch_offset_ns))
+    occurring = {stamp.ifindex for transit in batch.transits for stamp in transit.stamps}
+    names = AnyValue()
+    names.array_value.values.extend(
+        AnyValue(string_value=f"{ifindex} {name}")
+        for ifindex, name in sorted(batch.interfaces.items())
+        if ifindex in occurring
+    )
+    yield KeyValue(key="hopspan.interfaces", value=names)
+
+
+def _encode_transit(transit: Transit, node: str, epoch_offset_ns: int) -> Span:
+    return Span(
+        trace_id=transit.context.trace_id,
+        span_id=transit_id(transit, node),
+        parent_span_id=transit.context.parent_id,
+        flags=transit.context.flags,
+        name=SPAN_NAME,
+        kind=Span.SPAN_KIND_INTERNAL,
+        start_time_unix_nano=transit.stamps[0].monotonic_ns + epoch_offset_ns,
+        end_time_unix_nano=transit.stamps[-1].monotonic_ns + epoch_offset_ns,
+        attributes=[KeyValue(key=RECORD_KEY, value=AnyValue(bytes_value=encode_record(transit)))],
+    )
+
+
+def _decode_transit(span: Span) -> Transit:
+    for attribute in span.attributes:
+        if attribute.key == RECORD_KEY:
+            return decode_record(attribute.value.bytes_value, span.trace_id, span.parent_span_id, span.flags)
+    raise RecordError(f"span has no attribute {RECORD_KEY}")
+
+
+def _read_string(attributes: dict[str, AnyValue], key: str) -> str:
+    return attributes[key].string_value if key in attributes else ""
+
+
+def _require_string(attributes: dict[str, AnyValue], key: str) -> str:
+    value = _read_string(attributes, key)
+    if not value:
+        raise BatchError(f"resource attribute {key} is missing or no string")
+    return value
+
+
+def _read_interfaces(attributes: dict[str, AnyValue]) -> dict[int, str]:
+    value = attributes.get("hopspan.interfaces")
+    names: dict[int, str] = {}
+    for item in value.array_value.values if value is not None else ():
+        ifindex, _, name = item.string_value.partition(" ")
+        if ifindex.isascii() and ifindex.isdigit() and name:
+            names[int(ifindex)] = name
+    return names

@@ -1,0 +1,128 @@
+"""The transit record on the wire: the bytes of the span attribute `hopspan.record`, encoded and decoded.
+
+Pure. Little-endian; layout version 1. A later version may append bytes: a reader of version 1 ignores them.
+
+    offset size field                      offset size field
+    0      1    version                    48     1    tunnel
+    1      1    direction                  49     1    flags
+    2      1    context format             50     2    reserved, 0
+    3      1    n, number of stamps        52     4    VNI
+    4      4    TCP sequence number        56     16   outer source
+    8      4    TSval                      72     16   outer destination
+    12     2    client port                88     4    HTTP/2 stream id
+    14     2    server port                92     4    reserved, 0
+    16     16   client address             96     16   per stamp: point 1, zeros 3, ifindex 4, stamp ns 8
+    32     16   server address
+"""
+
+import itertools
+import struct
+
+from node_probe.transit import (
+    SPAN_ID_BYTES,
+    TRACE_ID_BYTES,
+    Context,
+    ContextFormat,
+    Direction,
+    Point,
+    Stamp,
+    Transit,
+    TransitFlag,
+    Tunnel,
+)
+
+VERSION = 1
+MAX_STAMPS = len(Point)
+"""A packet meets each point of a node at most once."""
+
+_HEAD = struct.Struct("<BBBBIIHH16s16sBBHI16s16sII")
+_STAMP = struct.Struct("<B3xIQ")
+
+
+class RecordError(ValueError):
+    """The bytes are not a record of version 1; the text names what was wrong."""
+
+
+class RecordVersionError(RecordError):
+    """The record has a version that this reader does not know."""
+
+
+def encode_record(transit: Transit) -> bytes:
+    """Return the wire record of `transit`: 96 bytes and 16 for each stamp. The context's ids are not part of it."""
+    head = _HEAD.pack(
+        VERSION,
+        transit.direction,
+        transit.context.format,
+        len(transit.stamps),
+        transit.seq,
+        transit.tsval,
+        transit.client_port,
+        transit.server_port,
+        transit.client_address,
+        transit.server_address,
+        transit.tunnel,
+        transit.flags,
+        0,
+        transit.vni,
+        transit.outer_source,
+        transit.outer_destination,
+        transit.stream_id,
+        0,
+    )
+    return head + b"".join([_STAMP.pack(s.point, s.ifindex, s.monotonic_ns) for s in transit.stamps])
+
+
+def decode_record(data: bytes, trace_id: bytes, parent_id: bytes, trace_flags: int) -> Transit:
+    """Return the transit of a wire record and of the ids of the span that carried it.
+
+    Raises RecordVersionError for a version other than 1, and RecordError for anything else that is not a record.
+    """
+    if not data:
+        raise RecordError("record is empty")
+    if data[0] != VERSION:
+        raise RecordVersionError(f"record version {data[0]}, this reader knows {VERSION}")
+    if len(data) < _HEAD.size:
+        raise RecordError(f"record has {len(data)} bytes, its head alone has {_HEAD.size}")
+    if len(trace_id) != TRACE_ID_BYTES or not any(trace_id):
+        raise RecordError("trace id is not 16 bytes, or all zero")
+    if len(parent_id) != SPAN_ID_BYTES or not any(parent_id):
+        raise RecordError("parent span id is not 8 bytes, or all zero")
+    fields = _HEAD.unpack_from(data)
+    (_, direction, context_format, count, seq, tsval, client_port, server_port, client, server) = fields[:10]
+    (tunnel, flags, _, vni, outer_source, outer_destination, stream_id, _) = fields[10:]
+    if not 1 <= count <= MAX_STAMPS:
+        raise RecordError(f"{count} stamps, a node has 1 to {MAX_STAMPS}")
+    if len(data) < _HEAD.size + count * _STAMP.size:
+        raise RecordError(f"record has {len(data)} bytes, too few for {count} stamps")
+    try:
+        return Transit(
+            context=Context(trace_id, parent_id, trace_flags & 0xFF, ContextFormat(context_format)),
+            direction=Direction(direction),
+            seq=seq,
+            tsval=tsval,
+            client_port=client_port,
+            server_port=server_port,
+            client_address=client,
+            server_address=server,
+            stamps=_read_stamps(data, count),
+            tunnel=Tunnel(tunnel),
+            flags=TransitFlag(flags),
+            vni=vni,
+            outer_source=outer_source,
+            outer_destination=outer_destination,
+            stream_id=stream_id,
+        )
+    except ValueError as error:
+        raise RecordError(f"unknown value in the record: {error}") from error
+
+
+def _read_stamps(data: bytes, count: int) -> tuple[Stamp, ...]:
+    stamps = tuple(
+        Stamp(Point(point), ifindex, monotonic_ns)
+        for point, ifindex, monotonic_ns in _STAMP.iter_unpack(data[_HEAD.size : _HEAD.size + count * _STAMP.size])
+    )
+    if any(later.monotonic_ns < earlier.monotonic_ns for earlier, later in itertools.pairwise(stamps)):
+        raise RecordError("stamps are not in the order met")
+    if len({stamp.point for stamp in stamps}) != count:
+        raise RecordError("a point occurs twice")
+    return stamps
