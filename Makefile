@@ -1,0 +1,82 @@
+# The two commands of the README are `make demo` and `make test`; each does all its set-up, as root, with the
+# distribution's packages and PyPI alone. Everything that is made lies under build/ and .venv/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# bcc is a module of the distribution's interpreter; another python3 first on PATH would not see it.
+SYSTEM_PYTHON := /usr/bin/python3
+PYTHON := .venv/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check -q
+
+RUN_PACKAGES := python3-bpfcc python3-venv linux-libc-dev
+TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
+TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump bpftool qemu-system-x86 busybox-static cpio xz-utils kmod wrk nginx-light
+
+SOURCES := node_probe collector_plugin hopspan traceview testbed tests
+C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
+
+.PHONY: help demo test bench-probe lint format clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo [OTLP=host:port]  20 requests through two nodes and their sidecars; shows one trace with the network inline
+demo: build/setup-demo
+	@$(PYTHON) -m testbed.demo --work-dir build/demo $(if $(OTLP),--otlp $(OTLP))
+
+## make test                   all tests: format, lint, types, imports, units, kernel programs, testbed, other kernels
+test: build/setup-test lint
+	$(PYTHON) -m pytest
+
+## make bench-probe            what the probe costs: build/bench/probe.json, and a table beside the targets
+bench-probe: build/setup-test
+	@$(PYTHON) -m tests.bench.probe --check --out build/bench/probe.json
+
+## make lint                   format, lint, types and import contracts alone
+lint: build/setup-test
+	.venv/bin/ruff format --check $(SOURCES)
+	.venv/bin/ruff check $(SOURCES)
+	.venv/bin/clang-format --dry-run --Werror $(C_FILES)
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+## make format                 rewrite Python and C to the house's format
+format: build/setup-test
+	.venv/bin/ruff check --fix $(SOURCES)
+	.venv/bin/ruff format $(SOURCES)
+	.venv/bin/clang-format -i $(C_FILES)
+
+## make clean                  remove build/ and .venv/, and what a crashed testbed left
+clean:
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m testbed down || true; fi
+	rm -rf build .venv
+
+# Installs what is missing and touches the package lists only then, so a complete machine needs no network here.
+define install_packages
+	@missing=(); for name in $(1); do dpkg -s $$name >/dev/null 2>&1 || missing+=($$name); done; \
+	if (( $${#missing[@]} )); then \
+		echo "installing $${missing[*]}"; \
+		apt-get update -q >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}" >/dev/null; \
+	fi
+endef
+
+.venv/bin/python:
+	$(call install_packages,$(RUN_PACKAGES))
+	@$(SYSTEM_PYTHON) -m venv --system-site-packages .venv
+	@$(PIP) install -c constraints.txt --upgrade pip
+
+build/setup-demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(call install_packages,$(TESTBED_PACKAGES))
+	@echo "installing Python packages into .venv"
+	@$(PIP) install -c constraints.txt -e . --group testbed
+	@mkdir -p build && touch $@
+
+build/setup-test: pyproject.toml constraints.txt | .venv/bin/python
+	$(call install_packages,$(TEST_PACKAGES))
+	@echo "installing Python packages into .venv"
+	@$(PIP) install -c constraints.txt -e . --group dev
+	@mkdir -p build && touch $@
