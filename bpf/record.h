@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the maps hold and what the ring hands out. node_probe/kernel_record.py mirrors it; a test compares both.
+ * Integers are in the host's byte order unless a comment says otherwise; padding is explicit.
+ */
+#ifndef HOPSPAN_RECORD_H
+#define HOPSPAN_RECORD_H
+
+#include "limits.h"
+
+#define RECORD_VERSION 1
+
+enum point {
+	POD_EGRESS = 1,
+	VETH_INGRESS,
+	OVERLAY_EGRESS,
+	NIC_EGRESS,
+	NIC_INGRESS,
+	OVERLAY_INGRESS,
+	VETH_EGRESS,
+	POD_INGRESS,
+};
+#define POINTS 8
+
+enum direction { REQUEST, RESPONSE };
+
+enum context_format { TRACEPARENT = 1, B3, B3MULTI, UBER_TRACE_ID, FLOW };
+
+/* How the text of a context is coded: as the header has it, or by HPACK's Huffman code (RFC 7541 appendix B). */
+enum context_coding { PLAIN, HUFFMAN };
+
+enum tunnel { NO_TUNNEL, VXLAN };
+
+enum transit_flag { PARTIAL = 1, SEGMENTS = 2, TLS = 4, AMBIGUOUS = 8 };
+
+/* Indexes of the per-CPU counters: what was seen, and under which reason a message was left alone or lost. */
+enum counter {
+	TRANSITS_STARTED,
+	TRANSITS_EMITTED,
+	REQUEST_NO_CONTEXT,
+	REQUEST_UNFINISHED,
+	REQUEST_BAD_CONTEXT,
+	REQUEST_UNSAMPLED,
+	REQUEST_PIPELINED,
+	RESPONSE_NO_EXCHANGE,
+	RESPONSE_INTERIM,
+	REPEATED,
+	RATE_LIMITED,
+	TRANSIT_MAP_FULL,
+	EXCHANGE_MAP_FULL,
+	RING_FULL,
+	TLS_SEEN,
+	COUNTERS,
+};
+
+/* Joins the stamps of one packet. It survives DNAT (the client's side is not rewritten), GSO and GRO (the first byte
+ * keeps its sequence number); a retransmission has a new TSval, so it is a transit of its own.
+ */
+struct transit_key {
+	__u32 address; /* the client's, network order */
+	__u32 seq;     /* of the message's first byte, network order */
+	__u32 tsval;   /* network order, 0 without the timestamp option */
+	__u16 port;    /* the client's, network order */
+	__u8 direction;
+	__u8 family;
+};
+
+struct context {
+	__u8 format;
+	__u8 coding;
+	__u8 length; /* of text that is valid */
+	__u8 reserved;
+	__u32 stream_id;
+	__u8 text[CONTEXT_TEXT_MAX];
+} __attribute__((aligned(8)));
+
+struct transit {
+	__u8 version;
+	__u8 direction;
+	__u8 seen; /* bit (point - 1): monotonic_ns and ifindex of that point are valid; the others are not cleared */
+	__u8 flags;
+	__u8 tunnel;
+	__u8 context_count;
+	__u16 client_port;
+	__u16 server_port;
+	__u16 reserved;
+	__u32 seq;
+	__u32 tsval;
+	__u32 vni;
+	__u8 client_address[16];
+	__u8 server_address[16];
+	__u8 outer_source[16];
+	__u8 outer_destination[16];
+	__u64 monotonic_ns[POINTS];
+	__u32 ifindex[POINTS];
+	struct context contexts[1]; /* a ring record may hold up to CONTEXTS_MAX */
+};
+
+/* What a response needs of its request, kept until LRU evicts it, so that retransmissions find it too. */
+struct exchange_state {
+	__u32 request_seq; /* network order, as the others here */
+	__u32 request_tsval;
+	__u32 response_tsval; /* of the response that was seen last */
+	__u32 answered;
+} __attribute__((aligned(8)));
+
+struct exchange {
+	struct context context;
+	struct exchange_state state;
+};
+
+/* The kernel's id of the root of the cgroup tree; what runs there is told apart by nothing. */
+#define ROOT_CGROUP 1
+
+/* Who may start so many transits a second: see rate_key_of. */
+struct rate_key {
+	__u64 owner;
+	__u32 ifindex;
+	__u32 reserved;
+};
+
+/* How many transits it started within the running window. */
+struct rate {
+	__u64 window_start_ns;
+	__u64 transits;
+};
+
+/* Written by the agent before the programs are attached. */
+struct settings {
+	__u16 tunnel_ports[TUNNEL_PORTS_MAX]; /* network order, 0 where unused */
+	__u32 rate_limit;		      /* new transits a second and first-point device, 0: none */
+	__u32 reserved;
+};
+
+#endif
