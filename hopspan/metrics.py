@@ -1,0 +1,166 @@
+"""Serves a program's own metrics as OpenMetrics, and its health. The only module that imports prometheus_client.
+
+The program keeps plain integers and hands over callbacks that read them; nothing is counted or judged here.
+"""
+
+import enum
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import msgspec
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from hopspan.errors import HopspanError
+from hopspan.health import Health, render_health
+from hopspan.values import Endpoint
+
+PREFIX = "hopspan_"
+
+REQUEST_TIMEOUT_S = 10
+"""What a client gets to write its request: one that says nothing would else hold a thread for ever."""
+
+
+class MetricKind(enum.Enum):
+    """How a metric's numbers move."""
+
+    COUNTER = "counter"
+    """Only grows; its samples get the suffix `_total`."""
+    GAUGE = "gauge"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One metric with all its samples at this moment."""
+
+    name: str
+    """With the prefix `hopspan_`, a base unit where it has one, and without `_total`."""
+    kind: MetricKind
+    help: str
+    samples: tuple[tuple[dict[str, str], float], ...]
+    """(labels, value); one sample without labels is `(({}, 3),)`."""
+
+
+def count(name: str, text: str, value: float) -> Metric:
+    """Return a counter without labels."""
+    return Metric(name, MetricKind.COUNTER, text, (({}, value),))
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    """Return a gauge without labels."""
+    return Metric(name, MetricKind.GAUGE, text, (({}, value),))
+
+
+def count_by(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    """Return a counter with one label: `values` has (label value, count)."""
+    return Metric(name, MetricKind.COUNTER, text, tuple(({label: key}, value) for key, value in values))
+
+
+class MetricsServer:
+    """An HTTP server with `/metrics` and `/health`, in threads of its own."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        read_metrics: Callable[[], Iterable[Metric]],
+        read_health: Callable[[], Health] = Health,
+    ) -> None:
+        """Listen at once. Both callbacks are called for every request, from another thread.
+
+        Raises HopspanError where the endpoint cannot be listened on.
+        """
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Reader(read_metrics))
+        ProcessCollector(namespace=PREFIX.rstrip("_"), registry=registry)
+        try:
+            self._server = _open_server(endpoint)
+        except OSError as error:
+            raise HopspanError(
+                f"telemetry.metrics.endpoint: cannot listen on {endpoint}: {error.strerror}"
+            ) from error
+        self._server.set_app(_Pages(make_wsgi_app(registry), read_health))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+        self.port = int(self._server.server_port)
+        """The port that is listened on: the system's choice where the endpoint has port 0."""
+
+    def close(self) -> None:
+        """Stop listening and wait for the server's thread."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Pages:
+    """The WSGI application: which page answers which path."""
+
+    def __init__(self, metrics: Callable[..., Iterable[bytes]], read_health: Callable[[], Health]) -> None:
+        self._metrics = metrics
+        self._read_health = read_health
+
+    def __call__(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environment.get("PATH_INFO", "")
+        if path in ("/", "/metrics"):
+            return self._metrics(environment, start_response)
+        if path == "/health":
+            line, body = render_health(self._read_health())
+            start_response(line, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+            return [body]
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"/metrics and /health are here\n"]
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, family: int, address: tuple[Any, ...]) -> None:
+        self.address_family = family
+        super().__init__(address, _SilentHandler)
+
+    def server_bind(self) -> None:
+        """Bind without the look-up of our own name that http.server makes: a slow resolver would delay the start."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+
+class _SilentHandler(WSGIRequestHandler):
+    timeout = REQUEST_TIMEOUT_S
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Log nothing: a scrape every few seconds is no news."""
+
+
+def _open_server(endpoint: Endpoint) -> _Server:
+    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = found[0]
+    return _Server(family, address)
+
+
+class _Reader(Collector):
+    def __init__(self, read_metrics: Callable[[], Iterable[Metric]]) -> None:
+        self._read_metrics = read_metrics
+
+    def collect(self) -> Iterator[Any]:
+        for metric in self._read_metrics():
+            yield _build_family(metric)
+
+
+def _build_family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
+    if not metric.name.startswith(PREFIX):
+        raise ValueError(f"metric {metric.name} lacks the prefix {PREFIX}")
+    labels = tuple(metric.samples[0][0]) if metric.samples else ()
+    family: CounterMetricFamily | GaugeMetricFamily
+    if metric.kind is MetricKind.COUNTER:
+        family = CounterMetricFamily(metric.name, metric.help, labels=labels)
+    else:
+        family = GaugeMetricFamily(metric.name, metric.help, labels=labels)
+    for values, number in metric.samples:
+        family.add_metric([values[label] for label in labels], number)
+    return family

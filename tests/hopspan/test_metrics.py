@@ -1,0 +1,135 @@
+"""The pages that a program serves of itself: metrics and health."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from http.client import HTTPConnection
+
+import pytest
+
+from hopspan import metrics
+from hopspan.errors import HopspanError
+from hopspan.health import Health
+from hopspan.metrics import Metric, MetricKind, MetricsServer, count, count_by, gauge
+from hopspan.values import Endpoint
+
+ANY_PORT = Endpoint("localhost", 0)
+
+
+def read_page(port: int) -> str:
+    """Return the page as a scraper of OpenMetrics gets it."""
+    request = urllib.request.Request(
+        f"http://localhost:{port}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - the address is ours
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+        page: bytes = response.read()
+        return page.decode()
+
+
+def test_page_shows_the_numbers_of_the_moment() -> None:
+    """Counters end in _total, gauges do not, labels are kept; each scrape asks anew."""
+    numbers = iter((1, 2))
+
+    def read_metrics() -> Iterable[Metric]:
+        yield count("hopspan_a", "An a.", next(numbers))
+        yield count_by("hopspan_b", "A b.", "reason", [("x", 3), ("y", 0)])
+        yield gauge("hopspan_c_bytes", "A c.", 1.5)
+        yield Metric("hopspan_d", MetricKind.COUNTER, "None yet.", ())
+
+    server = MetricsServer(ANY_PORT, read_metrics)
+    page = read_page(server.port)
+    assert "hopspan_a_total 1.0\n" in page
+    assert 'hopspan_b_total{reason="x"} 3.0\nhopspan_b_total{reason="y"} 0.0\n' in page
+    assert "# TYPE hopspan_c_bytes gauge\nhopspan_c_bytes 1.5\n" in page
+    assert "hopspan_process_resident_memory_bytes " in page
+    assert page.endswith("# EOF\n")
+    assert "hopspan_a_total 2.0\n" in read_page(server.port)
+    server.close()
+
+
+def test_port_in_use_is_named() -> None:
+    """A start on a taken port names the key and the endpoint."""
+    server = MetricsServer(ANY_PORT, list)
+    with pytest.raises(HopspanError, match=rf"telemetry.metrics.endpoint: cannot listen on localhost:{server.port}"):
+        MetricsServer(Endpoint("localhost", server.port), list)
+    server.close()
+
+
+def test_closed_server_listens_no_more() -> None:
+    """After the end the port is free."""
+    server = MetricsServer(ANY_PORT, list)
+    server.close()
+    with pytest.raises(urllib.error.URLError):
+        read_page(server.port)
+
+
+def test_every_metric_has_our_prefix() -> None:
+    """A metric that would not be found beside the others is a fault of ours, and fails the scrape."""
+    server = MetricsServer(ANY_PORT, lambda: [count("other", "text", 1)])
+    with pytest.raises(urllib.error.HTTPError):
+        read_page(server.port)
+    server.close()
+
+
+def read_answer(port: int, path: str = "/health") -> tuple[int, str, bytes]:
+    """Return status, content type and body of a page."""
+    connection = HTTPConnection("localhost", port, timeout=10)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    answer = response.status, response.headers["Content-Type"], response.read()
+    connection.close()
+    return answer
+
+
+def test_health_page() -> None:
+    """200 while there is nothing to say, 503 with the reasons else; each request asks anew."""
+    moments = iter((Health(), Health(("ring not read for 7 s", "collector away: 5 retries"))))
+    server = MetricsServer(ANY_PORT, list, lambda: next(moments))
+    assert read_answer(server.port) == (200, "application/json", b'{"status":"ok","reasons":[]}\n')
+    status, _, body = read_answer(server.port)
+    assert status == 503
+    assert json.loads(body) == {
+        "status": "degraded",
+        "reasons": ["ring not read for 7 s", "collector away: 5 retries"],
+    }
+    server.close()
+
+
+def test_health_by_default() -> None:
+    """A program that names no reasons is healthy as long as it answers."""
+    server = MetricsServer(ANY_PORT, list)
+    assert read_answer(server.port)[0] == 200
+    server.close()
+
+
+def test_other_pages() -> None:
+    """There are no others, and the metrics are served in the format that the scraper asks for."""
+    server = MetricsServer(ANY_PORT, lambda: [count("hopspan_a", "An a.", 1)])
+    assert read_answer(server.port, "/other")[0] == 404
+    assert read_answer(server.port, "/metrics")[1].startswith("text/plain")
+    assert read_page(server.port).endswith("# EOF\n")
+    server.close()
+
+
+def test_silent_client_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a request is closed after a while, and keeps nobody else waiting."""
+    monkeypatch.setattr(metrics._SilentHandler, "timeout", 0.2)
+    server = MetricsServer(ANY_PORT, list)
+    with socket.create_connection(("localhost", server.port), timeout=10) as idle:
+        assert read_answer(server.port)[0] == 200
+        assert idle.recv(1) == b""
+    server.close()
+
+
+def test_ipv6() -> None:
+    """An IPv6 address is listened on; where the machine has none, it is named."""
+    try:
+        server = MetricsServer(Endpoint("::1", 0), list)
+    except HopspanError as error:
+        assert "cannot listen on [::1]:0" in str(error)  # noqa: PT017 - one of two good ends
+        return
+    with socket.create_connection(("::1", server.port), timeout=10):
+        server.close()

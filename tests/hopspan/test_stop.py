@@ -1,0 +1,53 @@
+"""A request to stop reaches the main thread, at whatever moment its signal comes."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hopspan.stop import StopRequest
+
+DELAYS_US = range(1, 101)
+"""Meet every step of `wait`; with threading.Event in its place the test hangs within some hundred signals."""
+
+SWEEPS = 20
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Put the handlers back that were there before."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_wait_ends_at_its_timeout() -> None:
+    """Where nobody asks, the wait ends by its timeout, and none is needed to look."""
+    request = StopRequest()
+    assert not request.wait(0.001)
+    assert not request.wait(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_is_a_request(number: signal.Signals) -> None:
+    """A signal ends a wait without a timeout, and every wait after it."""
+    request = StopRequest()
+    request.listen()
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
+    assert request.wait()
+    assert request.wait(0)
+
+
+@pytest.mark.timeout(60, method="thread")  # the other method needs the timer that is used here
+def test_signal_at_any_moment_is_met() -> None:
+    """A handler may interrupt the wait at any step: neither waits for the other, and no request is missed."""
+    request = StopRequest()
+    signal.signal(signal.SIGALRM, lambda *_: request.set())
+    for delay_us in [*DELAYS_US] * SWEEPS:
+        signal.setitimer(signal.ITIMER_REAL, delay_us / 1e6)
+        while not request.wait(0.001):
+            pass
+        assert os.eventfd_read(request._fd) == 1
