@@ -4,6 +4,7 @@ Reads no clock. What is constant for a node lies on the resource, the rest in on
 The only module that knows how a transit looks in OTLP.
 """
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -19,6 +20,17 @@ SCOPE = "node_probe"
 SPAN_NAME = "overlay-transit"
 RECORD_KEY = "hopspan.record"
 SERVICE_NAME = "node-probe"
+
+MAX_NAME = 253
+"""Characters of a node's or host's name: DNS names have no more. Each is copied into every network span."""
+
+MAX_INTERFACE_NAME = 15
+"""Characters that the kernel allows (IFNAMSIZ)."""
+
+MAX_INTERFACES = 8192
+"""Devices in one batch: twice what the largest nodes have."""
+
+_IFINDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 class BatchError(ValueError):
@@ -83,6 +95,8 @@ def decode_batch(resource_spans: bytes) -> TransitBatch:
         clock_id=_require_string(attributes, "hopspan.clock.id"),
         k8s_node_name=_read_string(attributes, "k8s.node.name"),
     )
+    named = attributes.get("hopspan.interfaces")
+    _check_sizes(node, len(named.array_value.values) if named is not None else 0)
     offset = attributes.get("hopspan.epoch_offset_ns")
     if offset is None or offset.WhichOneof("value") != "int_value":
         raise BatchError("resource attribute hopspan.epoch_offset_ns is missing or no integer")
@@ -157,11 +171,19 @@ def _require_string(attributes: dict[str, AnyValue], key: str) -> str:
     return value
 
 
+def _check_sizes(node: NodeIdentity, interfaces: int) -> None:
+    for text in (node.name, node.host_id, node.host_name, node.clock_id, node.k8s_node_name):
+        if len(text) > MAX_NAME:
+            raise BatchError(f"a name on the resource has {len(text)} characters, more than {MAX_NAME}")
+    if interfaces > MAX_INTERFACES:
+        raise BatchError(f"{interfaces} interfaces, more than {MAX_INTERFACES}")
+
+
 def _read_interfaces(attributes: dict[str, AnyValue]) -> dict[int, str]:
     value = attributes.get("hopspan.interfaces")
     names: dict[int, str] = {}
     for item in value.array_value.values if value is not None else ():
         ifindex, _, name = item.string_value.partition(" ")
-        if ifindex.isascii() and ifindex.isdigit() and name:
+        if _IFINDEX.fullmatch(ifindex) and 0 < len(name) <= MAX_INTERFACE_NAME:
             names[int(ifindex)] = name
     return names

@@ -1,0 +1,93 @@
+"""Compiles and loads the BPF programs in a short-lived child process. The only module that imports bcc.
+
+LLVM takes 120 MiB or more, which the agent does not keep: the child hands the file descriptors over and exits. Run as
+`python -m node_probe.compiler FD`, where FD is a Unix socket.
+"""
+
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from node_probe.programs import MAPS, PROGRAMS
+
+_BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
+_UAPI = Path("/usr/include")
+
+# bcc's loader includes helpers.h, which needs no more of the kernel's headers than these guards and the shim give.
+_CFLAGS = (
+    f"-I{_BPF_DIRECTORY}",
+    "-D__LINUX_BPF_H__",
+    "-DCONFIG_BPF_SYSCALL",
+    "-Wno-macro-redefined",
+    # Clang's advice about loops that are meant to stay loops.
+    "-Wno-pass-failed",
+)
+
+_ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64"}
+
+
+def make_header_tree(directory: Path) -> None:
+    """Lay out what bcc takes for the kernel's source: our shim, and libc's UAPI headers under the kernel's name.
+
+    bcc else wants headers of the running kernel, which nodes rarely have. Raises FileNotFoundError naming the package
+    that is missing.
+    """
+    if not (_UAPI / "linux" / "bpf.h").exists():
+        raise FileNotFoundError("/usr/include/linux/bpf.h is missing: install linux-libc-dev")
+    shutil.copytree(_BPF_DIRECTORY / "shim", directory / "include")
+    uapi = directory / "include" / "uapi"
+    uapi.mkdir()
+    for name in ("linux", "asm-generic"):
+        (uapi / name).symlink_to(_UAPI / name)
+    architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    (directory / "arch" / architecture / "include").mkdir(parents=True)
+
+
+def load() -> tuple[Any, dict[str, int]]:
+    """Compile bpf/hopspan.c and load every program; return bcc's module and the fds of programs and maps by name.
+
+    The fds are open as long as the module is kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="hopspan-headers-") as directory:
+        make_header_tree(Path(directory))
+        os.environ["BCC_KERNEL_SOURCE"] = directory
+        # Imported here: bcc is a system package, and what else imports this module must not need it.
+        import bcc  # noqa: PLC0415
+
+        flags = [*_CFLAGS, f"-isystem/usr/include/{platform.machine()}-linux-gnu"]
+        source = os.fsencode(_BPF_DIRECTORY / "hopspan.c")
+        module = bcc.BPF(src_file=source, cflags=flags)
+        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in PROGRAMS}
+    return module, fds | {name: module[name.encode()].map_fd for name in MAPS}
+
+
+def main() -> int:
+    """Send `{"names": [...]}` with the fds, or `{"error": "..."}`, over the socket given as argument."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        module, fds = load()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong here is the parent's to report
+        channel.sendall(json.dumps({"error": describe_failure(error)}).encode())
+        return 1
+    socket.send_fds(channel, [json.dumps({"names": list(fds)}).encode()], list(fds.values()))
+    del module  # kept until here: it closes its fds when it goes
+    return 0
+
+
+def describe_failure(error: Exception) -> str:
+    """Return what went wrong, for people: what to install where that is the cause."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "bcc":
+        return "bcc is missing: install python3-bpfcc and run on the distribution's python3 (or a venv that sees it)"
+    if isinstance(error, AttributeError) and error.name == "BPF":
+        return "the bcc that is found is not the BPF Compiler Collection: uninstall it and install python3-bpfcc"
+    return f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

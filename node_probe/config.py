@@ -1,0 +1,101 @@
+"""The probe's configuration: one frozen Struct, a docstring under each field. Pure; reading is hopspan.config's."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from hopspan.settings import Metrics, OtlpExporter, Telemetry
+from hopspan.values import Endpoint, Reader
+from node_probe.backlog import DEFAULT_MEMORY_MIB
+
+READABLE_CONTEXTS = ("traceparent",)
+KNOWN_CONTEXTS = ("traceparent", "b3", "b3multi", "uber-trace-id")
+
+MAX_RATE_LIMIT = 1_000_000
+MAX_CPU = 1024
+MIN_MEMORY_MIB = 100
+"""What the agent takes without any transit that waits, and room for 3,000."""
+
+MAX_MEMORY_MIB = 65_536
+
+
+def read_context_name(text: str) -> str:
+    """Return the name of a context format. Raises ValueError where this version does not read it."""
+    if text in READABLE_CONTEXTS:
+        return text
+    if text in KNOWN_CONTEXTS:
+        raise ValueError(f"{text!r} is not available in this version")
+    raise ValueError(f"{text!r} is not one of {', '.join(READABLE_CONTEXTS)}")
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node is called."""
+
+    name: str = ""
+    """Name under which users see the node. Default: NODE_NAME from the environment, else the host's name."""
+
+
+class PointSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where packets are stamped."""
+
+    pod: bool = True
+    """Also stamp at the pods' own devices, through their network namespaces. Needs CAP_SYS_ADMIN. Default true."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of device names that are left alone, as in a shell (`docker*`). Default: none."""
+    rate_limit: int = 5000
+    """New transits a second and device at which packets enter; 0: no limit. Default 5000: a pod that sends more
+    cannot displace its neighbours' transits."""
+
+    def validate(self) -> Iterator[str]:
+        """Yield faults."""
+        if not 0 <= self.rate_limit <= MAX_RATE_LIMIT:
+            yield f"rate_limit: {self.rate_limit} is not between 0 and {MAX_RATE_LIMIT}"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the agent may take of its node."""
+
+    cpu: float = 0.5
+    """Cores, averaged over a second; 0: no limit. Above it records are let go undecoded and counted, whole traces at
+    a time. Default 0.5: room for tens of thousands of transits a second, and a quarter of the smallest node."""
+    memory_mib: int = DEFAULT_MEMORY_MIB
+    """MiB of resident memory that the agent stays below; the compiling child of the start is not in it. It bounds
+    the transits that wait for the plugin. Default 160: ten seconds of 5,000 transits."""
+
+    def validate(self) -> Iterator[str]:
+        """Yield faults."""
+        if not 0 <= self.cpu <= MAX_CPU:
+            yield f"cpu: {self.cpu} is not between 0 and {MAX_CPU}"
+        if not MIN_MEMORY_MIB <= self.memory_mib <= MAX_MEMORY_MIB:
+            yield f"memory_mib: {self.memory_mib} is not between {MIN_MEMORY_MIB} and {MAX_MEMORY_MIB}"
+
+
+class Exporters(msgspec.Struct, frozen=True, kw_only=True):
+    """Where transits are sent."""
+
+    otlp: OtlpExporter
+
+
+class ProbeTelemetry(Telemetry, frozen=True, kw_only=True):
+    """What the probe tells of itself."""
+
+    metrics: Metrics = Metrics(endpoint=Endpoint("localhost", 29464))
+
+
+class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All of node-probe's configuration."""
+
+    exporters: Exporters
+    """The plugin, or a Collector before several plugins. Required."""
+    node: NodeSettings = NodeSettings()
+    points: PointSettings = PointSettings()
+    limits: Limits = Limits()
+    contexts: tuple[Annotated[str, Reader(read_context_name)], ...] = READABLE_CONTEXTS
+    """Header formats to read. This version reads `traceparent`."""
+    telemetry: ProbeTelemetry = ProbeTelemetry()
+
+    def validate(self) -> Iterator[str]:
+        """Yield faults."""
+        if not self.contexts:
+            yield "contexts: names none, so nothing would be traced"

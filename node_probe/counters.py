@@ -1,0 +1,59 @@
+"""What the probe counts: the kernel's per-CPU counters and the agent's own reasons, by the names users see.
+
+Pure. The order of KernelCounter is the kernel's (`enum counter` in bpf/record.h); a test compares them.
+"""
+
+import struct
+from enum import Enum, IntEnum
+
+
+class KernelCounter(IntEnum):
+    """Counters of the BPF programs, by their index in the map."""
+
+    TRANSITS_STARTED = 0
+    TRANSITS_EMITTED = 1
+    REQUEST_NO_CONTEXT = 2
+    REQUEST_UNFINISHED = 3
+    REQUEST_BAD_CONTEXT = 4
+    REQUEST_UNSAMPLED = 5
+    REQUEST_PIPELINED = 6
+    RESPONSE_NO_EXCHANGE = 7
+    RESPONSE_INTERIM = 8
+    REPEATED = 9
+    RATE_LIMITED = 10
+    TRANSIT_MAP_FULL = 11
+    EXCHANGE_MAP_FULL = 12
+    RING_FULL = 13
+    TLS_SEEN = 14
+
+    @property
+    def label(self) -> str:
+        """Return the name as a metric label: `request_unsampled`."""
+        return self.name.lower()
+
+
+class Reason(Enum):
+    """Why the agent let go of a transit without delivering it; the value is the metric label."""
+
+    BAD_RECORD = "bad_record"
+    BAD_CONTEXT = "bad_context"
+    CPU_CEILING = "cpu_ceiling"
+    BACKLOG_FULL = "backlog_full"
+    ENCODE_FAILED = "encode_failed"
+    EXPORT_REFUSED = "export_refused"
+    EXPORT_REJECTED = "export_rejected"
+    SHUTDOWN = "shutdown"
+
+
+class Event(Enum):
+    """What else the agent counts; the value is the metric label."""
+
+    RECORDS_READ = "records_read"
+    TRANSITS_SWEPT = "transits_swept"
+    TRANSITS_SENT = "transits_sent"
+    EXPORTS_RETRIED = "exports_retried"
+
+
+def sum_over_cpus(value: bytes) -> int:
+    """Return the sum of a per-CPU 64-bit counter, as a map look-up returns it."""
+    return sum(struct.unpack(f"={len(value) // 8}Q", value))

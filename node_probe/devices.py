@@ -1,0 +1,136 @@
+"""Which devices are points: what netlink tells of a node's devices -> the programs to attach, each with a reason.
+
+Pure. Devices are known by kind, peer and address, never by a name that a CNI chose.
+"""
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import msgspec
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A network device of the node's namespace, as netlink describes it."""
+
+    ifindex: int
+    name: str
+    kind: str = ""
+    """`veth`, `vxlan`, `bridge`, ...; empty for hardware."""
+    peer_ifindex: int = 0
+    """For a veth: the peer's index, within the peer's namespace."""
+    peer_namespace: int | None = None
+    """For a veth whose peer is elsewhere: the id under which this namespace knows the peer's."""
+    has_subnet: bool = False
+    """It bears an address with neighbours on the link: a NIC or a router's link, not a pod's host end."""
+    vxlan_port: int = 0
+    underlay_ifindex: int = 0
+    """For a vxlan: the device that its outer route leaves by, 0 where none was found."""
+
+
+class Side(Enum):
+    """The direction in which a packet passes a device, seen from the device."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+class Attachment(msgspec.Struct, frozen=True, order=True):
+    """One program at one device. `namespace` is None for the node's own, else the id of a pod's."""
+
+    ifindex: int
+    program: str
+    namespace: int = -1
+    """-1: the node's own namespace."""
+    host_ifindex: int = 0
+    """For a pod's device: its host end."""
+
+    @property
+    def side(self) -> Side:
+        """Return the side that the program's point lies on."""
+        return Side.INGRESS if "ingress" in self.program else Side.EGRESS
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to attach, and the tunnel ports to tell the kernel."""
+
+    attachments: frozenset[Attachment]
+    tunnel_ports: tuple[int, ...]
+    reasons: tuple[str, ...]
+    """One line for each device that is no point although it is a veth or a vxlan, or has no known underlay."""
+
+
+def plan_points(devices: Iterable[Device], exclude: Iterable[str], *, pod: bool) -> Plan:
+    """Choose the points among `devices`.
+
+    `exclude` are patterns of device names (as in a shell) that are left alone; `pod` adds the pods' own devices,
+    which makes the host's end of a veth a middle point instead of a first or last one.
+    """
+    known = {device.ifindex: device for device in devices}
+    patterns = tuple(exclude)
+    attachments: set[Attachment] = set()
+    reasons: list[str] = []
+    overlays = [d for d in known.values() if d.kind == "vxlan"]
+    underlays = {d.underlay_ifindex for d in overlays if d.underlay_ifindex}
+    for device in known.values():
+        if device.kind not in {"veth", "vxlan"} and device.ifindex not in underlays:
+            continue
+        reason = _find_objection(device, underlays, patterns)
+        if reason:
+            reasons.append(f"{device.name}: {reason}")
+        elif device.ifindex in underlays:
+            attachments |= {Attachment(device.ifindex, "nic_egress"), Attachment(device.ifindex, "nic_ingress")}
+        elif device.kind == "vxlan":
+            attachments |= {Attachment(device.ifindex, f"overlay_{side.value}") for side in Side}
+        else:
+            attachments |= _plan_veth(device, pod=pod)
+    ports = tuple(sorted({d.vxlan_port for d in overlays if not _is_excluded(d, patterns)}))
+    return Plan(frozenset(attachments), ports, tuple(reasons))
+
+
+def without_pods(attachments: frozenset[Attachment], host_ifindexes: set[int]) -> frozenset[Attachment]:
+    """Return the attachments with some pods' own devices left out: their host ends become first and last points."""
+    changed: set[Attachment] = set()
+    for attachment in attachments:
+        if attachment.host_ifindex in host_ifindexes:
+            continue
+        if attachment.ifindex in host_ifindexes and attachment.namespace < 0:
+            changed |= _plan_host_end_alone(attachment.ifindex)
+        else:
+            changed.add(attachment)
+    return frozenset(changed)
+
+
+def name_devices(devices: Iterable[Device]) -> Mapping[int, str]:
+    """Return the names of the node's devices by index."""
+    return {device.ifindex: device.name for device in devices}
+
+
+def _plan_veth(device: Device, *, pod: bool) -> set[Attachment]:
+    if not pod or device.peer_namespace is None:
+        return _plan_host_end_alone(device.ifindex)
+    pod_side = {
+        Attachment(device.peer_ifindex, program, device.peer_namespace, device.ifindex)
+        for program in ("pod_egress", "pod_ingress")
+    }
+    return pod_side | {Attachment(device.ifindex, "veth_ingress"), Attachment(device.ifindex, "veth_egress")}
+
+
+def _plan_host_end_alone(ifindex: int) -> set[Attachment]:
+    return {Attachment(ifindex, "veth_ingress_first"), Attachment(ifindex, "veth_egress_last")}
+
+
+def _find_objection(device: Device, underlays: set[int], exclude: tuple[str, ...]) -> str:
+    if _is_excluded(device, exclude):
+        return "excluded by points.exclude"
+    if device.ifindex in underlays:
+        return ""
+    if device.kind == "vxlan":
+        return "" if device.underlay_ifindex else "no route tells which device its outer packets leave by"
+    if device.peer_namespace is None:
+        return "its peer is in the same namespace"
+    return "bears a subnet of its own, so it is no pod's" if device.has_subnet else ""
+
+
+def _is_excluded(device: Device, exclude: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(device.name, pattern) for pattern in exclude)

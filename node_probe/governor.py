@@ -1,0 +1,72 @@
+"""Keeps the agent below its CPU ceiling: what was used is observed, and what is too much is let go before it costs.
+
+Pure: `now_ns` is CLOCK_MONOTONIC and `cpu_ns` the CPU time of the whole process. Letting go is by trace: a hash of
+the context decides, so a node keeps both directions of an exchange or neither. The hash is keyed: whoever chooses
+trace ids cannot choose those that are kept.
+"""
+
+import hashlib
+import struct
+
+from node_probe.kernel_record import CONTEXT_FIELDS, RECORD_FIELDS
+
+WINDOW_NS = 1_000_000_000
+"""How long the use is averaged before the share is set anew: in less, a garbage collection would look like load."""
+
+MIN_KEPT = 1 / 128
+"""Some evidence of each flood remains, and the growth below is back at everything within ten windows."""
+
+CALM = 0.9
+"""Part of the ceiling below which the share grows: without a gap it would swing about the ceiling."""
+
+MAX_GROWTH = 2.0
+"""A window; the use after a flood says little about the next second."""
+
+
+def _offset(fields: tuple[tuple[str, str], ...], until: str = "") -> int:
+    names = [name for name, _ in fields]
+    before = fields[: names.index(until)] if until else fields
+    return struct.calcsize("=" + "".join(code for _, code in before))
+
+
+_TEXT = _offset(RECORD_FIELDS) + _offset(CONTEXT_FIELDS, "text")
+_TRACE = slice(_TEXT, _TEXT + 35)
+"""Of a traceparent: version, dash and trace id; of other formats the trace id and perhaps some of what follows."""
+
+_HASHES = 1 << 32
+
+
+class Governor:
+    """What part of the records is kept. Used by one thread; `kept_ratio` may be read by another."""
+
+    def __init__(self, ceiling_cores: float = 0, key: bytes = b"") -> None:
+        """Allow so many cores, 0: any number. `key` (up to 64 bytes) is to be unknown to senders of requests."""
+        self.kept_ratio = 1.0
+        self._ceiling = ceiling_cores
+        self._key = key
+        self._start: tuple[int, int] | None = None
+
+    def observe(self, now_ns: int, cpu_ns: int) -> None:
+        """Take what was used up to now. To be called more often than once a window; the first call begins one."""
+        if self._start is None:
+            self._start = now_ns, cpu_ns
+        elapsed_ns = now_ns - self._start[0]
+        if elapsed_ns < WINDOW_NS or not self._ceiling:
+            return
+        used = (cpu_ns - self._start[1]) / elapsed_ns
+        self._start = now_ns, cpu_ns
+        if used > self._ceiling:
+            self.kept_ratio = max(MIN_KEPT, self.kept_ratio * self._ceiling / used)
+        elif used < CALM * self._ceiling:
+            growth = min(MAX_GROWTH, self._ceiling / used) if used else MAX_GROWTH
+            self.kept_ratio = min(1.0, self.kept_ratio * growth)
+
+    def select(self, records: list[bytes]) -> list[bytes]:
+        """Return those of the kernel's records that are to be decoded."""
+        if self.kept_ratio >= 1:
+            return records
+        threshold = int(self.kept_ratio * _HASHES)
+        return [record for record in records if self._hash(record[_TRACE]) < threshold]
+
+    def _hash(self, trace: bytes) -> int:
+        return int.from_bytes(hashlib.blake2b(trace, digest_size=4, key=self._key).digest(), "big")

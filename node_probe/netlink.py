@@ -1,0 +1,227 @@
+"""Netlink: lists devices, and keeps tc filters where tcx is missing. The only importer of pyroute2.
+
+Reads and writes in the network namespace that the calling thread is in; its errors are OSErrors.
+"""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from node_probe.devices import Device, Side
+from node_probe.filters import QDISC_MARK, Filter
+from node_probe.tc_dump import dump_filters, has_chains
+
+_NOT_ASSIGNED = 0xFFFFFFFF
+
+FILTER_PRIORITY = 10
+"""Behind whoever takes priority 1, as Cilium does: a fight over it took a fleet's pods off the network."""
+
+_PRIORITIES_TRIED = 20
+_LAST_PRIORITY = FILTER_PRIORITY + _PRIORITIES_TRIED - 1
+
+# A subnet leaves room for neighbours; /31 and /32 are what point-to-point CNIs put on the host's end of a pod's veth.
+_POINT_TO_POINT_PREFIX = {socket.AF_INET: 31, socket.AF_INET6: 127}
+_LINK_SCOPE = 253
+
+_CLSACT_PARENTS = {Side.INGRESS: 0xFFFFFFF2, Side.EGRESS: 0xFFFFFFF3}
+
+_CLSACT_HANDLE = 0xFFFF0000
+
+# The device, its clsact or the filter went in the meantime, or never was.
+_NO_SUCH_PLACE = (errno.ENOENT, errno.EINVAL, errno.ENODEV)
+
+
+@contextlib.contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        raise OSError(error.code, f"netlink: {error.args[-1]}") from error
+
+
+class Netlink:
+    """A socket to the current namespace's rtnetlink."""
+
+    def __init__(self) -> None:
+        """Open the socket in the caller's namespace, where it stays."""
+        self._route = IPRoute()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the socket."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._route.close()
+
+    @_mapped()
+    def list_devices(self) -> list[Device]:
+        """Return the namespace's devices."""
+        subnets = {a["index"] for a in self._route.get_addr() if _is_subnet(a)}
+        return [self._describe(link, subnets) for link in self._route.get_links()]
+
+    @_mapped()
+    def find_namespace_id(self, path: Path) -> int | None:
+        """Return the id under which this namespace knows the one at `path`, None where it does not."""
+        with path.open("rb") as file:
+            identity = self._route.get_netnsid(fd=file.fileno())["nsid"]
+        # Unsigned in the answer; -1 is the kernel's "not assigned" (NETNSA_NSID_NOT_ASSIGNED).
+        return None if identity >= _NOT_ASSIGNED else int(identity)
+
+    @_mapped()
+    def add_filter(self, ifindex: int, side: Side, program_fd: int, name: str) -> None:
+        """Attach a program as a direct-action filter named `name`, making the clsact qdisc where there is none.
+
+        A mark is added to the name where the clsact is ours. Raises OSError.
+        """
+        is_ours = self._make_qdisc(ifindex, side)
+        try:
+            self._add_filter(ifindex, side, program_fd, name + QDISC_MARK if is_ours else name)
+        except NetlinkError:
+            if is_ours:
+                self._remove_unused_qdisc(ifindex)
+            raise
+
+    @_mapped()
+    def list_filters(self) -> list[Filter]:
+        """Return the named bpf filters of all devices of the namespace. Raises OSError."""
+        return [
+            item
+            for link in self._route.get_links()
+            for item in self._list_named(link["index"], link.get_attr("IFLA_IFNAME"))
+        ]
+
+    @_mapped()
+    def remove_filters(self, wanted: Callable[[Filter], bool]) -> list[Filter]:
+        """Remove the filters that are wanted, and each clsact that came with one of them and now holds nothing.
+
+        Return what was removed. What others attached stays. Raises OSError.
+        """
+        removed = []
+        for link in self._route.get_links():
+            gone = [
+                item
+                for item in self._list_named(link["index"], link.get_attr("IFLA_IFNAME"))
+                if wanted(item) and self._remove(item)
+            ]
+            if any(item.made_qdisc for item in gone):
+                self._remove_unused_qdisc(link["index"])
+            removed += gone
+        return removed
+
+    def _make_qdisc(self, ifindex: int, side: Side) -> bool:
+        """Return whether the device's clsact is ours: made now, or by another filter of ours."""
+        try:
+            self._route.tc("add", "clsact", ifindex)
+        except NetlinkError as error:
+            if error.code != errno.EEXIST:
+                raise
+        else:
+            return True
+        kinds = [q.get_attr("TCA_KIND") for q in self._route.get_qdiscs(ifindex) if q["handle"] == _CLSACT_HANDLE]
+        if "ingress" in kinds and side is Side.EGRESS:
+            # The older qdisc knows one direction, and takes a filter for the other into it without a word.
+            raise OSError(errno.EOPNOTSUPP, "another's ingress qdisc leaves no room for an egress filter")
+        return any(item.made_qdisc for item in self._list_named(ifindex))
+
+    def _remove_unused_qdisc(self, ifindex: int) -> None:
+        if not any(
+            dump_filters(ifindex, parent) or has_chains(ifindex, parent) for parent in _CLSACT_PARENTS.values()
+        ):
+            with _ignoring(*_NO_SUCH_PLACE):
+                self._route.tc("del", "clsact", ifindex)
+
+    def _add_filter(self, ifindex: int, side: Side, program_fd: int, name: str) -> None:
+        place = {"parent": _CLSACT_PARENTS[side], "fd": program_fd, "name": name, "direct_action": True}
+        for priority in range(FILTER_PRIORITY, _LAST_PRIORITY + 1):
+            try:
+                self._route.tc("add-filter", "bpf", ifindex, prio=priority, **place)
+            except NetlinkError as error:
+                # Somebody else's filter of another kind or protocol has this priority to itself.
+                if error.code not in (errno.EINVAL, errno.EEXIST) or priority == _LAST_PRIORITY:
+                    raise
+            else:
+                return
+
+    def _remove(self, item: Filter) -> bool:
+        place = {"parent": _CLSACT_PARENTS[item.side], "prio": item.priority, "protocol": item.protocol}
+        try:
+            self._route.tc("del-filter", "bpf", item.ifindex, item.handle, **place)
+        except NetlinkError as error:
+            if error.code not in _NO_SUCH_PLACE:
+                raise
+            return False
+        return True
+
+    def _list_named(self, ifindex: int, device: str = "") -> list[Filter]:
+        return [
+            Filter(
+                ifindex=ifindex,
+                device=device,
+                side=side,
+                name=item.name,
+                program_id=item.program_id,
+                handle=item.handle,
+                priority=item.priority,
+                protocol=item.protocol,
+            )
+            for side in Side
+            for item in dump_filters(ifindex, _CLSACT_PARENTS[side])
+            if item.name
+        ]
+
+    def _describe(self, link: Any, subnets: set[int]) -> Device:
+        info = link.get_attr("IFLA_LINKINFO")
+        kind = (info.get_attr("IFLA_INFO_KIND") or "") if info is not None else ""
+        data = info.get_attr("IFLA_INFO_DATA") if info is not None else None
+        return Device(
+            ifindex=link["index"],
+            name=link.get_attr("IFLA_IFNAME"),
+            kind=kind,
+            peer_ifindex=link.get_attr("IFLA_LINK") or 0,
+            peer_namespace=link.get_attr("IFLA_LINK_NETNSID") if kind == "veth" else None,
+            has_subnet=link["index"] in subnets,
+            vxlan_port=data.get_attr("IFLA_VXLAN_PORT") or 0 if kind == "vxlan" and data is not None else 0,
+            underlay_ifindex=self._find_underlay(link["index"], data) if kind == "vxlan" else 0,
+        )
+
+    def _find_underlay(self, ifindex: int, data: Any) -> int:
+        """Return the device of the outer route: the one the vxlan is bound to, else the way to a known peer."""
+        if data is None:
+            return 0
+        bound = data.get_attr("IFLA_VXLAN_LINK")
+        if bound:
+            return int(bound)
+        peers = [data.get_attr("IFLA_VXLAN_GROUP"), data.get_attr("IFLA_VXLAN_GROUP6")]
+        peers += [entry.get_attr("NDA_DST") for entry in self._route.fdb("dump", ifindex=ifindex)]
+        for peer in peers:
+            if not peer:
+                continue
+            with contextlib.suppress(NetlinkError):
+                for route in self._route.route("get", dst=peer):
+                    return int(route.get_attr("RTA_OIF") or 0)
+        return 0
+
+
+def _is_subnet(address: Any) -> bool:
+    shortest_without = _POINT_TO_POINT_PREFIX.get(address["family"], 0)
+    return bool(address["scope"] != _LINK_SCOPE and address["prefixlen"] < shortest_without)
+
+
+@contextlib.contextmanager
+def _ignoring(*codes: int) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in codes:
+            raise

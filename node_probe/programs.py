@@ -1,0 +1,73 @@
+"""The loaded BPF programs and maps, as file descriptors received from the compiling child.
+
+No LLVM in this process. Which program serves which point, first or last, is decided here and nowhere else.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Final
+
+from node_probe.errors import ProbeError
+
+PROGRAMS: Final = (
+    "pod_egress",
+    "veth_ingress",
+    "veth_ingress_first",
+    "overlay_egress",
+    "nic_egress",
+    "nic_ingress",
+    "overlay_ingress",
+    "veth_egress",
+    "veth_egress_last",
+    "pod_ingress",
+)
+"""The entry points in bpf/hopspan.c."""
+
+MAPS: Final = ("transits", "ring", "counters", "settings")
+"""The maps that the agent reads or writes."""
+
+RING_BYTES = 1024 * 4096
+"""RING_PAGES in bpf/limits.h; a test compares them."""
+
+_COMPILE_TIMEOUT_S = 300
+"""One second on an idle machine; ten times as long in a throttled container, and in emulation."""
+
+_MAX_MESSAGE_BYTES = 1 << 20
+
+
+def load_programs() -> Mapping[str, int]:
+    """Compile and load in a child; return the fds by name. Raises ProbeError with the child's reason."""
+    parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # A file, since a verifier's log overflows a pipe that nobody reads yet.
+    with parent, child, tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "node_probe.compiler", str(child.fileno())],
+            pass_fds=[child.fileno()],
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+        )
+        child.close()
+        parent.settimeout(_COMPILE_TIMEOUT_S)
+        try:
+            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, len(PROGRAMS) + len(MAPS))
+        except TimeoutError as error:
+            process.kill()
+            raise ProbeError(f"bpf/hopspan.c was not compiled within {_COMPILE_TIMEOUT_S} s") from error
+        finally:
+            process.wait()
+        log.seek(0)
+        stderr = log.read()
+    message = json.loads(data) if data else {"error": f"the compiling child died (status {process.returncode})"}
+    if "error" in message:
+        raise ProbeError(_explain(message["error"], stderr))
+    return dict(zip(message["names"], fds, strict=True))
+
+
+def _explain(error: str, stderr: bytes) -> str:
+    # The compiler's or verifier's last lines say what is wrong; all of it can be megabytes.
+    tail = stderr.decode(errors="replace").strip()[-2000:]
+    return f"the BPF programs cannot be loaded: {error}" + (f"\n{tail}" if tail else "")

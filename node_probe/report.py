@@ -1,0 +1,70 @@
+"""The probe's own metrics and its health: counters and states under the names that users see.
+
+Pure. Names follow the Collector's nouns and the OpenMetrics rules; README says what a healthy value is.
+"""
+
+from collections.abc import Iterator
+
+from hopspan.health import Health
+from hopspan.metrics import Metric, count, count_by, gauge
+from node_probe.agent import Agent
+from node_probe.counters import Event, KernelCounter
+from node_probe.health import Pulse, judge_health
+from node_probe.sender import Sender
+
+_LOSSES = (
+    KernelCounter.RATE_LIMITED,
+    KernelCounter.TRANSIT_MAP_FULL,
+    KernelCounter.EXCHANGE_MAP_FULL,
+    KernelCounter.RING_FULL,
+)
+_FOUND = (KernelCounter.TRANSITS_STARTED, KernelCounter.TRANSITS_EMITTED, KernelCounter.TLS_SEEN)
+
+
+def read_metrics(agent: Agent) -> Iterator[Metric]:
+    """Yield all metrics as they are now."""
+    kernel = agent.tally.read_kernel()
+    events = agent.tally.events.read()
+    yield count(
+        "hopspan_probe_transits_started", "Packets stamped at a first point", kernel[KernelCounter.TRANSITS_STARTED]
+    )
+    yield count(
+        "hopspan_probe_transits_emitted",
+        "Transits handed over by the kernel at their last point",
+        kernel[KernelCounter.TRANSITS_EMITTED],
+    )
+    yield count("hopspan_probe_transits_swept", "Transits that met no last point", events[Event.TRANSITS_SWEPT])
+    yield count("hopspan_probe_transits_sent", "Transits delivered", events[Event.TRANSITS_SENT])
+    yield count("hopspan_probe_exports_retried", "Requests that had to be sent again", events[Event.EXPORTS_RETRIED])
+    yield count(
+        "hopspan_probe_tls_segments", "Segments at a first point that look like TLS", kernel[KernelCounter.TLS_SEEN]
+    )
+    losses = [(c.label, kernel[c]) for c in _LOSSES] + [(r.value, n) for r, n in agent.tally.reasons.read().items()]
+    yield count_by("hopspan_probe_transits_dropped", "Transits lost, by reason", "reason", losses)
+    untraced = [(c.label, kernel[c]) for c in KernelCounter if c not in _LOSSES and c not in _FOUND]
+    yield count_by(
+        "hopspan_probe_messages_untraced", "Messages at a first point that started no transit", "reason", untraced
+    )
+    yield gauge("hopspan_probe_points", "Programs attached", len(agent.attacher.attached))
+    yield gauge("hopspan_probe_backlog_transits", "Transits waiting to be sent", len(agent.backlog))
+    yield gauge("hopspan_probe_ring_fill_bytes", "Bytes of records waiting in the ring", agent.ring_fill_bytes())
+    yield gauge(
+        "hopspan_probe_records_kept_ratio",
+        "Part of the records that the CPU ceiling leaves to be decoded",
+        agent.governor.kept_ratio,
+    )
+
+
+def read_health(agent: Agent, sender: Sender, now_ns: int) -> Health:
+    """Return the health of this moment; `now_ns` is CLOCK_MONOTONIC."""
+    last_ns = agent.heartbeat.last_ns
+    pulse = Pulse(
+        ready=last_ns > 0,
+        silence_ns=now_ns - last_ns,
+        points=len(agent.attacher.attached),
+        failed_points=agent.heartbeat.failed_points,
+        failed_attempts=sender.failed_attempts,
+        refused=sender.refused,
+        kept_ratio=agent.governor.kept_ratio,
+    )
+    return judge_health(pulse)

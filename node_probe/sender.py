@@ -1,0 +1,118 @@
+"""Sends transits to the plugin: backlog -> OTLP requests, in a thread of its own.
+
+One request at a time, tried again until it is delivered or refused for good; meanwhile the backlog takes what comes.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from hopspan.counters import Counters
+from hopspan.export_errors import PermanentExportError, RetryableExportError
+from hopspan.logs import Log
+from hopspan.otlp_export import ExportResult
+from hopspan.retry import choose_delay_ns
+from node_probe.backlog import Backlog
+from node_probe.counters import Event, Reason
+from node_probe.transit import Transit
+
+MAX_BATCH_TRANSITS = 2000
+"""Some 600 KB a request, far below the 4 MiB that OTLP receivers accept."""
+
+SEND_INTERVAL_S = 0.1
+"""With the ring's reading interval a transit leaves within 150 ms; the join expects it within 200."""
+
+DRAIN_TIMEOUT_S = 5.0
+"""What an orderly stop gives to the last requests."""
+
+
+class Exporter(Protocol):
+    """What a request is handed to."""
+
+    def export(self, request: bytes) -> ExportResult:
+        """Deliver the request or raise an ExportError."""
+
+
+class Tally(Protocol):
+    """The agent's counters, as far as the sender adds to them."""
+
+    reasons: Counters[Reason]
+    events: Counters[Event]
+
+
+class Sender:
+    """The thread and its stopping."""
+
+    def __init__(
+        self, backlog: Backlog, exporter: Exporter, encode: Callable[[list[Transit]], bytes], tally: Tally, log: Log
+    ) -> None:
+        """`encode` makes the request of some transits."""
+        self._backlog = backlog
+        self._exporter = exporter
+        self._encode = encode
+        self._tally = tally
+        self._log = log
+        self._stopping = threading.Event()
+        self._given_up = threading.Event()
+        self.failed_attempts = 0
+        """To send the request that is being sent, so far. Like the next one, read by the health page."""
+        self.refused = False
+        """Whether the last request that was answered was refused for good."""
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send what is left, for DRAIN_TIMEOUT_S at most; count the rest."""
+        self._stopping.set()
+        self._thread.join(DRAIN_TIMEOUT_S)
+        self._given_up.set()
+        self._thread.join(DRAIN_TIMEOUT_S)
+        self._tally.reasons.add(Reason.SHUTDOWN, len(self._backlog.take(len(self._backlog))))
+
+    def _run(self) -> None:
+        while True:
+            batch = self._backlog.take(MAX_BATCH_TRANSITS)
+            if batch:
+                self._deliver(batch)
+            if len(batch) == MAX_BATCH_TRANSITS:
+                continue
+            if self._stopping.is_set():
+                if not len(self._backlog) or self._given_up.is_set():
+                    return
+                continue
+            self._stopping.wait(SEND_INTERVAL_S)
+
+    def _deliver(self, batch: list[Transit]) -> None:
+        try:
+            request = self._encode(batch)
+        except Exception as error:  # noqa: BLE001 - one bad transit must not end the sending of all others
+            self._tally.reasons.add(Reason.ENCODE_FAILED, len(batch))
+            self._log.error("transits could not be encoded", error=repr(error), transits=len(batch))
+            return
+        self.failed_attempts = 0
+        while not self._given_up.is_set():
+            try:
+                result = self._exporter.export(request)
+            except RetryableExportError as error:
+                self.failed_attempts += 1
+                self._tally.events.add(Event.EXPORTS_RETRIED)
+                self._log.warn("transits could not be sent yet", error=str(error))
+                # Not for cryptography: it keeps many probes from coming back in one wave.
+                delay_ns = choose_delay_ns(self.failed_attempts, random.random(), error.retry_after_ns)  # noqa: S311
+                self._given_up.wait(delay_ns / 1e9)
+            except PermanentExportError as error:
+                self.failed_attempts, self.refused = 0, True
+                self._tally.reasons.add(Reason.EXPORT_REFUSED, len(batch))
+                self._log.error("transits were refused", error=str(error), transits=len(batch))
+                return
+            else:
+                rejected = min(max(0, result.rejected_spans), len(batch))
+                self._tally.reasons.add(Reason.EXPORT_REJECTED, rejected)
+                self._tally.events.add(Event.TRANSITS_SENT, len(batch) - rejected)
+                self.failed_attempts, self.refused = 0, False
+                return
+        self._tally.reasons.add(Reason.SHUTDOWN, len(batch))

@@ -1,0 +1,56 @@
+"""The real programs, loaded once, and a harness in a known state for each test."""
+
+import itertools
+import secrets
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from node_probe.programs import load_programs
+from tests.kernel.bpf_harness import Harness
+from tests.kernel.made_node import DEADLINE_S, Node
+from tests.requirements import require_bcc, require_root
+
+
+@pytest.fixture(scope="session")
+def program_fds() -> Mapping[str, int]:
+    require_root()
+    require_bcc()
+    return load_programs()
+
+
+@pytest.fixture(scope="session")
+def session_harness(program_fds: Mapping[str, int]) -> Harness:
+    return Harness(program_fds)
+
+
+@pytest.fixture
+def bpf(session_harness: Harness) -> Harness:
+    session_harness.configure()
+    session_harness.start_afresh()
+    return session_harness
+
+
+@pytest.fixture(scope="session")
+def port_numbers() -> Iterator[int]:
+    return itertools.count(20_000)
+
+
+@pytest.fixture
+def port(port_numbers: Iterator[int]) -> int:
+    """Return a client port that no other test uses: exchanges outlive a test."""
+    return next(port_numbers)
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """Make a node with one pod; end its probes and remove it afterwards."""
+    require_root()
+    require_bcc()
+    made = Node(secrets.token_hex(3))
+    yield made
+    for probe in made.probes:
+        probe.process.kill()
+        probe.process.wait(DEADLINE_S)
+        probe.manager.close()
+    made.remove()

@@ -1,0 +1,174 @@
+"""A made-up node for whole agents: a bridge and a pod in namespaces of their own, and a node-probe that runs there.
+
+Needs no overlay and no sidecar, so it works on other kernels too.
+"""
+
+import ctypes
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+
+from node_probe.bpf import TCX_EGRESS, TCX_INGRESS, call_bpf
+from node_probe.namespaces import entered
+from node_probe.netlink import Netlink
+from tests.house.repository import ROOT
+
+DEADLINE_S = 120.0
+"""Compiling takes a second, some twenty under emulation, and more where that shares its cores."""
+
+BPF_PROG_QUERY = 16
+
+METRICS_PORT = 29464
+"""On the loopback of the node's own namespace."""
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about within {DEADLINE_S} s"
+        time.sleep(0.02)
+
+
+class Node:
+    """A namespace with a bridge, and a pod's veth to another."""
+
+    def __init__(self, tag: str) -> None:
+        self.probes: list[Probe] = []
+        self.node, self.pod = f"hstest-{tag}-n", f"hstest-{tag}-p"
+        for name in (self.node, self.pod):
+            run("ip", "netns", "add", name)
+        in_node = ("ip", "-n", self.node)
+        run(*in_node, "link", "add", "br0", "type", "bridge")
+        run(*in_node, "link", "add", "veth0", "type", "veth", "peer", "name", "eth0", "netns", self.pod)
+        run(*in_node, "link", "set", "veth0", "master", "br0", "up")
+        run(*in_node, "link", "set", "br0", "up")
+        run(*in_node, "link", "set", "lo", "up")
+        run("ip", "-n", self.pod, "link", "set", "eth0", "up")
+
+    def remove(self) -> None:
+        for name in (self.pod, self.node):
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+    def filters(self) -> str:
+        """Return all qdiscs and filters of both namespaces, by the kernel's own words."""
+        places = [("tc", "-n", self.node), ("tc", "-n", self.pod)]
+        told = [run(*place, "qdisc", "show") for place in places]
+        for place, device in zip(places, ("veth0", "eth0"), strict=True):
+            told += [run(*place, "filter", "show", "dev", device, side) for side in ("ingress", "egress")]
+        return "".join(told)
+
+    def attached(self) -> int:
+        """Return how many programs the kernel runs by tcx on both devices and in both directions."""
+        total = 0
+        for name, device in ((self.node, "veth0"), (self.pod, "eth0")):
+            with entered(Path("/run/netns") / name):
+                ifindex = socket.if_nametoindex(device)
+                total += sum(count_attached(ifindex, kind) for kind in (TCX_INGRESS, TCX_EGRESS))
+        return total
+
+
+class _ProgramQuery(ctypes.Structure):
+    _fields_ = (
+        ("target_ifindex", ctypes.c_uint32),
+        ("attach_type", ctypes.c_uint32),
+        ("query_flags", ctypes.c_uint32),
+        ("attach_flags", ctypes.c_uint32),
+        ("prog_ids", ctypes.c_uint64),
+        ("count", ctypes.c_uint32),
+        ("rest", ctypes.c_uint8 * 36),
+    )
+
+
+def count_attached(ifindex: int, attach_type: int) -> int:
+    """Return how many programs a device of the current namespace runs by tcx; 0 where the kernel has none."""
+    query = _ProgramQuery(target_ifindex=ifindex, attach_type=attach_type)
+    try:
+        call_bpf(BPF_PROG_QUERY, query)
+    except OSError:
+        return 0
+    return int(query.count)
+
+
+class Probe:
+    """A node-probe that has nobody to send to."""
+
+    def __init__(self, node: Node, directory: Path, *, wrapper: Sequence[str] = ()) -> None:
+        """Start it in the node's namespace, by way of the command `wrapper`, and wait until it is ready."""
+        config = directory / "probe.yaml"
+        config.write_text(
+            'exporters: {otlp: {endpoint: "127.0.0.1:9", tls: {insecure: true}}}\n'
+            f'telemetry: {{metrics: {{endpoint: "127.0.0.1:{METRICS_PORT}"}}}}\n'
+        )
+        self.log = directory / f"probe-{secrets.token_hex(4)}.log"
+        program = [sys.executable, "-m", "node_probe", "--config", str(config)]
+        command = ["ip", "netns", "exec", node.node, *wrapper, *program]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=ROOT, env=self._listen(directory))
+        node.probes.append(self)
+        self._node = node
+        wait_until(self._is_ready, "a ready probe")
+
+    def _listen(self, directory: Path) -> dict[str, str]:
+        """Stand where systemd would; return the environment that says so."""
+        path = directory / f"notify-{secrets.token_hex(4)}"
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(path))
+        self.manager.settimeout(DEADLINE_S)
+        path.chmod(0o777)
+        return {**os.environ, "NOTIFY_SOCKET": str(path)}
+
+    def read_health(self) -> tuple[int, dict[str, object]]:
+        """Return status and body of the health page."""
+        connection = HTTPConnection("127.0.0.1", METRICS_PORT, timeout=DEADLINE_S)
+        with entered(Path("/run/netns") / self._node.node):
+            connection.connect()
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        answer = response.status, json.loads(response.read())
+        connection.close()
+        return answer
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return '"ready"' in self.log.read_text()
+
+    @property
+    def mechanism(self) -> str:
+        match = re.search(r'"mechanism": "(\w+)"', self.log.read_text())
+        assert match is not None
+        return match[1]
+
+    def program_ids(self) -> set[str]:
+        """Return the ids of the programs that the process holds, as the kernel tells of its descriptors."""
+        told = [path.read_text() for path in Path(f"/proc/{self.process.pid}/fdinfo").iterdir()]
+        return set(re.findall(r"^prog_id:\s*(\d+)$", "\n".join(told), re.MULTILINE))
+
+    def capabilities(self) -> dict[str, set[int]]:
+        """Return the sets of all its threads by the names of proc(5); a set that differs fails."""
+        found: dict[str, set[int]] = {}
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/status"):
+            for name, mask in re.findall(r"^(Cap\w+):\s*(\w+)$", path.read_text(), re.MULTILINE):
+                numbers = {number for number in range(64) if int(mask, 16) >> number & 1}
+                assert found.setdefault(name, numbers) == numbers, path
+        return found
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+
+def has_device(name: str) -> bool:
+    with Netlink() as netlink:
+        return any(device.name == name for device in netlink.list_devices())

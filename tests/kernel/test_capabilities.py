@@ -1,0 +1,104 @@
+"""The rights that node-probe needs are those that are documented: it runs with exactly them, and as nobody."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node_probe.capabilities import HOST_POINTS, POD_POINTS, Capability, choose_kept, needs_search
+from tests.house.repository import ROOT
+from tests.kernel.made_node import DEADLINE_S, Node, Probe, run, wait_until
+from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, require_readable_tree
+from tests.requirements import require_bcc, require_root
+
+pytestmark = pytest.mark.bpf
+
+SETPCAP = frozenset({Capability.SETPCAP})
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Make a directory that everybody may look into, as pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="hstest-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def expect_late_pod(node: Node, probe: Probe, points: int) -> None:
+    """Require that a pod that comes now gets its points."""
+    late = f"{node.pod}-late"
+    run("ip", "netns", "add", late)
+    try:
+        run("ip", "-n", node.node, "link", "add", "veth1", "type", "veth", "peer", "name", "eth0", "netns", late)
+        run("ip", "-n", node.node, "link", "set", "veth1", "master", "br0", "up")
+        wait_until(lambda: f'"points": {points}' in probe.log.read_text(), "the late pod's points")
+    finally:
+        run("ip", "netns", "del", late)
+
+
+def test_nobody_with_five_capabilities(node: Node, directory: Path) -> None:
+    """An ordinary user with ambient capabilities gets pod points, and so does the guardian what it needs."""
+    require_readable_tree()
+    before = node.filters()
+    probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | POD_POINTS))
+    expect_reduced(probe, pod=True)
+    expect_late_pod(node, probe, 8)
+    probe.end(signal.SIGKILL)
+    wait_until(lambda: node.filters() == before, "the state from before")
+
+
+def test_nobody_with_three_capabilities(node: Node, directory: Path) -> None:
+    """Without CAP_SYS_ADMIN it runs with the host's points, says so once, and SETPCAP lowers the bounding set too."""
+    require_readable_tree()
+    probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | SETPCAP))
+    expect_reduced(probe, pod=False)
+    assert probe.capabilities()["CapBnd"] == choose_kept(pod=False, tcx=probe.mechanism == "tcx")
+    told = [json.loads(line) for line in probe.log.read_text().splitlines()]
+    assert [line["reason"] for line in told if "points alone" in line["message"]] == [
+        "CAP_SYS_ADMIN, which pod points need, is missing"
+    ]
+    assert [line["points"] for line in told if line["message"] == "ready"] == [2]
+    expect_late_pod(node, probe, 4)
+    assert probe.end(signal.SIGTERM) == 0
+
+
+def test_search_is_kept_where_the_code_needs_it(directory: Path) -> None:
+    """Root keeps the right to search where the program lies in another user's home: the guardian is started later."""
+    require_root()
+    home = directory / "home"
+    home.mkdir(mode=0o700)
+    program = home / "program"
+    program.touch()
+    assert not needs_search([program, ROOT / "README.md"])
+    os.chown(home, 65534, 65534)
+    assert needs_search([ROOT / "README.md", program])
+    assert not needs_search([ROOT / "README.md"])
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "reason"),
+    [
+        (as_root_with(HOST_POINTS - {Capability.PERFMON}), "missing capabilities: CAP_PERFMON"),
+        (as_root_with(()), "missing capabilities: CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"),
+        (["unshare", "--map-root-user"], "capabilities of a user namespace do not count"),
+    ],
+    ids=["one is missing", "all are missing", "user namespace"],
+)
+def test_missing_right_is_one_line(directory: Path, wrapper: list[str], reason: str) -> None:
+    """What is missing is named in one line, before anything is compiled, and the exit code is 1."""
+    require_root()
+    require_bcc()
+    config = directory / "probe.yaml"
+    config.write_text('exporters: {otlp: {endpoint: "127.0.0.1:9", tls: {insecure: true}}}\n')
+    command = [*wrapper, sys.executable, "-m", "node_probe", "--config", str(config)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 1, done.stderr
+    (line,) = [json.loads(text) for text in done.stderr.splitlines()]
+    assert line["message"] == "node-probe cannot run"
+    assert reason in line["error"]

@@ -1,0 +1,91 @@
+"""What C and Python both state is compared by machine: the record, the counters, the points, the limits."""
+
+import ctypes
+import re
+import struct
+from typing import Any
+
+import pytest
+
+from node_probe import compiler
+from node_probe.counters import KernelCounter
+from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXTS_MAX, RECORD_BYTES, RECORD_FIELDS, VERSION
+from node_probe.programs import RING_BYTES
+from node_probe.transit import ContextFormat, Direction, Point, TransitFlag, Tunnel
+from tests.house.repository import ROOT
+from tests.requirements import require_bcc, require_root
+
+BPF = ROOT / "bpf"
+
+
+def read_enum(name: str) -> dict[str, int]:
+    """Return the members of `enum name` in bpf/record.h with their values."""
+    match = re.search(rf"enum {name} \{{(.*?)\}}", (BPF / "record.h").read_text(), re.DOTALL)
+    assert match is not None
+    members: dict[str, int] = {}
+    for item in filter(None, (part.strip() for part in match[1].split(","))):
+        member, _, value = (word.strip() for word in item.partition("="))
+        members[member] = int(value) if value else max(members.values(), default=-1) + 1
+    return members
+
+
+def read_constant(header: str, name: str) -> int:
+    match = re.search(rf"#define {name}\s+(\d+)", (BPF / header).read_text())
+    assert match is not None
+    return int(match[1])
+
+
+@pytest.mark.bpf
+def test_record_layout() -> None:
+    """Names, offsets and sizes of the kernel's record are those of its Python mirror."""
+    require_root()
+    require_bcc()
+    module, _ = compiler.load()
+    leaf: Any = module[b"transits"].Leaf
+    offset = 0
+    mirrored = []
+    for name, code in RECORD_FIELDS:
+        mirrored.append((name, offset, struct.calcsize("=" + code)))
+        offset += struct.calcsize("=" + code)
+    mirrored.append(("contexts", offset, RECORD_BYTES - offset))
+    assert describe(leaf) == mirrored
+    assert ctypes.sizeof(leaf) == RECORD_BYTES
+    context = dict(leaf._fields_)["contexts"]._type_
+    offset = 0
+    for (name, code), found in zip(CONTEXT_FIELDS, describe(context), strict=True):
+        assert found == (name, offset, struct.calcsize("=" + code))
+        offset += struct.calcsize("=" + code)
+
+
+def describe(structure: Any) -> list[tuple[str, int, int]]:
+    """Return name, offset and size of each field of a ctypes structure."""
+    fields = [(field[0], getattr(structure, field[0])) for field in structure._fields_]
+    return [(name, descriptor.offset, descriptor.size) for name, descriptor in fields]
+
+
+def test_counters() -> None:
+    """The counters have the same names and order on both sides."""
+    kernel = read_enum("counter")
+    assert kernel.pop("COUNTERS") == len(KernelCounter)
+    assert kernel == {counter.name: counter.value for counter in KernelCounter}
+
+
+def test_points_and_directions() -> None:
+    """Points and directions have the same numbers on both sides."""
+    assert read_enum("point") == {point.name: point.value for point in Point}
+    assert read_enum("direction") == {direction.name: direction.value for direction in Direction}
+
+
+def test_formats_tunnels_and_flags() -> None:
+    """Formats, flags and the tunnels that the kernel knows have the wire's numbers."""
+    assert read_enum("context_format") == {f.name: f.value for f in ContextFormat}
+    assert read_enum("transit_flag") == {flag.name: flag.value for flag in TransitFlag}
+    for name, value in read_enum("tunnel").items():
+        assert Tunnel["NONE" if name == "NO_TUNNEL" else name] == value
+
+
+def test_limits() -> None:
+    """Limits that both sides state are equal."""
+    assert read_constant("limits.h", "RING_PAGES") * 4096 == RING_BYTES
+    assert read_constant("limits.h", "CONTEXTS_MAX") == CONTEXTS_MAX
+    assert read_constant("record.h", "RECORD_VERSION") == VERSION

@@ -1,0 +1,40 @@
+"""What loads on the newest kernel says nothing about others: the kernel tests again, on Debian's 6.1 and 6.12.
+
+6.1 has neither tcx nor today's verifier. The guests are emulated, so everything takes some ten times as long.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house.repository import ROOT
+from tests.requirements import lack, require_bcc, require_root
+
+GUEST = ROOT / "tests" / "kernels" / "guest.sh"
+TOOLS = ("qemu-system-x86_64", "/bin/busybox", "cpio", "xz", "depmod", "apt-get", "dpkg-deb")
+NO_GUEST = 125
+TIMEOUT_S = 900
+
+
+@pytest.mark.kernels
+@pytest.mark.timeout(2 * TIMEOUT_S)
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_kernel_tests_pass_on(release: str) -> None:
+    """Every program loads, attaches, cleans up after itself, and passes the packet tables."""
+    require_root()
+    require_bcc()
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        lack(f"{', '.join(missing)} missing for the guests")
+    if not Path("/etc/debian_version").exists():
+        lack("the guests' kernels are Debian's")
+    command = [str(GUEST), release, sys.executable, "-m", "pytest", "-q", "-rs", "tests/kernel"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode == NO_GUEST:
+        lack(f"no guest with kernel {release} came up: {done.stderr[-500:]}")
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout, done.stdout[-2000:]

@@ -1,0 +1,109 @@
+"""Which devices are points: a flannel node, a Calico node, and what must be left alone."""
+
+import msgspec
+
+from node_probe.devices import Attachment, Device, Side, plan_points, without_pods
+
+NIC = Device(2, "ens3", has_subnet=True)
+OVERLAY = Device(7, "any.name", kind="vxlan", vxlan_port=8472, underlay_ifindex=2)
+BRIDGE = Device(6, "cni0", kind="bridge", has_subnet=True)
+POD_A = Device(11, "veth1234", kind="veth", peer_ifindex=2, peer_namespace=0)
+POD_B = Device(12, "cali5678", kind="veth", peer_ifindex=2, peer_namespace=1)
+NODE = [NIC, OVERLAY, BRIDGE, POD_A, POD_B]
+
+
+def programs(attachments: frozenset[Attachment], ifindex: int, namespace: int = -1) -> set[str]:
+    return {a.program for a in attachments if (a.ifindex, a.namespace) == (ifindex, namespace)}
+
+
+def test_overlay_node_with_pod_points() -> None:
+    """With pod points the pods' devices are first and last, and their host ends are in the middle."""
+    plan = plan_points(NODE, (), pod=True)
+    assert programs(plan.attachments, 2) == {"nic_egress", "nic_ingress"}
+    assert programs(plan.attachments, 7) == {"overlay_egress", "overlay_ingress"}
+    assert programs(plan.attachments, 11) == programs(plan.attachments, 12) == {"veth_ingress", "veth_egress"}
+    assert programs(plan.attachments, 2, 0) == programs(plan.attachments, 2, 1) == {"pod_egress", "pod_ingress"}
+    assert len(plan.attachments) == 12
+    assert plan.tunnel_ports == (8472,)
+    assert plan.reasons == ()
+
+
+def test_without_pod_points_the_host_end_is_first_and_last() -> None:
+    """Nothing is attached in a pod's namespace, and the veth's programs start and end transits themselves."""
+    plan = plan_points(NODE, (), pod=False)
+    assert programs(plan.attachments, 11) == {"veth_ingress_first", "veth_egress_last"}
+    assert {a.namespace for a in plan.attachments} == {-1}
+
+
+def test_names_do_not_matter() -> None:
+    """The same node with every device renamed has the same points."""
+    renamed = [msgspec.structs.replace(device, name=f"x{device.ifindex}") for device in NODE]
+    assert plan_points(renamed, (), pod=True) == plan_points(NODE, (), pod=True)
+
+
+def test_excluded_devices_are_left_alone() -> None:
+    """Patterns work as in a shell, and each excluded device is told with its reason."""
+    plan = plan_points(NODE, ("cali*", "nothing"), pod=True)
+    assert programs(plan.attachments, 12) == set()
+    assert plan.reasons == ("cali5678: excluded by points.exclude",)
+
+
+def test_excluded_overlay_takes_its_port_along() -> None:
+    """A vxlan device that is excluded does not make the programs open its packets."""
+    assert plan_points(NODE, ("any.name",), pod=True).tunnel_ports == ()
+
+
+def test_veth_that_is_no_pods() -> None:
+    """A veth with a subnet is a router's link; one whose peer is here too is no way into a pod."""
+    router = Device(20, "mgmt0", kind="veth", peer_ifindex=9, peer_namespace=4, has_subnet=True)
+    pair = Device(21, "veth-a", kind="veth", peer_ifindex=22)
+    plan = plan_points([router, pair], (), pod=True)
+    assert plan.attachments == frozenset()
+    assert plan.reasons == (
+        "mgmt0: bears a subnet of its own, so it is no pod's",
+        "veth-a: its peer is in the same namespace",
+    )
+
+
+def test_underlay_may_be_a_veth() -> None:
+    """The device that the outer route leaves by is the underlay, whatever its kind, and never a pod's."""
+    nic = Device(2, "eth0", kind="veth", peer_ifindex=2, peer_namespace=3, has_subnet=True)
+    plan = plan_points([nic, OVERLAY], (), pod=True)
+    assert programs(plan.attachments, 2) == {"nic_egress", "nic_ingress"}
+
+
+def test_overlay_without_an_underlay() -> None:
+    """A vxlan device whose outer route is unknown is no point, and says so."""
+    lost = msgspec.structs.replace(OVERLAY, underlay_ifindex=0)
+    plan = plan_points([lost], (), pod=True)
+    assert plan.attachments == frozenset()
+    assert plan.reasons == ("any.name: no route tells which device its outer packets leave by",)
+
+
+def test_several_overlays_and_underlays() -> None:
+    """Each overlay has its own underlay, and all ports are told."""
+    other = Device(8, "vxlan.calico", kind="vxlan", vxlan_port=4789, underlay_ifindex=3)
+    plan = plan_points([NIC, Device(3, "ens4"), OVERLAY, other], (), pod=True)
+    assert programs(plan.attachments, 3) == {"nic_egress", "nic_ingress"}
+    assert plan.tunnel_ports == (4789, 8472)
+
+
+def test_pod_that_cannot_be_entered_is_measured_from_its_host_end() -> None:
+    """A pod whose namespace cannot be found is measured from its host end; other pods are as before."""
+    attachments = without_pods(plan_points(NODE, (), pod=True).attachments, {11})
+    assert programs(attachments, 11) == {"veth_ingress_first", "veth_egress_last"}
+    assert programs(attachments, 2, 0) == set()
+    assert programs(attachments, 12) == {"veth_ingress", "veth_egress"}
+    assert programs(attachments, 2, 1) == {"pod_egress", "pod_ingress"}
+    assert without_pods(attachments, set()) == attachments
+
+
+def test_side_follows_the_point() -> None:
+    """Every program is attached on the side that its point names."""
+    sides = {a.program: a.side for a in plan_points(NODE, (), pod=True).attachments}
+    assert {name for name, side in sides.items() if side is Side.EGRESS} == {
+        "nic_egress",
+        "overlay_egress",
+        "veth_egress",
+        "pod_egress",
+    }

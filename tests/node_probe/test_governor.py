@@ -1,0 +1,95 @@
+"""The CPU ceiling as stories of seconds: what was used, and what part of the records is kept afterwards."""
+
+import itertools
+import struct
+
+import pytest
+
+from node_probe.governor import MIN_KEPT, WINDOW_NS, Governor
+from node_probe.kernel_record import decode_kernel_record
+from tests.golden_files import read_story
+
+BASE_CORES = 0.05
+"""What a process takes that decodes nothing."""
+
+
+class Machine:
+    """A governor's process, its clock and what it has used."""
+
+    def __init__(self, ceiling_cores: float) -> None:
+        self.governor = Governor(ceiling_cores)
+        self._now_ns = self._cpu_ns = 10**15
+        self.governor.observe(self._now_ns, self._cpu_ns)
+
+    def live(self, offered_cores: float, seconds: int) -> list[float]:
+        """Let seconds pass in which all records would take so many cores; return the share kept after each."""
+        shares = []
+        for _ in range(seconds):
+            used = BASE_CORES + offered_cores * self.governor.kept_ratio
+            self._now_ns += WINDOW_NS
+            self._cpu_ns += int(used * WINDOW_NS)
+            self.governor.observe(self._now_ns, self._cpu_ns)
+            shares.append(self.governor.kept_ratio)
+        return shares
+
+
+def test_below_the_ceiling_everything_is_kept() -> None:
+    """An agent that has time enough lets nothing go."""
+    machine = Machine(0.5)
+    assert machine.live(0.4, 60) == [1.0] * 60
+    records = [b"one", b"two"]
+    assert machine.governor.select(records) is records
+
+
+def test_no_ceiling() -> None:
+    """0 means that the agent may take what it needs."""
+    assert Machine(0).live(8, 10) == [1.0] * 10
+
+
+def test_flood_is_thinned_to_the_ceiling() -> None:
+    """The first second costs what it costs; within ten the use is at the ceiling or close below, and stays there."""
+    shares = Machine(0.5).live(4, 30)
+    assert shares[0] < 0.2
+    assert all(BASE_CORES + 4 * share <= 0.55 for share in shares[10:])
+    assert all(BASE_CORES + 4 * share >= 0.4 for share in shares[10:])
+
+
+def test_all_is_kept_again_after_the_flood() -> None:
+    """Each second without load at most doubles the share, so everything is back within ten."""
+    machine = Machine(0.5)
+    assert machine.live(1000, 20)[-1] == MIN_KEPT
+    shares = machine.live(0, 10)
+    assert all(after <= 2 * before for before, after in itertools.pairwise(shares))
+    assert shares[-1] == 1.0
+
+
+def test_window_is_a_second() -> None:
+    """A burst of half a second is averaged with what follows."""
+    governor = Governor(0.5)
+    governor.observe(0, 0)
+    governor.observe(WINDOW_NS // 2, WINDOW_NS // 2)
+    assert governor.kept_ratio == 1.0
+    governor.observe(WINDOW_NS, WINDOW_NS // 2)
+    assert governor.kept_ratio == 1.0
+
+
+def make_record(data: bytes, number: int, direction: int) -> bytes:
+    """Return the record with another trace id, direction and sequence number."""
+    (transit,) = decode_kernel_record(data).transits
+    trace = number.to_bytes(16, "big")
+    changed = data.replace(transit.context.trace_id.hex().encode(), trace.hex().encode())
+    return changed[:1] + bytes([direction]) + changed[2:12] + struct.pack("=I", number) + changed[16:]
+
+
+@pytest.mark.parametrize("share", [0.75, 0.5, 0.1])
+def test_a_trace_is_kept_whole(share: float) -> None:
+    """About the share is kept, always both directions of a trace, and with a smaller share no others."""
+    data, _ = read_story("records", "request_at_four_points")
+    governor, stricter = Governor(0.5), Governor(0.5)
+    governor.kept_ratio, stricter.kept_ratio = share, share / 2
+    records = [make_record(data, number, direction) for number in range(1, 2000) for direction in (0, 1)]
+    kept = governor.select(records)
+    assert abs(len(kept) / len(records) - share) < 0.05
+    traces = [decode_kernel_record(record).transits[0].context.trace_id for record in kept]
+    assert all(traces.count(trace) == 2 for trace in traces[:100])
+    assert set(stricter.select(records)) < set(kept)

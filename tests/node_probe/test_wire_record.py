@@ -1,0 +1,146 @@
+"""The wire record and the ids are permanent: golden files hold both directions, and a decoder meets any bytes."""
+
+import contextlib
+import ipaddress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_probe.transit import (
+    Context,
+    ContextFormat,
+    Direction,
+    Point,
+    Stamp,
+    Transit,
+    TransitFlag,
+    Tunnel,
+    derive_id,
+    message_key,
+    transit_id,
+)
+from node_probe.wire_record import RecordError, RecordVersionError, decode_record, encode_record
+from tests.golden_files import list_stories, read_story
+
+STORIES = list_stories("transits")
+HEAD_BYTES = 96
+
+
+def expected_transit(expected: dict[str, Any]) -> Transit:
+    """Return the value that a golden file describes."""
+    return Transit(
+        context=Context(
+            bytes.fromhex(expected["trace_id"]),
+            bytes.fromhex(expected["parent_id"]),
+            expected["trace_flags"],
+            ContextFormat(expected["format"]),
+        ),
+        direction=Direction[expected["direction"].upper()],
+        seq=expected["seq"],
+        tsval=expected["tsval"],
+        client_port=expected["client_port"],
+        server_port=expected["server_port"],
+        client_address=ipaddress.IPv6Address(expected["client_address"]).packed,
+        server_address=ipaddress.IPv6Address(expected["server_address"]).packed,
+        stamps=tuple(Stamp(Point(p), i, ns) for p, i, ns in expected["stamps"]),
+        tunnel=Tunnel(expected["tunnel"]),
+        flags=TransitFlag(expected["flags"]),
+        vni=expected["vni"],
+        outer_source=ipaddress.IPv6Address(expected["outer_source"]).packed,
+        outer_destination=ipaddress.IPv6Address(expected["outer_destination"]).packed,
+        stream_id=expected["stream_id"],
+    )
+
+
+def decode(data: bytes, expected: dict[str, Any]) -> Transit:
+    """Decode with the ids that the golden file gives to the span."""
+    ids = bytes.fromhex(expected["trace_id"]), bytes.fromhex(expected["parent_id"])
+    return decode_record(data, *ids, expected["trace_flags"])
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_golden_record(story: str) -> None:
+    """A golden record decodes to its value, and the value encodes to the record without what a later writer added."""
+    data, expected = read_story("transits", story)
+    transit = expected_transit(expected)
+    assert decode(data, expected) == transit
+    assert encode_record(transit) == data[: HEAD_BYTES + 16 * len(transit.stamps)]
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_golden_ids(story: str) -> None:
+    """Key and ids of a golden transit are those in the file."""
+    _, expected = read_story("transits", story)
+    transit = expected_transit(expected)
+    key = message_key(transit)
+    assert key.hex() == expected["message_key"]
+    assert transit_id(transit, expected["node"]).hex() == expected["transit_id"]
+    for hop, identity in expected["hop_ids"].items():
+        points = bytes(int(number) for number in hop.split("-"))
+        assert derive_id(b"hop" + key + points).hex() == identity
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_every_prefix_is_refused(story: str) -> None:
+    """A record cut anywhere is a RecordError."""
+    data, expected = read_story("transits", story)
+    whole = HEAD_BYTES + 16 * len(expected["stamps"])
+    for length in range(whole):
+        with pytest.raises(RecordError):
+            decode(data[:length], expected)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "complaint"),
+    [
+        (0, 2, "version"),
+        (1, 2, "Direction"),
+        (2, 0, "ContextFormat"),
+        (2, 6, "ContextFormat"),
+        (3, 0, "stamps"),
+        (3, 9, "stamps"),
+        (48, 200, "Tunnel"),
+        (96, 0, "Point"),
+        (96, 9, "Point"),
+        (96, 3, "twice"),
+        (96 + 15, 0xFF, "order"),
+    ],
+)
+def test_unknown_value_is_named(offset: int, value: int, complaint: str) -> None:
+    """A field with a value that version 1 does not have is refused, and the error names it."""
+    data, expected = read_story("transits", "request_leaves_its_node")
+    changed = data[:offset] + bytes([value]) + data[offset + 1 :]
+    with pytest.raises(RecordError, match=complaint):
+        decode(changed, expected)
+
+
+def test_other_version_is_told_apart() -> None:
+    """A record of another version has an error of its own, since it is counted under a reason of its own."""
+    data, expected = read_story("transits", "request_leaves_its_node")
+    with pytest.raises(RecordVersionError):
+        decode(b"\x02" + data[1:], expected)
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "parent_id"), [(bytes(16), b"p" * 8), (b"t" * 16, bytes(8)), (b"t" * 15, b"p" * 8), (b"t" * 16, b"")]
+)
+def test_invalid_ids_are_refused(trace_id: bytes, parent_id: bytes) -> None:
+    """Ids that W3C calls invalid make no transit."""
+    data, _ = read_story("transits", "request_leaves_its_node")
+    with pytest.raises(RecordError):
+        decode_record(data, trace_id, parent_id, 1)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_record_or_its_error(data: bytes) -> None:
+    """A decoder returns a value or raises its one documented error."""
+    for candidate in (data, b"\x01" + data, b"\x01\x00\x01\x01" + data):
+        with contextlib.suppress(RecordError):
+            decode_record(candidate, b"t" * 16, b"p" * 8, 1)
+
+
+def test_id_is_never_all_zero() -> None:
+    """The derived id of any data has a bit set, so W3C accepts it."""
+    assert all(any(derive_id(number.to_bytes(4, "big"))) for number in range(1000))
