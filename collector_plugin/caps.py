@@ -1,0 +1,59 @@
+"""Caps on network spans: by trace and by parent, so that no context, forged or reused, can fill a trace.
+
+Pure. Counts are kept in two generations and bounded: under pressure an idle trace is forgotten early, which makes its
+cap more lenient and never stricter.
+"""
+
+from collector_plugin.reasons import HopReason
+
+MAX_PER_PARENT = 112
+"""Eight exchanges of fourteen hops: a client that follows redirects, or proxies that pass the context on."""
+
+MAX_ENTRIES = 50_000
+"""Per generation and kind; some 10 MiB in all."""
+
+
+class SpanCaps:
+    """Counts network spans by trace and by parent."""
+
+    def __init__(self, max_per_trace: int, window_ns: int) -> None:
+        """Remember a count for at least one window after its last use."""
+        self._max_per_trace = max_per_trace
+        self._traces = _Tally(window_ns)
+        self._parents = _Tally(window_ns)
+
+    def admit(self, parent_key: bytes, now_ns: int) -> HopReason | None:
+        """Count one span of the parent (24 bytes, the trace id first), or return why it is one too many."""
+        trace_id = parent_key[:16]
+        if self._traces.read(trace_id, now_ns) >= self._max_per_trace:
+            return HopReason.TRACE_CAP
+        if self._parents.read(parent_key, now_ns) >= MAX_PER_PARENT:
+            return HopReason.PARENT_CAP
+        self._traces.increment(trace_id)
+        self._parents.increment(parent_key)
+        return None
+
+
+class _Tally:
+    """Counts by key that are forgotten when idle."""
+
+    def __init__(self, window_ns: int) -> None:
+        self._window_ns = window_ns
+        self._born_ns = 0
+        self._current: dict[bytes, int] = {}
+        self._former: dict[bytes, int] = {}
+
+    def read(self, key: bytes, now_ns: int) -> int:
+        if now_ns - self._born_ns >= self._window_ns or len(self._current) >= MAX_ENTRIES:
+            self._former = self._current
+            self._current = {}
+            self._born_ns = now_ns
+        count = self._current.get(key)
+        if count is None:
+            count = self._former.get(key, 0)
+            if count:
+                self._current[key] = count
+        return count
+
+    def increment(self, key: bytes) -> None:
+        self._current[key] = self._current.get(key, 0) + 1

@@ -1,0 +1,152 @@
+"""The collector plugin's configuration, as frozen Structs that `hopspan.config` reads YAML into.
+
+Pure. The strings under the fields are their documentation: meaning, unit, default and why. What the design names and
+this version does not have is known, so that whoever asks for it is told.
+"""
+
+import enum
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from hopspan.settings import Metrics, OtlpExporter, Telemetry
+from hopspan.values import Duration, Endpoint, Listener, Named, NotAvailable, PositiveDuration
+
+
+class Mode(enum.StrEnum):
+    """How the plugin sits beside the Collector."""
+
+    INLINE = "inline"
+    TAP = "tap"
+
+
+class Acknowledge(enum.StrEnum):
+    """What an answer of success means to the client."""
+
+    DELIVERED = "delivered"
+    ACCEPTED = "accepted"
+
+
+class Detail(enum.StrEnum):
+    """How many network spans an exchange gets."""
+
+    HOPS = "hops"
+    SUMMARY = "summary"
+    SLOW = "slow"
+
+
+class Spans(msgspec.Struct, frozen=True, kw_only=True):
+    """How many network spans are made."""
+
+    detail: Detail = Detail.HOPS
+    """`hops`: a span for each hop. `summary` and `slow` are not available in this version."""
+    min_duration: Duration = 0
+    """Hops shorter than this become no span. Default 0us: all are shown."""
+    slow_threshold: NotAvailable = None
+    """Belongs to `detail: slow`."""
+    max_per_trace: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+    """Network spans in one trace. Default 1000: seventy exchanges, and still a page that a browser can draw."""
+
+    def validate(self) -> Iterator[str]:
+        """Yield faults: what this version does not have."""
+        if self.detail is not Detail.HOPS:
+            yield f"detail: '{self.detail}' is not available in this version"
+
+
+class GrpcProtocol(msgspec.Struct, frozen=True, kw_only=True):
+    """OTLP over gRPC."""
+
+    endpoint: Listener = Endpoint("localhost", 24317)
+    """`host:port` to listen on. Default localhost:24317: the Collector's ports stay free beside it."""
+    max_recv_msg_size_mib: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
+    """Largest request in MiB, unpacked. Default 16: four times the Collector's, so that what passes one passes the
+    other; OTLP's suggestion of 64 would let the 64 requests that may be handled at once take 4 GiB."""
+
+
+class OtlpProtocols(msgspec.Struct, frozen=True, kw_only=True):
+    """The transports that OTLP is received by."""
+
+    grpc: GrpcProtocol = GrpcProtocol()
+    """OTLP over gRPC, for spans and transits alike."""
+    http: NotAvailable = None
+    """OTLP over HTTP."""
+
+
+class OtlpReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Receives OTLP."""
+
+    protocols: OtlpProtocols = OtlpProtocols()
+    """The transports."""
+
+
+class Receivers(msgspec.Struct, frozen=True, kw_only=True):
+    """Where spans and transits come in."""
+
+    otlp: OtlpReceiver = OtlpReceiver()
+    """OTLP. Default: gRPC on localhost:24317."""
+    zipkin: NotAvailable = None
+    """Zipkin v2."""
+
+
+class FileExporter(msgspec.Struct, frozen=True, kw_only=True):
+    """Appends requests to a file as OTLP JSON, one a line."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1)]
+    """The file; it is made where it does not exist, and never truncated. Required."""
+
+
+class PluginMetrics(Metrics, frozen=True, kw_only=True):
+    """Where the plugin's own metrics are served."""
+
+    endpoint: Listener = Endpoint("localhost", 29465)
+    """`host:port` of the OpenMetrics page, `/metrics`. Default localhost:29465: whoever is let in learns the load."""
+
+
+class PluginTelemetry(Telemetry, frozen=True, kw_only=True):
+    """What the plugin tells of itself."""
+
+    metrics: PluginMetrics = PluginMetrics()
+    """Its metrics."""
+
+
+class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    exporters: Annotated[
+        dict[str, OtlpExporter | FileExporter],
+        Named({"otlp": OtlpExporter, "file": FileExporter, "otlp_http": None, "zipkin": None}),
+    ]
+    """Where spans go, by `type` or `type/name`. The first acknowledges, the others have bounded queues of their own.
+    Required: at least one."""
+    mode: Mode = Mode.INLINE
+    """`inline`: spans in, the same spans and network spans out. `tap` is not available in this version."""
+    acknowledge: Acknowledge = Acknowledge.DELIVERED
+    """`delivered`: a client hears of success once the first exporter's peer has the spans. `accepted` is not
+    available in this version."""
+    window: PositiveDuration = 60 * 10**9
+    """How long a transit waits for its parent. Default 60s: SDKs flush every five, and a request may last."""
+    settle: Duration = 2 * 10**9
+    """How long the two halves of a message wait for each other once the parent is there. Default 2s: ten times what
+    a healthy probe takes."""
+    spans: Spans = Spans()
+    """How many network spans are made."""
+    receivers: Receivers = Receivers()
+    """Where spans and transits come in."""
+    telemetry: PluginTelemetry = PluginTelemetry()
+    """What the plugin tells of itself."""
+
+    def validate(self) -> Iterator[str]:
+        """Yield faults: contradictions between keys, and what this version does not have."""
+        if not self.exporters:
+            yield "exporters: missing"
+        if self.mode is not Mode.INLINE:
+            yield f"mode: '{self.mode}' is not available in this version"
+        if self.acknowledge is not Acknowledge.DELIVERED:
+            yield f"acknowledge: '{self.acknowledge}' is not available in this version"
+        if self.settle > self.window:
+            yield "settle: is longer than window"
+        own = self.receivers.otlp.protocols.grpc.endpoint
+        for name, exporter in self.exporters.items():
+            if isinstance(exporter, OtlpExporter) and exporter.endpoint == own:
+                yield f"exporters.{name}.endpoint: is the plugin's own receiver"

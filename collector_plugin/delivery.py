@@ -1,0 +1,154 @@
+"""Delivers application spans while their clients wait: at once when no export is in flight, merged while one is.
+
+Whoever comes while nothing is in flight sends; who comes meanwhile waits, and the first of them sends for all. No
+thread of its own, and no timer: what limits the wait is the exporter's timeout.
+"""
+
+import collections
+import threading
+from collections.abc import Callable
+
+from collector_plugin.exporter import Exporter, merge_fits
+from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
+from collector_plugin.outcomes import SendOutcome
+from hopspan.counters import Counters
+from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
+
+MAX_WAITING_BYTES = 64 << 20
+"""What may wait while an export is in flight: sixteen merged requests, more than their clients would wait for."""
+
+OVERLOAD_RETRY_NS = 10**9
+"""What a client is asked to wait when more than that waits."""
+
+
+class Delivery:
+    """The way to the exporter that acknowledges."""
+
+    def __init__(self, exporter: Exporter, outcomes: Counters[SendOutcome]) -> None:
+        """Count the spans' outcomes in `outcomes`."""
+        self._exporter = exporter
+        self._outcomes = outcomes
+        self._lock = threading.Lock()
+        self._waiting: collections.deque[_Parcel] = collections.deque()
+        self._waiting_bytes = 0
+        self._in_flight = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the size of what waits for the export in flight."""
+        return self._waiting_bytes
+
+    def deliver(self, data: bytes, span_count: int, is_wanted: Callable[[], bool]) -> ExportResult:
+        """Return once the request `data` was delivered. Raises RetryableExportError or PermanentExportError.
+
+        `is_wanted` tells whether the client still waits: what nobody waits for is not sent, as it will come again.
+        """
+        parcel = _Parcel(data, span_count, is_wanted)
+        with self._lock:
+            if self._in_flight and self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
+                self._outcomes.add(SendOutcome.QUEUE_FULL, span_count)
+                raise RetryableExportError("UNAVAILABLE", "too many spans wait to be sent", OVERLOAD_RETRY_NS)
+            self._waiting.append(parcel)
+            self._waiting_bytes += len(data)
+            parcel.leads = not self._in_flight
+            self._in_flight = True
+        if not parcel.leads:
+            parcel.turn.wait()
+        if parcel.leads:
+            self._lead()
+        if parcel.error is not None:
+            raise parcel.error
+        assert parcel.result is not None
+        return parcel.result
+
+    def _lead(self) -> None:
+        """Send the first waiting requests as one, then hand on."""
+        batch: list[_Parcel] = []
+        try:
+            batch = self._take_batch()
+            self._send(batch)
+        finally:
+            for parcel in batch:
+                if parcel.result is None and parcel.error is None:
+                    parcel.error = RetryableExportError("UNAVAILABLE", "the export broke off")
+                parcel.turn.set()
+            self._hand_on()
+
+    def _take_batch(self) -> list["_Parcel"]:
+        batch: list[_Parcel] = []
+        size = 0
+        with self._lock:
+            while self._waiting and merge_fits(size, len(self._waiting[0].data), MAX_REQUEST_BYTES):
+                parcel = self._waiting.popleft()
+                self._waiting_bytes -= len(parcel.data)
+                size += len(parcel.data)
+                batch.append(parcel)
+        return batch
+
+    def _hand_on(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._in_flight = False
+                return
+            heir = self._waiting[0]
+            heir.leads = True
+        heir.turn.set()
+
+    def _send(self, batch: list["_Parcel"]) -> None:
+        wanted: list[_Parcel] = []
+        for parcel in batch:
+            if parcel.is_wanted():
+                wanted.append(parcel)
+            else:
+                parcel.error = RetryableExportError("CANCELLED", "the client waits no longer")
+        if len(wanted) == 1:
+            self._send_alone(wanted[0])
+        elif wanted:
+            self._send_merged(wanted)
+
+    def _send_merged(self, parcels: list["_Parcel"]) -> None:
+        try:
+            result = self._exporter.export(b"".join(parcel.data for parcel in parcels))
+        except RetryableExportError as error:
+            for parcel in parcels:
+                parcel.error = error
+            self._outcomes.add(SendOutcome.RETRYABLE, sum(parcel.span_count for parcel in parcels))
+        except PermanentExportError:
+            # One client's fault is not another's, and only alone can it be told whose it is.
+            for parcel in parcels:
+                self._send_alone(parcel)
+        else:
+            for parcel in parcels:
+                # What was rejected of a merged request cannot be told apart; it is counted, and nobody is told wrong.
+                parcel.result = ExportResult()
+            self._count_delivered(sum(parcel.span_count for parcel in parcels), result)
+
+    def _send_alone(self, parcel: "_Parcel") -> None:
+        try:
+            parcel.result = self._exporter.export(parcel.data)
+        except ExportError as error:
+            parcel.error = error
+            permanent = isinstance(error, PermanentExportError)
+            self._outcomes.add(SendOutcome.REFUSED if permanent else SendOutcome.RETRYABLE, parcel.span_count)
+        else:
+            self._count_delivered(parcel.span_count, parcel.result)
+
+    def _count_delivered(self, span_count: int, result: ExportResult) -> None:
+        rejected = max(0, min(result.rejected_spans, span_count))
+        self._outcomes.add(SendOutcome.SENT, span_count - rejected)
+        self._outcomes.add(SendOutcome.REJECTED, rejected)
+
+
+class _Parcel:
+    """One client's request, while it waits."""
+
+    __slots__ = ("data", "error", "is_wanted", "leads", "result", "span_count", "turn")
+
+    def __init__(self, data: bytes, span_count: int, is_wanted: Callable[[], bool]) -> None:
+        self.data = data
+        self.span_count = span_count
+        self.is_wanted = is_wanted
+        self.turn = threading.Event()
+        self.leads = False
+        self.result: ExportResult | None = None
+        self.error: ExportError | None = None

@@ -1,0 +1,208 @@
+"""Walks the wire bytes of an OTLP trace request: transits are taken out, the rest is kept and read for parents.
+
+Pure. Fields may come in any order and unknown ones are kept. Malformed bytes raise WireError, too many spans
+TooManySpansError. Attributes and events are skipped, not checked: what is wrong in there is the backend's to say.
+"""
+
+import msgspec
+
+from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, SpanTimes, has_attribute, read_spans, walk_spans
+from hopspan.protowire import LENGTH, WireError, read_fields, read_varint, write_length
+from node_probe.wire_batch import RECORD_KEY, SCOPE
+
+MAX_SPANS = 100_000
+"""Spans in one request. An SDK's span has 150 bytes or more, so the receiver's 16 MiB hold about as many; without the
+bound 16 MiB of empty spans would be eight million."""
+
+MAX_FIELDS = 4 * MAX_SPANS
+"""Fields around the spans: resources, scopes, and what stands beside them. An empty one takes two bytes and a
+microsecond: without the bound 16 MiB of them would keep everybody else waiting for ten seconds."""
+
+MAX_SCOPE_FIELDS = 1_000
+"""Fields of one scope: its name, its version and its attributes."""
+
+OWN_SCOPE = "hopspan"
+"""The scope of network spans. They are passed on, and never taken as input again."""
+
+_TRANSIT_SCOPE_NAME = SCOPE.encode()
+_OWN_SCOPE_NAME = OWN_SCOPE.encode()
+_RECORD_KEY = RECORD_KEY.encode()
+
+# Field numbers of opentelemetry/proto/trace/v1/trace.proto, by the message that they stand in.
+_REQUEST_RESOURCE_SPANS = 1
+_RESOURCE, _SCOPE_SPANS, _RESOURCE_SCHEMA_URL = 1, 2, 3
+_SCOPE, _SPAN = 1, 2
+_SCOPE_NAME = 1
+
+_Cut = tuple[int, int, bytes]
+"""Begin and stop of what is replaced, and what stands there instead."""
+
+
+class TooManySpansError(WireError):
+    """The request has more than MAX_SPANS spans, or more than MAX_FIELDS fields around them."""
+
+
+class TransitSlice(msgspec.Struct, frozen=True):
+    """The transits of one ResourceSpans: the bytes of a ResourceSpans with nothing else in it, and their number."""
+
+    resource_spans: bytes
+    count: int
+
+
+class ApplicationSpans(msgspec.Struct, frozen=True):
+    """The spans of one ResourceSpans that can be parents."""
+
+    resource: bytes
+    """The fields `resource` and `schema_url` of the ResourceSpans, byte for byte, ready to stand in another one."""
+    spans: list[SpanTimes]
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """What a request holds."""
+
+    forward: bytes
+    """The request without its transits; without any the very bytes that came."""
+    span_count: int
+    """Spans in `forward`."""
+    application: list[ApplicationSpans]
+    transits: list[TransitSlice]
+
+
+def walk_request(data: bytes) -> Walk:
+    """Return what the ExportTraceServiceRequest `data` holds. Raises WireError or TooManySpansError."""
+    request = _RequestWalk(data)
+    cuts: list[_Cut] = []
+    for number, field_start, value_start, value_end in request.read_parts(0, len(data)):
+        if number == _REQUEST_RESOURCE_SPANS:
+            replacement = request.walk_resource_spans(value_start, value_end)
+            if replacement is not None:
+                cuts.append((field_start, value_end, replacement))
+    forward = _cut(data, 0, len(data), cuts) if cuts else data
+    return Walk(forward, request.span_count, request.application, request.transits)
+
+
+class _RequestWalk:
+    """The state of one walk: what was found so far."""
+
+    def __init__(self, data: bytes) -> None:
+        self.application: list[ApplicationSpans] = []
+        self.transits: list[TransitSlice] = []
+        self._data = data
+        self._seen = self._taken = 0
+        self._fields_left = MAX_FIELDS
+
+    @property
+    def span_count(self) -> int:
+        """Spans that are passed on."""
+        return self._seen - self._taken
+
+    def read_parts(self, start: int, end: int) -> list[Field]:
+        """Return the length-delimited fields of the message that lies there."""
+        parts, self._fields_left = _read_parts(self._data, start, end, self._fields_left)
+        return parts
+
+    def walk_resource_spans(self, start: int, end: int) -> bytes | None:
+        """Return what to forward in place of the field, b"" for nothing, None for the field as it is."""
+        found = _Found()
+        parts = self.read_parts(start, end)
+        resource = b"".join([self._data[p[1] : p[3]] for p in parts if p[0] in (_RESOURCE, _RESOURCE_SCHEMA_URL)])
+        for part in parts:
+            if part[0] == _SCOPE_SPANS:
+                self._walk_scope_spans(part, found)
+        if found.spans:
+            self.application.append(ApplicationSpans(resource, found.spans))
+        if not found.transit_count:
+            return None
+        self._taken += found.transit_count
+        self.transits.append(TransitSlice(b"".join([resource, *found.transits]), found.transit_count))
+        is_left = len(found.cuts) < sum(part[0] == _SCOPE_SPANS for part in parts) or any(
+            cut[2] for cut in found.cuts
+        )
+        return write_length(_REQUEST_RESOURCE_SPANS, _cut(self._data, start, end, found.cuts)) if is_left else b""
+
+    def _walk_scope_spans(self, field: Field, found: "_Found") -> None:
+        parts = self.read_parts(field[2], field[3])
+        spans = [part for part in parts if part[0] == _SPAN]
+        self._seen += len(spans)
+        if self._seen > MAX_SPANS:
+            raise TooManySpansError(f"more than {MAX_SPANS} spans in one request")
+        name = _read_scope_name(self._data, parts)
+        if name == _OWN_SCOPE_NAME:
+            return
+        if name == _TRANSIT_SCOPE_NAME:
+            found.spans += walk_spans(self._data, found.take_transits(self._data, field, parts))
+        else:
+            found.spans += read_spans(self._data, spans)
+
+
+class _Found:
+    """What one ResourceSpans holds."""
+
+    def __init__(self) -> None:
+        self.spans: list[SpanTimes] = []
+        self.transits: list[bytes] = []
+        self.transit_count = 0
+        self.cuts: list[_Cut] = []
+
+    def take_transits(self, data: bytes, field: Field, parts: list[Field]) -> list[Field]:
+        """Take the transits out of the ScopeSpans `field`, whose parts are `parts`; return its other spans."""
+        transits: list[Field] = []
+        others: list[Field] = []
+        for part in parts:
+            if part[0] == _SPAN:
+                (transits if has_attribute(data, part[2], part[3], _RECORD_KEY) else others).append(part)
+        if not transits:
+            return others
+        scope = [data[part[1] : part[3]] for part in parts if part[0] == _SCOPE]
+        self.transits.append(write_length(_SCOPE_SPANS, b"".join([*scope, *(data[t[1] : t[3]] for t in transits)])))
+        self.transit_count += len(transits)
+        rest = b""
+        if others:
+            rest = write_length(_SCOPE_SPANS, _cut(data, field[2], field[3], [(t[1], t[3], b"") for t in transits]))
+        self.cuts.append((field[1], field[3], rest))
+        return others
+
+
+def _read_parts(data: bytes, start: int, end: int, limit: int) -> tuple[list[Field], int]:
+    """Return the length-delimited fields of the message in `data[start:end]`, and what is left of `limit` fields."""
+    parts: list[Field] = []
+    position = start
+    while position < end:
+        if limit == 0:
+            raise TooManySpansError(f"more than {MAX_FIELDS} fields around the spans of one request")
+        limit -= 1
+        # Nearly every field here is a span: a tag of one byte and a length of one or two. The rest goes the long way.
+        tag, field_start = data[position], position
+        if tag not in LENGTH_TAGS or position + 2 >= end:
+            number, wire_type, _, value_start, position = next(read_fields(data, position, end))
+            if wire_type == LENGTH:
+                parts.append((number, field_start, value_start, position))
+            continue
+        length, value_start = data[position + 1], position + 2
+        if length >= ONE_BYTE:
+            length, value_start = read_varint(data, position + 1, end)
+        position = value_start + length
+        if position > end:
+            raise WireError(f"field {tag >> 3} is longer than its message")
+        parts.append((tag >> 3, field_start, value_start, position))
+    return parts, limit
+
+
+def _read_scope_name(data: bytes, parts: list[Field]) -> bytes:
+    name = b""
+    for number, _, scope_start, scope_end in parts:
+        if number == _SCOPE:
+            for inner, _, value_start, value_end in _read_parts(data, scope_start, scope_end, MAX_SCOPE_FIELDS)[0]:
+                if inner == _SCOPE_NAME:
+                    name = data[value_start:value_end]
+    return name
+
+
+def _cut(data: bytes, start: int, end: int, cuts: list[_Cut]) -> bytes:
+    """Return data[start:end] with each (begin, stop) replaced; the cuts are in order."""
+    kept: list[bytes] = []
+    for begin, stop, replacement in cuts:
+        kept += (data[start:begin], replacement)
+        start = stop
+    kept.append(data[start:end])
+    return b"".join(kept)

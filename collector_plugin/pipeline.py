@@ -1,0 +1,125 @@
+"""The way of a request through the plugin: transits to the join, application spans on at once, network spans after.
+
+Application spans depend on nothing but the exporter that acknowledges: whatever the join does, they are delivered as
+they came.
+"""
+
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from collector_plugin.delivery import Delivery
+from collector_plugin.join import Join
+from collector_plugin.otlp_spans import SpanRequest, encode_emissions
+from collector_plugin.otlp_walk import TransitSlice, Walk, walk_request
+from collector_plugin.outcomes import ReceiveOutcome
+from collector_plugin.reasons import TransitReason
+from collector_plugin.sending_queue import SendingQueue
+from hopspan.counters import Counters
+from hopspan.export_errors import ExportError, ExportResult, PermanentExportError
+from hopspan.logs import Log
+from node_probe.wire_batch import BatchError, TransitBatch, decode_batch
+
+
+class Outlets(msgspec.Struct, frozen=True):
+    """Where spans leave the plugin."""
+
+    delivery: Delivery
+    """The first exporter's, for application spans."""
+    application: tuple[SendingQueue, ...]
+    """The other exporters', for copies of application spans."""
+    network: tuple[SendingQueue, ...]
+    """Every exporter's, for network spans."""
+
+
+class Pipeline:
+    """Takes requests in, from any thread, and lets network spans out when `tick` is called."""
+
+    def __init__(self, join: Join, outlets: Outlets, version: str, log: Log) -> None:
+        """`version` is that of the network spans' scope. The join is used under `lock` alone."""
+        self.lock = threading.Lock()
+        self.outcomes = Counters(ReceiveOutcome)
+        self._join = join
+        self._outlets = outlets
+        self._version = version
+        self._log = log
+
+    def accept(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
+        """Take in one ExportTraceServiceRequest; return once its application spans were delivered.
+
+        Raises WireError or TooManySpansError for a request that cannot be taken, and ExportError for one that could
+        not be delivered. Its transits and parents are taken in even then: they may come again, and are known then.
+        """
+        walk = walk_request(data)
+        try:
+            rejected = self._take_in(walk, now_ns)
+        except Exception as error:  # noqa: BLE001 - a fault in the join must never cost an application span
+            self._log.error("the join failed", exception=type(error).__name__, text=str(error))
+            rejected = ExportResult()
+        if not walk.forward:
+            return rejected
+        try:
+            result = self._deliver(walk, is_wanted)
+        except ExportError:
+            self.outcomes.add(ReceiveOutcome.REFUSED, walk.span_count)
+            raise
+        self.outcomes.add(ReceiveOutcome.ACCEPTED, walk.span_count)
+        return ExportResult(result.rejected_spans + rejected.rejected_spans, result.message or rejected.message)
+
+    def tick(self, now_ns: int) -> None:
+        """Send the network spans that are due."""
+        with self.lock:
+            emissions = self._join.take_due(now_ns)
+        self._send_network_spans(encode_emissions(emissions, self._version))
+
+    def drain(self, now_ns: int) -> None:
+        """Send the network spans that can still be made, and release the rest."""
+        with self.lock:
+            emissions = self._join.close(now_ns)
+        self._send_network_spans(encode_emissions(emissions, self._version))
+
+    def _deliver(self, walk: Walk, is_wanted: Callable[[], bool]) -> ExportResult:
+        copy = SpanRequest(walk.forward, walk.span_count)
+        try:
+            result = self._outlets.delivery.deliver(walk.forward, walk.span_count, is_wanted)
+        except PermanentExportError:
+            # The client will not come again, so the other exporters get their copy now or never.
+            self._send_copies(copy)
+            raise
+        self._send_copies(copy)
+        return result
+
+    def _send_copies(self, request: SpanRequest) -> None:
+        for queue in self._outlets.application:
+            queue.offer(request)
+
+    def _send_network_spans(self, requests: list[SpanRequest]) -> None:
+        for request in requests:
+            for queue in self._outlets.network:
+                queue.offer(request)
+
+    def _take_in(self, walk: Walk, now_ns: int) -> ExportResult:
+        if not walk.application and not walk.transits:
+            return ExportResult()
+        batches = [(part, _read_batch(part)) for part in walk.transits]
+        unreadable = ExportResult()
+        with self.lock:
+            for group in walk.application:
+                self._join.add_parents(group.resource, group.spans, now_ns)
+            for part, batch in batches:
+                if isinstance(batch, TransitBatch):
+                    self._join.add_batch(batch, now_ns)
+                else:
+                    self._join.add_unreadable(part.count, TransitReason.MALFORMED)
+                    unreadable = ExportResult(unreadable.rejected_spans + part.count, str(batch))
+        if unreadable.rejected_spans:
+            self._log.warn("transits could not be read", count=unreadable.rejected_spans, text=unreadable.message)
+        return unreadable
+
+
+def _read_batch(part: TransitSlice) -> TransitBatch | BatchError:
+    try:
+        return decode_batch(part.resource_spans)
+    except BatchError as error:
+        return error

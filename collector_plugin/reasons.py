@@ -1,0 +1,53 @@
+"""Why something was not emitted. Each member's value is the label of its metric; nothing is lost without one.
+
+Pure. Transits, hops and spans are counted apart, since one transit makes several hops.
+"""
+
+import enum
+
+
+class TransitReason(enum.StrEnum):
+    """Why a transit was released without its hops being emitted."""
+
+    NO_PARENT = "no_parent"
+    """Its parent did not come within `window`: not sampled, lost, sent elsewhere, or a forged context."""
+    TRANSITS_FULL = "transits_full"
+    """More transits wait than may; the oldest goes first."""
+    PARENT_CAP = "parent_cap"
+    """As many messages wait for its parent as one span may have network spans."""
+    DUPLICATE = "duplicate"
+    """The node had reported this packet already: a probe sent its batch again."""
+    CONFLICT = "conflict"
+    """Another node had reported this half of the message already."""
+    PASSING = "passing"
+    """The packet only passed through the node, from one NIC to another; such hops have no place yet."""
+    CLOCK = "clock"
+    """The node's clock could not be related to that of the parent's node."""
+    VERSION = "version"
+    """The record has a version that this plugin does not know: the probe is newer."""
+    MALFORMED = "malformed"
+    """The record, or the resource of its batch, could not be read."""
+    SHUTDOWN = "shutdown"
+    """It was still without its parent when the plugin ended."""
+
+
+class HopReason(enum.StrEnum):
+    """Why a hop of a joined message did not become a span."""
+
+    CLOCK = "clock"
+    """It lies on, or leads to, a node whose clock could not be related to that of the parent's node."""
+    TRACE_CAP = "trace_cap"
+    """The trace has `spans.max_per_trace` network spans already."""
+    PARENT_CAP = "parent_cap"
+    """The parent has as many network spans as one span may."""
+    MIN_DURATION = "min_duration"
+    """It was shorter than `spans.min_duration`."""
+
+
+class ForgetReason(enum.StrEnum):
+    """Why something remembered was given up before its time. It costs hops only if a transit still needed it."""
+
+    PARENT_EVICTED = "parent_evicted"
+    """The store of parents was full; the oldest go first."""
+    MESSAGE_EVICTED = "message_evicted"
+    """More emitted messages were remembered than may be; a late counterpart of this one adds no wire hop."""

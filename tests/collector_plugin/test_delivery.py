@@ -1,0 +1,187 @@
+"""Delivery: at once, merged while an export is in flight, and each client told its own fate."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from collector_plugin import delivery as delivery_module
+from collector_plugin.delivery import Delivery
+from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
+from collector_plugin.outcomes import SendOutcome
+from hopspan.counters import Counters
+from hopspan.export_errors import ExportResult, PermanentExportError, RetryableExportError
+from tests.collector_plugin.gated_exporter import DEADLINE_S, GatedExporter, wait_until
+
+
+class Bench:
+    """A delivery with its exporter, and clients in threads of their own."""
+
+    def __init__(self) -> None:
+        """Begin with nothing in flight."""
+        self.exporter = GatedExporter()
+        self.outcomes = Counters(SendOutcome)
+        self.delivery = Delivery(self.exporter, self.outcomes)
+        self.clients = ThreadPoolExecutor(16)
+        self._queued_bytes = 0
+
+    def send(self, data: bytes, is_wanted: Callable[[], bool] = lambda: True) -> "Future[ExportResult]":
+        """Let a client send a request of one span."""
+        return self.clients.submit(self.delivery.deliver, data, 1, is_wanted)
+
+    def send_behind(self, data: bytes, is_wanted: Callable[[], bool] = lambda: True) -> "Future[ExportResult]":
+        """Let a client send while an export is in flight; return once it waits."""
+        self._queued_bytes += len(data)
+        future = self.send(data, is_wanted)
+        wait_until(lambda: self.delivery.waiting_bytes == self._queued_bytes)
+        return future
+
+    def hold_first(self) -> "Future[ExportResult]":
+        """Put an export in flight that goes on when the gate is opened."""
+        self.exporter.gate.clear()
+        future = self.send(b"first")
+        assert self.exporter.wait_for_start() == b"first"
+        return future
+
+    def count(self) -> dict[str, int]:
+        """Return the outcomes that occurred."""
+        return {outcome.value: number for outcome, number in self.outcomes.read().items() if number}
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """A delivery, and no thread left behind."""
+    bench = Bench()
+    yield bench
+    bench.exporter.gate.set()
+    bench.clients.shutdown()
+
+
+def wait_for(future: "Future[ExportResult]") -> ExportResult:
+    """Return a client's answer."""
+    return future.result(DEADLINE_S)
+
+
+def test_request_is_sent_at_once(bench: Bench) -> None:
+    """With nothing in flight a request goes alone, and its bytes are untouched."""
+    assert wait_for(bench.send(b"a")) == ExportResult()
+    assert bench.exporter.requests == [b"a"]
+    assert bench.count() == {"sent": 1}
+
+
+def test_requests_are_merged_while_one_is_in_flight(bench: Bench) -> None:
+    """Who waits meanwhile goes together in the order of arrival, and is answered after its own delivery."""
+    first = bench.hold_first()
+    waiting = [bench.send_behind(data) for data in (b"b", b"c", b"d")]
+    assert not any(future.done() for future in waiting)
+    bench.exporter.gate.set()
+    assert [wait_for(future) for future in (first, *waiting)] == [ExportResult()] * 4
+    assert bench.exporter.requests == [b"first", b"bcd"]
+    assert bench.count() == {"sent": 4}
+
+
+def test_merged_requests_stay_below_the_limit(bench: Bench) -> None:
+    """What would be too large goes with the next; a single large one goes alone as it came."""
+    first = bench.hold_first()
+    half = bytes(MAX_REQUEST_BYTES // 2)
+    large = bytes(MAX_REQUEST_BYTES + 1)
+    waiting = [bench.send_behind(data) for data in (half, half, b"x", large, b"y")]
+    bench.exporter.gate.set()
+    for future in (first, *waiting):
+        wait_for(future)
+    assert [len(request) for request in bench.exporter.requests] == [5, 2 * len(half), 1, len(large), 1]
+
+
+def test_failure_is_told_to_every_client_of_a_merged_request(bench: Bench) -> None:
+    """A retryable failure is retryable for all."""
+    first = bench.hold_first()
+    waiting = [bench.send_behind(data) for data in (b"b", b"c")]
+    bench.exporter.failures = [RetryableExportError("UNAVAILABLE", "away", 5)] * 2
+    bench.exporter.gate.set()
+    for future in (first, *waiting):
+        with pytest.raises(RetryableExportError) as caught:
+            wait_for(future)
+        assert caught.value.retry_after_ns == 5
+    assert bench.exporter.requests == []
+    assert bench.count() == {"retryable": 3}
+
+
+def test_merged_request_that_is_refused_is_split(bench: Bench) -> None:
+    """One client's fault is not another's: each is sent singly and told its own fate."""
+    first = bench.hold_first()
+    waiting = [bench.send_behind(data) for data in (b"b", b"bad", b"d")]
+    bench.exporter.refused = b"bad"
+    bench.exporter.gate.set()
+    wait_for(first)
+    assert wait_for(waiting[0]) == ExportResult()
+    with pytest.raises(PermanentExportError, match="INVALID_ARGUMENT"):
+        wait_for(waiting[1])
+    assert wait_for(waiting[2]) == ExportResult()
+    assert bench.exporter.requests == [b"first", b"b", b"d"]
+    assert bench.count() == {"sent": 3, "refused": 1}
+
+
+def test_client_that_waits_no_longer_is_left_out(bench: Bench) -> None:
+    """It will send the same again, so sending it now would double it."""
+    first = bench.hold_first()
+    gone, there = bench.send_behind(b"gone", lambda: False), bench.send_behind(b"there")
+    bench.exporter.gate.set()
+    wait_for(first)
+    with pytest.raises(RetryableExportError, match="CANCELLED"):
+        wait_for(gone)
+    assert wait_for(there) == ExportResult()
+    assert bench.exporter.requests == [b"first", b"there"]
+
+
+def test_too_much_that_waits_is_refused_with_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: who comes too many is asked to come again."""
+    monkeypatch.setattr(delivery_module, "MAX_WAITING_BYTES", 10)
+    first = bench.hold_first()
+    second = bench.send_behind(b"b" * 10)
+    with pytest.raises(RetryableExportError, match="too many spans wait") as caught:
+        wait_for(bench.send(b"c"))
+    assert caught.value.retry_after_ns == 10**9
+    bench.exporter.gate.set()
+    wait_for(first)
+    wait_for(second)
+    assert bench.count() == {"sent": 2, "queue_full": 1}
+
+
+def test_partial_success_is_told_to_the_client_that_it_concerns(bench: Bench) -> None:
+    """Alone, a client hears what was left out; of a merged request nobody knows whose it was, so it is counted."""
+    bench.exporter.result = ExportResult(1, "one was bad")
+    first = bench.hold_first()
+    waiting = [bench.send_behind(data) for data in (b"b", b"c")]
+    bench.exporter.gate.set()
+    assert wait_for(first) == ExportResult(1, "one was bad")
+    assert [wait_for(future) for future in waiting] == [ExportResult()] * 2
+    assert bench.count() == {"sent": 1, "rejected": 2}
+
+
+def test_fault_in_an_exporter_leaves_nobody_waiting(bench: Bench) -> None:
+    """An error that none expected reaches the client that led; the others are asked to come again."""
+    first = bench.hold_first()
+    leader = bench.send_behind(b"b")
+    follower = bench.send_behind(b"c")
+    bench.exporter.is_broken = True
+    bench.exporter.gate.set()
+    with pytest.raises(ZeroDivisionError):
+        wait_for(first)
+    with pytest.raises(ZeroDivisionError):
+        wait_for(leader)
+    with pytest.raises(RetryableExportError, match="broke off"):
+        wait_for(follower)
+    bench.exporter.is_broken = False
+    assert wait_for(bench.send(b"d")) == ExportResult()
+
+
+def test_many_clients_lose_nothing(bench: Bench) -> None:
+    """Under load every request is in exactly one export, and every answer is right."""
+    futures = [bench.send(b"%04d" % number) for number in range(2300)]
+    for future in futures:
+        wait_for(future)
+    got = b"".join(bench.exporter.requests)
+    assert sorted(got[i : i + 4] for i in range(0, len(got), 4)) == [b"%04d" % number for number in range(2300)]
+    assert bench.count() == {"sent": 2300}
+    assert threading.active_count() <= 30

@@ -1,0 +1,83 @@
+"""The role of a node in a message, by the first and last point that it saw."""
+
+import pytest
+
+from collector_plugin.halves import MAX_TIME_NS, Half, Role, attempts_key, parent_key
+from node_probe.transit import Stamp, message_key
+from tests.collector_plugin.builders import (
+    MONOTONIC_NS,
+    NODE_1,
+    PARENT_KEY,
+    REQUEST,
+    RESPONSE,
+    make_half,
+    make_transit,
+)
+
+ROLES = [
+    ([1, 2, 3, 4], Role.SENDER),
+    ([2, 4], Role.SENDER),
+    ([4], Role.SENDER),
+    ([2, 3], Role.SENDER),
+    ([5, 6, 7, 8], Role.RECEIVER),
+    ([5], Role.RECEIVER),
+    ([6, 7], Role.RECEIVER),
+    ([1, 2, 7, 8], Role.WHOLE),
+    ([2, 7], Role.WHOLE),
+    ([5, 4], Role.PASSING),
+]
+
+
+@pytest.mark.parametrize(("points", "role"), ROLES)
+def test_role_follows_from_first_and_last_point(points: list[int], role: Role) -> None:
+    """A swept transit has fewer points and the same role."""
+    transit = make_transit({point: n for n, point in enumerate(points)})
+    assert make_half(NODE_1, transit).role is role
+
+
+def test_client_side_sends_requests_and_receives_responses() -> None:
+    """The near half is the sender of a request, the receiver of a response, and a message that stays on its node."""
+    table = [
+        ({2: 0, 4: 1}, REQUEST, True),
+        ({5: 0, 7: 1}, REQUEST, False),
+        ({2: 0, 4: 1}, RESPONSE, False),
+        ({5: 0, 7: 1}, RESPONSE, True),
+        ({2: 0, 7: 1}, REQUEST, True),
+        ({2: 0, 7: 1}, RESPONSE, True),
+    ]
+    for points, direction, is_near in table:
+        assert make_half(NODE_1, make_transit(points, direction=direction)).is_near is is_near
+
+
+def test_attempts_share_all_but_the_tsval() -> None:
+    """Two sendings of a message differ in their key, and not in their attempts key; other messages in both."""
+    first, second = message_key(make_transit({2: 0})), message_key(make_transit({2: 0}, tsval=101))
+    other = message_key(make_transit({2: 0}, seq=1))
+    assert first != second
+    assert attempts_key(first) == attempts_key(second) != attempts_key(other)
+    assert len(attempts_key(first)) == len(first) - 4
+
+
+def test_parent_key_is_trace_and_span_id() -> None:
+    """Transits look for their parent under the key that spans are remembered by."""
+    assert parent_key(make_transit({2: 0})) == PARENT_KEY
+
+
+@pytest.mark.parametrize(
+    ("first_ns", "last_ns", "offset_ns", "is_lawful"),
+    [
+        (0, 0, 0, True),
+        (MONOTONIC_NS, MONOTONIC_NS + 1, 10**18, True),
+        (0, MAX_TIME_NS, 0, True),
+        (0, MAX_TIME_NS + 1, -1, False),
+        (0, 1, -1, False),
+        (5, 6, -5, True),
+        (0, 1, MAX_TIME_NS, False),
+    ],
+)
+def test_times_that_no_clock_shows_are_found(first_ns: int, last_ns: int, offset_ns: int, is_lawful: bool) -> None:  # noqa: FBT001 - a table's column
+    """A forged stamp cannot make a span whose times do not fit their field."""
+    transit = make_transit({2: 0, 3: 1})
+    stamps = (Stamp(transit.stamps[0].point, 3, first_ns), Stamp(transit.stamps[1].point, 4, last_ns))
+    forged = type(transit)(**{**{f: getattr(transit, f) for f in transit.__struct_fields__}, "stamps": stamps})
+    assert Half(forged, make_half(NODE_1, transit, offset_ns).origin).has_lawful_times is is_lawful

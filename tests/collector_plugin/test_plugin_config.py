@@ -1,0 +1,93 @@
+"""The plugin's configuration: defaults, and every fault with the key that it concerns."""
+
+from pathlib import Path
+
+import pytest
+
+from collector_plugin.config import FileExporter, PluginConfig
+from hopspan.config import ConfigError, parse_config, read_config
+from hopspan.settings import OtlpExporter
+from hopspan.values import Endpoint
+
+EXAMPLE = Path(__file__).parents[2] / "otel-config" / "collector-plugin.yaml"
+
+GOOD = "exporters: {otlp: {endpoint: 'localhost:4317', tls: {insecure: true}}}\n"
+
+FAULTY = [
+    ("", ["exporters: missing"]),
+    ("exporters:\n", ["exporters: missing"]),
+    ("exporters: {}\n", ["exporters: missing"]),
+    ("exporters: {otlp: }", ["exporters.otlp.endpoint: missing"]),
+    ("exporters: {file: {}}", ["exporters.file.path: missing"]),
+    ("exporters: {file: {path: ''}}", ["exporters.file.path: expected str of length >= 1"]),
+    ("exporters: {zipkin: {endpoint: 'http://z:9411'}}", ["exporters.zipkin: is not available in this version"]),
+    ("exporters: {otlp_http: {}}", ["exporters.otlp_http: is not available in this version"]),
+    ("exporters: {otlp/: {}}", ["exporters.otlp/: unknown type (did you mean otlp?)"]),
+    ("exporters: {kafka: {}}", ["exporters.kafka: unknown type"]),
+    (GOOD + "recievers: {}", ["recievers: unknown key (did you mean receivers?)"]),
+    (GOOD + "mode: tap", ["mode: 'tap' is not available in this version"]),
+    (GOOD + "mode: outline", ["mode: 'outline' is not one of inline, tap"]),
+    (GOOD + "acknowledge: accepted", ["acknowledge: 'accepted' is not available in this version"]),
+    (GOOD + "window: 60 seconds", ["window: '60 seconds' is not a duration (such as 500ms, 60s, 10m)"]),
+    (GOOD + "window: 0s", ["window: must be longer than zero"]),
+    (GOOD + "window: 1s\nsettle: 2s", ["settle: is longer than window"]),
+    (GOOD + "spans: {detail: summary}", ["spans.detail: 'summary' is not available in this version"]),
+    (GOOD + "spans: {detail: slow}", ["spans.detail: 'slow' is not available in this version"]),
+    (GOOD + "spans: {slow_threshold: 1ms}", ["spans.slow_threshold: is not available in this version"]),
+    (GOOD + "spans: {max_per_trace: 0}", ["spans.max_per_trace: expected int >= 1"]),
+    (GOOD + "spans: {min_duration: 5}", ["spans.min_duration: '5' is not a duration (such as 500ms, 60s, 10m)"]),
+    (GOOD + "receivers: {zipkin: {}}", ["receivers.zipkin: is not available in this version"]),
+    (
+        GOOD + "receivers: {otlp: {protocols: {http: {}}}}",
+        ["receivers.otlp.protocols.http: is not available in this version"],
+    ),
+    (
+        GOOD + "receivers: {otlp: {protocols: {grpc: {endpoint: '4317', max_recv_msg_size_mib: 0}}}}",
+        [
+            "receivers.otlp.protocols.grpc.endpoint: '4317' is not host:port",
+            "receivers.otlp.protocols.grpc.max_recv_msg_size_mib: expected int >= 1",
+        ],
+    ),
+    (
+        "exporters: {otlp: {endpoint: 'localhost:24317'}}",
+        ["exporters.otlp.endpoint: is the plugin's own receiver"],
+    ),
+    (
+        GOOD + "telemetry: {logs: {level: loud}}",
+        ["telemetry.logs.level: 'loud' is not one of debug, info, warn, error"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "faults"), FAULTY)
+def test_fault_names_its_key(text: str, faults: list[str]) -> None:
+    """Whatever cannot be, contradicts, or is not in this version, is told by its key."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, PluginConfig)
+    assert list(caught.value.faults) == faults
+
+
+@pytest.mark.parametrize("receivers", ["", "receivers:", "receivers: {}", "receivers: {otlp: }"])
+def test_all_keys_have_defaults_but_the_exporter(receivers: str) -> None:
+    """An exporter's endpoint is enough."""
+    config = parse_config(GOOD + receivers, PluginConfig)
+    assert config.receivers.otlp.protocols.grpc.endpoint == Endpoint("localhost", 24317)
+    assert config.telemetry.metrics.endpoint == Endpoint("localhost", 29465)
+    assert (config.window, config.settle) == (60 * 10**9, 2 * 10**9)
+    assert (config.spans.min_duration, config.spans.max_per_trace) == (0, 1000)
+    assert (config.mode, config.acknowledge, config.spans.detail) == ("inline", "delivered", "hops")
+
+
+def test_exporters_keep_their_order_and_names() -> None:
+    """The first of the file acknowledges; a type may occur under several names."""
+    text = "exporters:\n  file/b: {path: x}\n  otlp/2: {endpoint: 'a:1'}\n  otlp: {endpoint: 'b:2'}\n"
+    exporters = parse_config(text, PluginConfig).exporters
+    assert list(exporters) == ["file/b", "otlp/2", "otlp"]
+    assert [type(settings) for settings in exporters.values()] == [FileExporter, OtlpExporter, OtlpExporter]
+
+
+def test_example_is_the_defaults_written_out() -> None:
+    """The commented example is valid, and shows each key with the value that it has anyway."""
+    example = read_config(EXAMPLE, PluginConfig)
+    assert example == PluginConfig(exporters=example.exporters)
+    assert list(example.exporters) == ["otlp"]
