@@ -1,0 +1,36 @@
+"""Lets one process at a time own the testbed of this machine, since its names and addresses are fixed.
+
+The lock is an abstract Unix socket: the kernel frees it when the owner dies, and no file is left.
+"""
+
+import socket
+import struct
+
+from testbed.errors import TestbedError
+
+_ADDRESS = "\0hopspan-testbed"
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+
+
+def take_lock() -> socket.socket:
+    """Take the lock, which closing the socket gives back. Raises TestbedError that names the owner."""
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        lock.bind(_ADDRESS)
+        lock.listen()
+    except OSError as error:
+        lock.close()
+        raise TestbedError(f"the testbed is in use by {_describe_owner()}: stop that first") from error
+    return lock
+
+
+def _describe_owner() -> str:
+    """Name the process that holds the lock: the kernel keeps who called listen(2)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(0)  # the owner accepts nobody, so its queue may be full
+        try:
+            client.connect(_ADDRESS)
+            raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            return "another process"
+    return f"process {_CREDENTIALS.unpack(raw)[0]}"

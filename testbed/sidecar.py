@@ -1,0 +1,169 @@
+"""Configures a stock Envoy as a pod's sidecar: inbound to the application, outbound to the services, both traced.
+
+Turns the topology into Envoy's bootstrap configuration; no IO.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from testbed.topology import (
+    APPLICATION_PORT,
+    SERVICES,
+    SIDECAR_ADMIN_PORT,
+    SIDECAR_INBOUND_PORT,
+    SIDECAR_OUTBOUND_PORT,
+    Pod,
+)
+
+Value = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"]
+"""What JSON can hold."""
+
+LOOPBACK = IPv4Address("127.0.0.1")
+
+FLUSH_INTERVAL_MS = 200
+"""A demo's trace is to be there at once; Envoy's default is 5 s."""
+
+_APPLICATION_CLUSTER = "application"
+_PLUGIN_CLUSTER = "plugin"
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_HTTP_MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_DETECTOR = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig"
+
+
+def render_command(envoy: Path, config_path: Path) -> list[str]:
+    """Return the command that runs the sidecar."""
+    return [
+        str(envoy),
+        *("--config-path", str(config_path)),
+        *("--concurrency", "1"),  # one worker, so one connection to each service is kept and used again
+        "--disable-hot-restart",  # or all Envoys of a machine would share one region of memory
+    ]
+
+
+def render_config(pod: Pod, plugin_endpoint: str) -> str:
+    """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too."""
+    inbound = [_render_route("application", ["*"], _APPLICATION_CLUSTER)]
+    outbound = [_render_route(service.name, [service.name], service.name) for service in SERVICES]
+    config: Value = {
+        "admin": {"address": _render_address(LOOPBACK, SIDECAR_ADMIN_PORT)},
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "testbed",
+                    "static_layer": {"tracing": {"opentelemetry": {"flush_interval_ms": FLUSH_INTERVAL_MS}}},
+                }
+            ]
+        },
+        "static_resources": {
+            "listeners": [
+                _render_listener("INBOUND", _render_address(pod.address, SIDECAR_INBOUND_PORT), inbound, pod),
+                _render_listener("OUTBOUND", _render_address(LOOPBACK, SIDECAR_OUTBOUND_PORT), outbound, pod),
+            ],
+            "clusters": [
+                _render_cluster(_APPLICATION_CLUSTER, _render_address(LOOPBACK, APPLICATION_PORT)),
+                *(
+                    _render_cluster(service.name, _render_address(service.cluster_address, service.port))
+                    for service in SERVICES
+                ),
+                _render_plugin_cluster(plugin_endpoint),
+            ],
+        },
+    }
+    return json.dumps(config, indent=2)
+
+
+def render_resource_attributes(pod: Pod) -> dict[str, str]:
+    """Return what tells where the pod is, the same for its application and its sidecar.
+
+    Jaeger corrects clocks between spans of different hosts, so both must name the same one.
+    """
+    return {
+        "service.namespace": "shop",
+        "host.name": pod.node.name,
+        "k8s.node.name": pod.node.name,
+        "k8s.pod.name": pod.name,
+    }
+
+
+def _render_listener(direction: str, address: Value, routes: Value, pod: Pod) -> Value:
+    manager: Value = {
+        "@type": _type_url(_HTTP_MANAGER),
+        "stat_prefix": direction.lower(),
+        "codec_type": "HTTP1",
+        "tracing": _render_tracing(pod),
+        "route_config": {"virtual_hosts": routes},
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": _type_url("envoy.extensions.filters.http.router.v3.Router")},
+            }
+        ],
+    }
+    return {
+        "name": direction.lower(),
+        "traffic_direction": direction,
+        "address": address,
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
+
+
+def _render_tracing(pod: Pod) -> Value:
+    return {
+        "random_sampling": {"value": 100},
+        # The request that a sidecar sends is then a CLIENT span of its own, whose id is the one on the wire.
+        "spawn_upstream_span": True,
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": _type_url("envoy.config.trace.v3.OpenTelemetryConfig"),
+                "service_name": pod.service,
+                "grpc_service": {"envoy_grpc": {"cluster_name": _PLUGIN_CLUSTER}, "timeout": "1s"},
+                "resource_detectors": [
+                    {
+                        "name": "envoy.tracers.opentelemetry.resource_detectors.environment",
+                        "typed_config": {"@type": _type_url(_DETECTOR)},
+                    }
+                ],
+            },
+        },
+    }
+
+
+def _render_route(name: str, hosts: Sequence[str], cluster: str) -> Value:
+    return {
+        "name": name,
+        "domains": hosts,
+        "routes": [{"match": {"prefix": "/"}, "route": {"cluster": cluster}}],
+    }
+
+
+def _render_cluster(name: str, address: Value, protocol: str = "http_protocol_options") -> Value:
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        "typed_extension_protocol_options": {
+            _HTTP_OPTIONS: {"@type": _type_url(_HTTP_OPTIONS), "explicit_http_config": {protocol: {}}}
+        },
+    }
+
+
+def _render_plugin_cluster(endpoint: str) -> Value:
+    host, _, port = endpoint.rpartition(":")
+    return _render_cluster(_PLUGIN_CLUSTER, _render_address(IPv4Address(host), int(port)), "http2_protocol_options")
+
+
+def _render_address(address: IPv4Address, port: int) -> Value:
+    return {"socket_address": {"address": str(address), "port_value": port}}
+
+
+def _type_url(name: str) -> str:
+    return f"type.googleapis.com/{name}"
