@@ -1,0 +1,117 @@
+"""The load: wrk in the frontend pod, nginx in the cart pod, and between them nothing but the overlay.
+
+Edge: starts processes in the testbed. Two threads and two workers, so that both cores have something to do.
+"""
+
+import itertools
+import re
+import resource
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import TestbedError
+from testbed.process import ManagedProcess, run_in
+from testbed.topology import CART, FRONTEND
+from tests.bench.kernel_facts import read_cpu_ns, read_cpu_ticks
+from tests.bench.samples import CONTEXT_AT_BYTE
+
+PORT = 8000
+CONNECTIONS = 32
+_THREADS = 2
+_READY_TIMEOUT_S = 20.0
+_GRACE_S = 20.0
+_SCRIPT = Path(__file__).with_name("traced.lua")
+_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "tcpdump": "tcpdump"}
+
+_seeds = itertools.count(1)
+
+_NGINX = """\
+daemon off; worker_processes 2; pid {directory}/nginx.pid; user root; error_log stderr;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; keepalive_requests 1000000000; client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  server {{ listen {address}:{port} reuseport; location / {{ return 200 "in the cart\\n"; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run of wrk reached."""
+
+    requests: int
+    seconds: float
+    idle_percent: float
+    """Of all CPUs, in that time."""
+    cpu_ns: int
+    """CPU time of wrk and of the processes that were named to `run_load`."""
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Return the CPU time of an exchange."""
+        return self.cpu_ns / 1e3 / self.requests
+
+
+def missing_commands() -> list[str]:
+    """Return what the bench needs and this machine lacks, a line each."""
+    return [
+        f"{name}: no such command (package {package})"
+        for name, package in _PACKAGES.items()
+        if not (shutil.which(name) or Path("/usr/sbin", name).exists())
+    ]
+
+
+@contextmanager
+def running_server(work_dir: Path) -> Iterator[ManagedProcess]:
+    """Hold nginx in the cart pod; it answers on return."""
+    config = work_dir / "nginx.conf"
+    config.write_text(_NGINX.format(directory=work_dir, address=CART.address, port=PORT))
+    command = ["nginx", "-e", "stderr", "-p", str(work_dir), "-c", str(config)]
+    with run_in(CART.namespace, command, log_path=work_dir / "nginx.log") as server:
+        server.wait_until((work_dir / "nginx.pid").exists, "did not start", _READY_TIMEOUT_S)
+        yield server
+
+
+def run_load(
+    work_dir: Path,
+    seconds: int,
+    percent: int,
+    *,
+    connections: int = CONNECTIONS,
+    pause_ms: int = 0,
+    pids: Sequence[int] = (),
+) -> Load:
+    """Run wrk for some seconds with `percent` of the requests sampled. Raises TestbedError if a request failed.
+
+    The CPU time of the processes `pids` is added to wrk's own.
+    """
+    arguments = [str(percent), str(pause_ms), str(next(_seeds)), str(CONTEXT_AT_BYTE)]
+    command = ["wrk", f"-t{min(_THREADS, connections)}", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+    command += [f"http://{CART.address}:{PORT}/", "--", *arguments]
+    cpu_ns = _read_children_cpu_ns() + sum(map(read_cpu_ns, pids))
+    idle, total = read_cpu_ticks()
+    wrk = run_in(FRONTEND.namespace, command, log_path=work_dir / "wrk.log")
+    code = wrk.wait_or_kill(seconds + _GRACE_S)
+    idle_after, total_after = read_cpu_ticks()
+    cpu_ns = _read_children_cpu_ns() + sum(map(read_cpu_ns, pids)) - cpu_ns
+    text = wrk.read_log()
+    found = re.search(r"(\d+) requests in ([\d.]+)s", text)
+    if code or not found or "Non-2xx" in text or "Socket errors" in text:
+        raise TestbedError(f"wrk failed with {code}:\n{text}")
+    idle_percent = 100 * (idle_after - idle) / max(1, total_after - total)
+    return Load(int(found[1]), float(found[2]), idle_percent, cpu_ns)
+
+
+def _read_children_cpu_ns() -> int:
+    """Return the CPU time of all children that have ended; between two calls that is wrk alone."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return round((usage.ru_utime + usage.ru_stime) * 1e9)

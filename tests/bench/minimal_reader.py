@@ -1,0 +1,82 @@
+"""A process that attaches hopspan's programs to its node and reads the ring, and does nothing with what it reads.
+
+What it costs is what the kernel side costs, with the least reader that keeps the ring from filling. Run inside a
+node's namespace: `python -m tests.bench.minimal_reader [--keep FILE]`. SIGTERM ends it; its last line is JSON.
+"""
+
+import argparse
+import json
+import resource
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hopspan.logs import Log
+from node_probe.agent import READ_INTERVAL_S, Tally, write_settings
+from node_probe.attach import Attacher
+from node_probe.bpf import BpfMap, possible_cpus
+from node_probe.devices import plan_points
+from node_probe.netlink import Netlink
+from node_probe.programs import PROGRAMS, RING_BYTES, load_programs
+from node_probe.ring import RingReader
+from tests.bench.kernel_facts import read_program_facts
+
+READY_LINE = "reader ready"
+_NO_LIMIT = 1 << 30
+_KIB_PER_MIB = 1024
+
+
+def main() -> int:
+    """Attach, read until SIGTERM, and print what was counted."""
+    parser = argparse.ArgumentParser(prog="minimal_reader", description=__doc__)
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="write the records there, one after the other")
+    options = parser.parse_args()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    fds = load_programs()
+    attacher = Attacher(fds, Log())
+    with ExitStack() as stack:
+        kept = stack.enter_context(options.keep.open("wb")) if options.keep else None
+        stack.callback(attacher.close)
+        attach(attacher, BpfMap(fds["settings"], 4, 16))
+        records = read_until(stopping, RingReader(fds["ring"], RING_BYTES), kept)
+        counters = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus())).read_kernel()
+    report: dict[str, Any] = {
+        "records": records,
+        "counters": {counter.label: value for counter, value in counters.items() if value},
+        "programs": {name: read_program_facts(fds[name]) for name in PROGRAMS},
+        "compile_child_peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _KIB_PER_MIB,
+    }
+    sys.stdout.write(f"{json.dumps(report)}\n")
+    return 0
+
+
+def attach(attacher: Attacher, settings: BpfMap) -> None:
+    """Attach all points of the node, without a rate limit."""
+    with Netlink() as netlink:
+        plan = plan_points(netlink.list_devices(), (), pod=True)
+    write_settings(settings, plan, 0)
+    if attacher.apply(plan):
+        raise RuntimeError("not all points could be attached")
+    sys.stdout.write(f"{READY_LINE}: {len(attacher.attached)} points\n")
+    sys.stdout.flush()
+
+
+def read_until(stopping: threading.Event, ring: RingReader, kept: BinaryIO | None) -> int:
+    """Read and discard, or keep; return how many records there were."""
+    total = 0
+    last = False
+    while not last:
+        last = stopping.wait(READ_INTERVAL_S)
+        records = ring.read(_NO_LIMIT)
+        total += len(records)
+        if kept is not None:
+            kept.writelines(records)
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main())
