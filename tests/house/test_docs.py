@@ -1,0 +1,79 @@
+"""The docs are tested: every key, metric and reason has its place there, and every link leads somewhere."""
+
+import re
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector_plugin import outcomes, reasons
+from collector_plugin.config import PluginConfig
+from node_probe.config import ProbeConfig
+from node_probe.counters import KernelCounter, Reason
+from tests.house.repository import ROOT, tracked_files
+
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+METRICS = (ROOT / "docs" / "metrics.md").read_text()
+
+
+def list_keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
+    """Yield the paths of all keys that hold a value, down to what both programs' common parts document as one."""
+    hints = typing.get_type_hints(kind)
+    for field in msgspec.structs.fields(kind):
+        inner = hints[field.name]
+        name = f"{path}{field.name}"
+        if inner is type(None):
+            continue
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and name not in DOCUMENTED_WHOLE:
+            yield from list_keys(inner, f"{name}.")
+        else:
+            yield name
+
+
+DOCUMENTED_WHOLE = {"exporters.otlp", "receivers.otlp.protocols.grpc", "telemetry.metrics.endpoint"}
+
+
+@pytest.mark.parametrize(("program", "kind"), [("node-probe", ProbeConfig), ("collector-plugin", PluginConfig)])
+def test_every_key_has_its_heading(program: str, kind: type[msgspec.Struct]) -> None:
+    """The configuration's docs have a heading for each key of each program, and none besides."""
+    section = re.split(r"^## ", CONFIGURATION, flags=re.MULTILINE)
+    (text,) = [part for part in section if part.startswith(program)]
+    assert sorted(re.findall(r"^### `([^`]+)`$", text, re.MULTILINE)) == sorted(list_keys(kind))
+
+
+def test_every_metric_is_documented() -> None:
+    """Each metric's name in the code stands in the docs, and each in the docs is one in the code."""
+    sources = [ROOT / "node_probe" / "report.py", ROOT / "collector_plugin" / "report.py"]
+    code = " ".join(path.read_text() for path in sources).replace('f"{name}', '"hopspan_plugin_exporter_')
+    names = set(re.findall(r'"(hopspan_(?:probe|plugin)_[a-z_]*[a-z])"', code))
+    assert names == set(re.findall(r"^\| `(hopspan_[a-z_]+)`", METRICS, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [Reason, reasons.TransitReason, reasons.HopReason, reasons.ForgetReason, outcomes.SendOutcome],
+    ids=lambda kind: kind.__qualname__,
+)
+def test_every_reason_is_documented(members: type[Enum]) -> None:
+    """Each label of a loss stands in the docs."""
+    for member in members:
+        if member is not outcomes.SendOutcome.SENT:
+            assert f"`{member.value}`" in METRICS
+
+
+def test_every_kernel_counter_is_documented() -> None:
+    """Each counter of the programs is a metric of its own, or a label in the docs."""
+    own = {"transits_started", "transits_emitted", "tls_seen"}
+    for counter in KernelCounter:
+        assert counter.label in own or f"`{counter.label}`" in METRICS
+
+
+@pytest.mark.parametrize("path", tracked_files("*.md"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link and image of a page exists."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        if not target.startswith(("https://", "http://")):
+            assert (path.parent / target).exists(), target
