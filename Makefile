@@ -18,7 +18,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump bpftool qemu-system-x86 busybox-sta
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test bench-probe lint format clean
+.PHONY: help demo test bench-probe soak lint format clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: build/setup-test lint
 ## make bench-probe            what the probe costs: build/bench/probe.json, and a table beside the targets
 bench-probe: build/setup-test
 	@$(PYTHON) -m tests.bench.probe --check --out build/bench/probe.json
+
+## make soak                   tests with random cases, a hundred times as many: hours
+soak: build/setup-test
+	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py tests/kernel/test_clean.py
 
 ## make lint                   format, lint, types and import contracts alone
 lint: build/setup-test

@@ -7,10 +7,11 @@ import pytest
 
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import PARENT_ID, TRACEPARENT, request
+from tests.soak import scale
 
 pytestmark = pytest.mark.bpf
 
-ROUNDS = 3000
+ROUNDS = scale(3000)
 BLOCK_MAX = 8192
 WHITE_SPACE_MAX = 8
 
@@ -81,6 +82,7 @@ def judge_value(value: bytes) -> str:
     return "transits_started" if odd else "request_unsampled"
 
 
+@pytest.mark.timeout(300 * scale(1))
 def test_kernel_and_reader_agree(bpf: Harness, port: int) -> None:
     """Over thousands of random messages both give the same verdict, and every packet passes unchanged."""
     dice = random.Random(20261124)  # noqa: S311 - the same messages every time
