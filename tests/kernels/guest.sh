@@ -86,6 +86,7 @@ write_command() {
     shift 2
     {
         echo 'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8'
+        echo 'export HOPSPAN_EMULATED=1'
         printf 'export HOPSPAN_REQUIRE_ALL=%q\n' "${HOPSPAN_REQUIRE_ALL:-}"
         echo 'mkdir -p /run/netns /dev/pts /lib/modules'
         printf 'ln -sfn %q "/lib/modules/$(uname -r)"\n' "$modules"
