@@ -13,7 +13,9 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check -q
 
 RUN_PACKAGES := python3-bpfcc python3-venv linux-libc-dev
 TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
-TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump bpftool qemu-system-x86 busybox-static cpio xz-utils kmod wrk nginx-light
+# Ubuntu has bpftool among the kernel's tools.
+BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-tools-common linux-tools-generic,bpftool)
+TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod wrk nginx-light
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)

@@ -15,4 +15,4 @@ _EMULATED_PART = 5
 def scale(rounds: int) -> int:
     """Return how many rounds to run where `make test` runs so many; an emulated machine gets a fifth of it."""
     part = _EMULATED_PART if EMULATED in os.environ else 1
-    return rounds * int(os.environ.get(SOAK, "1")) // part
+    return max(1, rounds * int(os.environ.get(SOAK, "1")) // part)

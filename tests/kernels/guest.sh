@@ -28,7 +28,7 @@ fetch_kernel() {
     local name
     name=$(apt-cache pkgnames "linux-image-$release" | grep -E "^linux-image-${release//./\\.}\.[0-9][^ ]*-amd64$" |
         grep -vE 'cloud|rt-amd64|dbg|unsigned' | sort -V | tail -n 1)
-    [ -n "$name" ] || { echo "no Debian package of kernel $release is known here (apt-get update?)" >&2; return 1; }
+    [ -n "$name" ] || { echo "no Debian package of kernel $release is known here (apt-get update?)" >&2; exit 125; }
     rm -rf "$cache/package" "$cache/download"
     mkdir -p "$cache/download"
     # apt drops its rights to _apt, which may not write to root's cache.
