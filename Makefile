@@ -15,7 +15,7 @@ RUN_PACKAGES := python3-bpfcc python3-venv linux-libc-dev
 TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
 # Ubuntu has bpftool among the kernel's tools.
 BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-tools-common linux-tools-generic,bpftool)
-TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod wrk nginx-light
+TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod wrk
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
@@ -47,7 +47,7 @@ lint: build/setup-test
 	.venv/bin/ruff check $(SOURCES)
 	.venv/bin/clang-format --dry-run --Werror $(C_FILES)
 	.venv/bin/mypy
-	.venv/bin/lint-imports --no-cache
+	.venv/bin/lint-imports --no-cache --no-logo
 
 ## make format                 rewrite Python and C to the house's format
 format: build/setup-test
@@ -57,16 +57,28 @@ format: build/setup-test
 
 ## make clean                  remove build/ and .venv/, and what a crashed testbed left
 clean:
-	if [ -x $(PYTHON) ]; then $(PYTHON) -m testbed down || true; fi
-	rm -rf build .venv
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m testbed down || true; fi
+	@rm -rf build .venv
 
 # Installs what is missing and touches the package lists only then, so a complete machine needs no network here.
 define install_packages
-	@missing=(); for name in $(1); do dpkg -s $$name >/dev/null 2>&1 || missing+=($$name); done; \
+	@missing=(); for name in $(1); do \
+		[[ $$(dpkg-query -W -f='$${db:Status-Status}' $$name 2>/dev/null) == installed ]] || missing+=($$name); \
+	done; \
 	if (( $${#missing[@]} )); then \
+		if (( $$(id -u) )); then echo "run as root: $${missing[*]} must be installed"; exit 1; fi; \
 		echo "installing $${missing[*]}"; \
 		apt-get update -q >/dev/null; \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}" >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 "$${missing[@]}" >/dev/null; \
+	fi
+endef
+
+# Unpacked, not installed: Debian's package would start a server on port 80 of this machine.
+define unpack_nginx
+	@mkdir -p build/tools; cd build/tools; if [[ ! -x usr/sbin/nginx ]]; then \
+		get() { apt-get download -q -o APT::Sandbox::User=root nginx >/dev/null 2>&1; }; \
+		get || { apt-get update -q >/dev/null; get; }; \
+		dpkg-deb -x nginx_*.deb .; rm nginx_*.deb; \
 	fi
 endef
 
@@ -83,6 +95,7 @@ build/setup-demo: pyproject.toml constraints.txt | .venv/bin/python
 
 build/setup-test: pyproject.toml constraints.txt | .venv/bin/python
 	$(call install_packages,$(TEST_PACKAGES))
+	$(unpack_nginx)
 	@echo "installing Python packages into .venv"
 	@$(PIP) install -c constraints.txt -e . --group dev
 	@mkdir -p build && touch $@

@@ -4,6 +4,7 @@ Edge: starts processes in the testbed. Two threads and two workers, so that both
 """
 
 import itertools
+import os
 import re
 import resource
 import shutil
@@ -17,6 +18,7 @@ from testbed.process import ManagedProcess, run_in
 from testbed.topology import CART, FRONTEND
 from tests.bench.kernel_facts import read_cpu_ns, read_cpu_ticks
 from tests.bench.samples import CONTEXT_AT_BYTE
+from tests.house.repository import ROOT
 
 PORT = 8000
 CONNECTIONS = 32
@@ -24,7 +26,9 @@ _THREADS = 2
 _READY_TIMEOUT_S = 20.0
 _GRACE_S = 20.0
 _SCRIPT = Path(__file__).with_name("traced.lua")
-_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "tcpdump": "tcpdump"}
+_PACKAGES = {"wrk": "wrk", "nginx": "nginx", "tcpdump": "tcpdump"}
+_UNPACKED = ROOT / "build" / "tools" / "usr" / "sbin"
+"""Where `make` unpacks nginx: installed, the package would start a server of the machine's own."""
 
 _seeds = itertools.count(1)
 
@@ -66,8 +70,13 @@ def missing_commands() -> list[str]:
     return [
         f"{name}: no such command (package {package})"
         for name, package in _PACKAGES.items()
-        if not (shutil.which(name) or Path("/usr/sbin", name).exists())
+        if find_command(name) is None
     ]
+
+
+def find_command(name: str) -> str | None:
+    """Return the path of a command, wherever it is installed or unpacked."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:{_UNPACKED}")
 
 
 @contextmanager
@@ -75,7 +84,7 @@ def running_server(work_dir: Path) -> Iterator[ManagedProcess]:
     """Hold nginx in the cart pod; it answers on return."""
     config = work_dir / "nginx.conf"
     config.write_text(_NGINX.format(directory=work_dir, address=CART.address, port=PORT))
-    command = ["nginx", "-e", "stderr", "-p", str(work_dir), "-c", str(config)]
+    command = [find_command("nginx") or "nginx", "-e", "stderr", "-p", str(work_dir), "-c", str(config)]
     with run_in(CART.namespace, command, log_path=work_dir / "nginx.log") as server:
         server.wait_until((work_dir / "nginx.pid").exists, "did not start", _READY_TIMEOUT_S)
         yield server

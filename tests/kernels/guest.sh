@@ -27,7 +27,7 @@ find_modules() {
 fetch_kernel() {
     local name
     name=$(apt-cache pkgnames "linux-image-$release" | grep -E "^linux-image-${release//./\\.}\.[0-9][^ ]*-amd64$" |
-        grep -vE 'cloud|rt-amd64|dbg|unsigned' | sort -V | tail -n 1)
+        grep -vE 'cloud|rt-amd64|dbg|unsigned' | sort -V | tail -n 1 || true)
     [ -n "$name" ] || { echo "no Debian package of kernel $release is known here (apt-get update?)" >&2; exit 125; }
     rm -rf "$cache/package" "$cache/download"
     mkdir -p "$cache/download"
