@@ -4,7 +4,7 @@ Pure. The one Python side of `struct transit` in bpf/record.h; a test compares n
 """
 
 import struct
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -77,15 +77,8 @@ def decode_kernel_record(data: bytes, extra_flags: int = 0) -> KernelRecord:
     if len(data) < RECORD_BYTES:
         raise KernelRecordError(f"record has {len(data)} bytes, at least {RECORD_BYTES} were expected")
     head = _HEAD.unpack_from(data)
-    (version, direction, seen, flags, tunnel, count, client_port, server_port, _, seq, tsval, vni) = head[:12]
-    if version != VERSION:
-        raise KernelRecordError(f"record version {version}, this agent knows {VERSION}")
-    if not 1 <= count <= CONTEXTS_MAX or len(data) < _HEAD.size + count * _CONTEXT.size:
-        raise KernelRecordError(f"{count} contexts in a record of {len(data)} bytes")
-    if not seen:
-        raise KernelRecordError("record without a stamp")
-    if direction not in _DIRECTIONS or tunnel not in _TUNNELS:
-        raise KernelRecordError(f"direction {direction} and tunnel {tunnel} in a record")
+    _check_head(head, len(data))
+    (_, direction, seen, flags, tunnel, count, client_port, server_port, _, seq, tsval, vni) = head[:12]
     stamps = _read_stamps(seen, head[16:24], head[24:32])
     transits: list[Transit] = []
     bad: list[ContextError] = []
@@ -123,6 +116,18 @@ def first_stamp_ns(data: bytes) -> int:
     """Return when the record's packet met its first point, CLOCK_MONOTONIC; the least of its valid stamps."""
     head = _HEAD.unpack_from(data)
     return min((ns for point, ns in enumerate(head[16:24]) if head[2] >> point & 1), default=0)
+
+
+def _check_head(head: tuple[Any, ...], length: int) -> None:
+    version, direction, seen, _, tunnel, count = head[:6]
+    if version != VERSION:
+        raise KernelRecordError(f"record version {version}, this agent knows {VERSION}")
+    if not 1 <= count <= CONTEXTS_MAX or length < _HEAD.size + count * _CONTEXT.size:
+        raise KernelRecordError(f"{count} contexts in a record of {length} bytes")
+    if not seen:
+        raise KernelRecordError("record without a stamp")
+    if direction not in _DIRECTIONS or tunnel not in _TUNNELS:
+        raise KernelRecordError(f"direction {direction} and tunnel {tunnel} in a record")
 
 
 def _read_stamps(seen: int, monotonic_ns: tuple[int, ...], ifindexes: tuple[int, ...]) -> tuple[Stamp, ...]:

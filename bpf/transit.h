@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes keys and the fields of a transit out of a message. Touches no map. */
+#ifndef HOPSPAN_TRANSIT_H
+#define HOPSPAN_TRANSIT_H
+
+#include "parse.h"
+#include "record.h"
+
+#define FAMILY_IPV4 4
+
+static __always_inline struct transit_key key_of(const struct message *message)
+{
+	struct transit_key key = {};
+	int response = message->direction == RESPONSE;
+
+	key.address = response ? message->destination : message->source;
+	key.port = response ? message->destination_port : message->source_port;
+	key.seq = message->seq;
+	key.tsval = message->tsval;
+	key.direction = message->direction;
+	key.family = FAMILY_IPV4;
+	return key;
+}
+
+/* The key under which a response will look whose first byte has the number `seq`, in network order. It holds the
+ * client's side alone, which DNAT leaves as it is. The number belongs to it: one client port serves connections to
+ * several servers at once.
+ */
+static __always_inline struct transit_key response_key(const struct transit_key *message, __u32 seq)
+{
+	struct transit_key key = *message;
+
+	key.seq = seq;
+	key.tsval = 0;
+	key.direction = RESPONSE;
+	return key;
+}
+
+static __always_inline void map_ipv4(__u8 *address, __u32 ipv4)
+{
+	__u32 *words = (__u32 *)address;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0x0000ffff); /* RFC 4291 section 2.5.5.2 */
+	words[3] = ipv4;
+}
+
+/* Whose limit a packet counts against. An interface index is unique within a network namespace only, and every pod's
+ * device tends to have the same one; the cgroup of the sending socket tells pods apart, whatever addresses they forge.
+ * Where no socket or no cgroup of its own is known, the device's index is unique, or the address has to do.
+ */
+static __always_inline struct rate_key rate_key_of(struct __sk_buff *skb, const struct transit_key *key,
+						   enum point point)
+{
+	struct rate_key rate = {.ifindex = skb->ifindex};
+
+	if (point == POD_EGRESS) {
+		rate.owner = bpf_skb_cgroup_id(skb);
+		if (rate.owner <= ROOT_CGROUP)
+			rate.owner = key->address;
+	}
+	return rate;
+}
+
+/* Whether the status is 1xx: an interim response, which the final one follows (RFC 9110 section 15.2). The status
+ * stands behind "HTTP/1.1 ".
+ */
+static __always_inline int is_interim(struct __sk_buff *skb, const struct message *message)
+{
+	__u8 first_digit;
+
+	if (bpf_skb_load_bytes(skb, message->payload_offset + 9, &first_digit, 1) < 0)
+		return 0;
+	return first_digit == '1';
+}
+
+static __always_inline void fill_outer(struct transit *transit, const struct outer *outer)
+{
+	transit->tunnel = outer->tunnel;
+	transit->vni = outer->vni;
+	map_ipv4(transit->outer_source, outer->source);
+	map_ipv4(transit->outer_destination, outer->destination);
+}
+
+static __always_inline void fill_message(struct transit *transit, const struct message *message,
+					 const struct transit_key *key)
+{
+	int response = key->direction == RESPONSE;
+
+	transit->version = RECORD_VERSION;
+	transit->direction = key->direction;
+	transit->flags = 0;
+	transit->context_count = 1;
+	transit->client_port = bpf_ntohs(key->port);
+	transit->server_port = bpf_ntohs(response ? message->source_port : message->destination_port);
+	transit->reserved = 0;
+	transit->seq = bpf_ntohl(key->seq);
+	transit->tsval = bpf_ntohl(key->tsval);
+	map_ipv4(transit->client_address, key->address);
+	map_ipv4(transit->server_address, response ? message->source : message->destination);
+}
+
+#endif
