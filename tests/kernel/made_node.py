@@ -104,18 +104,22 @@ def count_attached(ifindex: int, attach_type: int) -> int:
 class Probe:
     """A node-probe that has nobody to send to."""
 
-    def __init__(self, node: Node, directory: Path, *, wrapper: Sequence[str] = ()) -> None:
-        """Start it in the node's namespace, by way of the command `wrapper`, and wait until it is ready."""
+    def __init__(self, node: Node, directory: Path, *, wrapper: Sequence[str] = (), tree: Path = ROOT) -> None:
+        """Start the program in `tree` in the node's namespace, by way of the command `wrapper`; it is ready then."""
         config = directory / "probe.yaml"
         config.write_text(
             'exporters: {otlp: {endpoint: "127.0.0.1:9", tls: {insecure: true}}}\n'
             f'telemetry: {{metrics: {{endpoint: "127.0.0.1:{METRICS_PORT}"}}}}\n'
         )
         self.log = directory / f"probe-{secrets.token_hex(4)}.log"
-        program = [sys.executable, "-m", "node_probe", "--config", str(config)]
+        python = Path(sys.executable)
+        if python.is_relative_to(ROOT):
+            python = tree / python.relative_to(ROOT)
+        program = [str(python), "-m", "node_probe", "--config", str(config)]
         command = ["ip", "netns", "exec", node.node, *wrapper, *program]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=ROOT, env=self._listen(directory))
+            environment = {**self._listen(directory), "PYTHONPATH": str(tree)}
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=tree, env=environment)
         node.probes.append(self)
         self._node = node
         wait_until(self._is_ready, "a ready probe")

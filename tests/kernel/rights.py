@@ -1,14 +1,17 @@
 """Runs a command with exactly the rights named, and reads which ones a probe has kept."""
 
 import subprocess
-import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from node_probe.capabilities import Capability, choose_kept
 from tests.house.repository import ROOT
 from tests.kernel.made_node import Probe
-from tests.requirements import lack
+
+_PARTS = (".venv", "bpf", "hopspan", "node_probe")
+"""Of the checkout: what a running probe reads."""
 
 NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -28,11 +31,17 @@ def as_nobody_with(capabilities: Iterable[Capability]) -> list[str]:
     return ["setpriv", *NOBODY, f"--bounding-set={names}", f"--inh-caps={names}", f"--ambient-caps={names}"]
 
 
-def require_readable_tree() -> None:
-    """Need a checkout that other users may read."""
-    command = ["setpriv", *NOBODY, sys.executable, "-c", "import node_probe, msgspec"]
-    if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode != 0:
-        lack(f"{ROOT} cannot be read by other users")
+@contextmanager
+def readable_tree() -> Iterator[Path]:
+    """Hold a view of the program that every user may read, wherever the checkout lies: its parts, bound elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="hstest-tree-") as name, ExitStack() as mounts:
+        tree = Path(name)
+        tree.chmod(0o755)
+        for part in _PARTS:
+            (tree / part).mkdir()
+            subprocess.run(["mount", "--bind", str(ROOT / part), str(tree / part)], check=True)
+            mounts.callback(subprocess.run, ["umount", "--lazy", str(tree / part)], check=True)
+        yield tree
 
 
 def expect_reduced(probe: Probe, *, pod: bool) -> None:

@@ -14,7 +14,7 @@ import pytest
 from node_probe.capabilities import HOST_POINTS, POD_POINTS, Capability, choose_kept, needs_search
 from tests.house.repository import ROOT
 from tests.kernel.made_node import DEADLINE_S, Node, Probe, run, wait_until
-from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, require_readable_tree
+from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, readable_tree
 from tests.requirements import require_bcc, require_root
 
 pytestmark = pytest.mark.bpf
@@ -30,6 +30,13 @@ def directory() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.fixture
+def tree() -> Iterator[Path]:
+    require_root()
+    with readable_tree() as readable:
+        yield readable
+
+
 def expect_late_pod(node: Node, probe: Probe, points: int) -> None:
     """Require that a pod that comes now gets its points."""
     late = f"{node.pod}-late"
@@ -42,21 +49,19 @@ def expect_late_pod(node: Node, probe: Probe, points: int) -> None:
         run("ip", "netns", "del", late)
 
 
-def test_nobody_with_five_capabilities(node: Node, directory: Path) -> None:
+def test_nobody_with_five_capabilities(node: Node, directory: Path, tree: Path) -> None:
     """An ordinary user with ambient capabilities gets pod points, and so does the guardian what it needs."""
-    require_readable_tree()
     before = node.filters()
-    probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | POD_POINTS))
+    probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | POD_POINTS), tree=tree)
     expect_reduced(probe, pod=True)
     expect_late_pod(node, probe, 8)
     probe.end(signal.SIGKILL)
     wait_until(lambda: node.filters() == before, "the state from before")
 
 
-def test_nobody_with_three_capabilities(node: Node, directory: Path) -> None:
+def test_nobody_with_three_capabilities(node: Node, directory: Path, tree: Path) -> None:
     """Without CAP_SYS_ADMIN it runs with the host's points, says so once, and SETPCAP lowers the bounding set too."""
-    require_readable_tree()
-    probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | SETPCAP))
+    probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | SETPCAP), tree=tree)
     expect_reduced(probe, pod=False)
     assert probe.capabilities()["CapBnd"] == choose_kept(pod=False, tcx=probe.mechanism == "tcx")
     told = [json.loads(line) for line in probe.log.read_text().splitlines()]
