@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hopspan.version import VERSION
+from tests.bench.load import find_command
 
 _PACKAGES = ("grpcio", "msgspec", "protobuf")
-_COMMANDS = {"wrk": ["wrk", "-v"], "tcpdump": ["tcpdump", "--version"], "nginx": ["nginx", "-v"]}
+_COMMANDS = {"wrk": "-v", "tcpdump": "--version", "nginx": "-v"}
 _COMMAND_TIMEOUT_S = 10
 
 
@@ -21,7 +22,7 @@ def describe_machine() -> dict[str, Any]:
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     versions = {"hopspan": VERSION, "python": platform.python_version()}
     versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
-    versions |= {name: _first_version(command) for name, command in _COMMANDS.items()}
+    versions |= {name: _first_version([find_command(name) or name, option]) for name, option in _COMMANDS.items()}
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": {
