@@ -23,6 +23,7 @@ from node_probe.netlink import Netlink
 from node_probe.programs import PROGRAMS, RING_BYTES, load_programs
 from node_probe.ring import RingReader
 from tests.bench.kernel_facts import read_program_facts
+from tests.bench.samples import UNREACHED_RATE
 
 READY_LINE = "reader ready"
 _NO_LIMIT = 1 << 30
@@ -55,10 +56,10 @@ def main() -> int:
 
 
 def attach(attacher: Attacher, settings: BpfMap) -> None:
-    """Attach all points of the node, without a rate limit."""
+    """Attach all points of the node, with a rate limit that is looked up and never reached."""
     with Netlink() as netlink:
         plan = plan_points(netlink.list_devices(), (), pod=True)
-    write_settings(settings, plan, 0)
+    write_settings(settings, plan, UNREACHED_RATE)
     if attacher.apply(plan):
         raise RuntimeError("not all points could be attached")
     sys.stdout.write(f"{READY_LINE}: {len(attacher.attached)} points\n")

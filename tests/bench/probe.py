@@ -30,6 +30,9 @@ PARTS = ("ns", "replay", "traffic", "rps", "agent", "truth")
 TESTBED_PARTS = frozenset({"traffic", "rps", "agent", "truth"})
 DEFAULT_OUT = Path("build/bench/probe.json")
 
+EXIT_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
 TESTBED_PATIENCE_S = 900.0
 """A machine has one testbed; whoever holds it is done within a test or a bench."""
 
@@ -79,7 +82,7 @@ class Bench:
             if "agent" in self._parts:
                 self._add("agent", agent_cost.measure_steady(work_dir, sink[1], seconds, self._rounds))
             if "truth" in self._parts:
-                self._add("truth", truth.measure_truth(work_dir, seconds))
+                self._add("truth", truth.measure_truth(work_dir, seconds, min(self._rounds, 3)))
 
     def _add(self, section: str, figures: dict[str, Any]) -> None:
         self.report.setdefault(section, {}).update(figures)
@@ -130,6 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     bench = Bench(1 if options.quick else options.rounds, options.parts, quick=options.quick)
     try:
         bench.run()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except (HopspanError, TestbedError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

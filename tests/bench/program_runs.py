@@ -15,7 +15,7 @@ from node_probe.programs import PROGRAMS, load_programs
 from tests.bench.bytecode import load_empty, load_renumbering, load_unstamping
 from tests.bench.figures import spread
 from tests.bench.kernel_facts import read_program_facts
-from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, deep_request
+from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, UNREACHED_RATE, deep_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
 
@@ -52,6 +52,7 @@ class ProgramRuns:
         for name in ("empty", "nic_ingress"):
             self._fds[f"renumber inner {name}"] = load_renumbering(self._fds[name], IN_TUNNEL_TCP)
         self._harness = Harness(self._fds)
+        self._harness.configure(rate_limit=UNREACHED_RATE)
 
     def measure(self) -> dict[str, Any]:
         """Return the figures under `ns`."""

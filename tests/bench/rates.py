@@ -73,6 +73,7 @@ class RateBench:
         return [
             {
                 "variant": name,
+                "counts": [count.get("counters", count) for count in piece.counts],
                 **{
                     when: {
                         "rate": round(load.rate),

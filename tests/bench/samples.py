@@ -1,4 +1,4 @@
-"""The packets that are measured: a request whose context lies where Envoy's own headers push it.
+"""What is measured: a request whose context lies where Envoy's own headers push it, under a limit it never meets.
 
 Pure: values only.
 """
@@ -13,6 +13,9 @@ PLAIN_TCP = 34
 
 IN_TUNNEL_TCP = PLAIN_TCP + 50
 """The same inside VXLAN: behind an outer Ethernet (14), IPv4 (20), UDP (8) and VXLAN header (8)."""
+
+UNREACHED_RATE = 1 << 30
+"""Transits a second: without a limit the programs would be spared the look-up that nodes pay for."""
 
 _ANY = f"00-{TRACE_ID}-{PARENT_ID}-00"
 _PADDING = 100

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from node_probe.config import MAX_RATE_LIMIT
 from testbed.process import ManagedProcess, run_in, stop_all
 from testbed.topology import (
     CART,
@@ -67,14 +68,14 @@ def running_sink(work_dir: Path) -> Iterator[tuple[ManagedProcess, str]]:
 
 @contextmanager
 def running_agents(work_dir: Path, sink: str) -> Iterator[Running]:
-    """Hold a node-probe on both nodes, without a rate limit, which would spare the work that is measured."""
+    """Hold a node-probe on both nodes; their rate limit is never reached, which would spare what is measured."""
     with ExitStack() as stack:
         agents = []
         for node in NODES:
             config = work_dir / f"{node.name}.yaml"
             settings = {
                 "node": {"name": node.name},
-                "points": {"rate_limit": 0},
+                "points": {"rate_limit": MAX_RATE_LIMIT},
                 "exporters": {"otlp": {"endpoint": sink, "tls": {"insecure": True}}},
                 "telemetry": {"metrics": {"endpoint": "127.0.0.1:0"}},
             }
