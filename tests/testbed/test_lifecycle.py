@@ -55,7 +55,7 @@ def run(*command: str) -> str:
 
 def list_processes() -> list[str]:
     """Return the command lines of sidecars, applications and the testbed's own command."""
-    lines = run("ps", "-eo", "args").splitlines()
+    lines = run("ps", "-ww", "-eo", "args").splitlines()  # or COLUMNS would cut them
     return sorted(line for line in lines if "-m testbed" in line or "envoy --config-path" in line)
 
 
