@@ -15,7 +15,7 @@ RUN_PACKAGES := python3-bpfcc python3-venv linux-libc-dev
 TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
 # Ubuntu has bpftool among the kernel's tools.
 BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-tools-common linux-tools-generic,bpftool)
-TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod wrk
+TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
@@ -39,7 +39,8 @@ bench-probe: build/setup-test
 
 ## make soak                   tests with random cases, a hundred times as many: hours
 soak: build/setup-test
-	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py tests/kernel/test_clean.py
+	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py tests/kernel/test_clean.py \
+		tests/kernel/test_kill.py
 
 ## make lint                   format, lint, types and import contracts alone
 lint: build/setup-test

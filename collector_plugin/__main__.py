@@ -3,32 +3,27 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from collector_plugin.config import PluginConfig
 from collector_plugin.plugin import Plugin
-from hopspan.config import ConfigError, read_config
+from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
 from hopspan.errors import HopspanError
 from hopspan.logs import Log, catch_library_logs
 from hopspan.stop import StopRequest
-from hopspan.version import VERSION
 
 PROGRAM = "collector-plugin"
-EXIT_OK, EXIT_FAILED, EXIT_BAD_CONFIG = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = _parse_arguments(arguments)
-    try:
-        config = read_config(options.config, PluginConfig)
-    except ConfigError as error:
-        for fault in error.faults:
-            print(f"{PROGRAM}: {options.config}: {fault}", file=sys.stderr)
-        return EXIT_BAD_CONFIG
-    if options.check_config:
-        print(f"{options.config}: OK")
-        return EXIT_OK
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Joins spans with the transits of their packets, and injects the hops as spans."
+    )
+    add_options(parser, config_required=True)
+    return run_configured(PROGRAM, parser.parse_args(arguments), PluginConfig, _run)
+
+
+def _run(config: PluginConfig) -> int:
     try:
         run(config)
     except HopspanError as error:
@@ -48,16 +43,6 @@ def run(config: PluginConfig) -> None:
     stopping.wait()
     plugin.stop()
     log.close()
-
-
-def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Joins spans with the transits of their packets, and injects the hops as spans."
-    )
-    parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a YAML file")
-    parser.add_argument("--check-config", action="store_true", help="check the configuration and do nothing else")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """The door to OTLP/gRPC peers: sends ready-made request bytes. Beside the plugin's receiver alone in importing grpc.
 
 One attempt per call: whether and when to try again is the caller's business, since gRPC's own retries know no
-RetryInfo and replay nothing above 256 KiB.
+RetryInfo and replay nothing above 256 KiB. What it raises may be logged: the values of headers are taken out of it.
 """
 
-from pathlib import Path
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
+from hopspan.protowire import LENGTH, VARINT, WireError, read_fields, read_varint
 from hopspan.rpc_status import STATUS_KEY, read_retry_after_ns
 from hopspan.settings import Compression, OtlpExporter, TlsClient
+from hopspan.tls_files import check_tls_files, read_stamp, read_tls_file
 from hopspan.version import VERSION
 
 __all__ = ["EXPORT_METHOD", "MAX_RESPONSE_BYTES", "USER_AGENT", "ExportResult", "OtlpGrpcExporter"]
@@ -27,6 +28,9 @@ MAX_RESPONSE_BYTES = 4 << 20
 MAX_MESSAGE_CHARACTERS = 300
 """Of a peer's error text: enough to understand it, too little to flood logs and answers."""
 
+MIN_SECRET_CHARACTERS = 8
+"""Of a header's value: shorter ones keep nobody out, and would blot out ordinary words of a peer's error text."""
+
 USER_AGENT = f"hopspan/{VERSION} OTel-OTLP-Exporter-Python/{VERSION}"
 """The form that OTLP's exporter specification asks for, with our product in front."""
 
@@ -36,6 +40,8 @@ MAX_RECONNECT_MS = 5_000
 
 MIN_CONNECT_TIMEOUT_MS = 5_000
 """What one attempt to connect may take (gRPC names the option otherwise); as long as an export may."""
+
+_MAX_INT64 = (1 << 63) - 1
 
 # OTLP 1.x, "Failures": RESOURCE_EXHAUSTED only with RetryInfo.
 _RETRYABLE = frozenset(
@@ -55,8 +61,12 @@ class OtlpGrpcExporter:
 
     def __init__(self, settings: OtlpExporter) -> None:
         """Prepare the channel; it connects with the first export. Raises HopspanError for an unusable TLS file."""
-        self._timeout_ns = settings.timeout
+        self._settings = settings
         self._metadata = tuple((name.lower(), value) for name, value in settings.headers.items())
+        self._secrets = _find_secrets(settings.headers)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._stamp = read_stamp(settings.tls)
         self._channel = _open_channel(settings)
         self._call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(EXPORT_METHOD)
 
@@ -65,19 +75,39 @@ class OtlpGrpcExporter:
 
         Raises RetryableExportError or PermanentExportError, with gRPC's error as the cause.
         """
-        timeout_ns = self._timeout_ns if timeout_ns is None else timeout_ns
+        timeout_ns = self._settings.timeout if timeout_ns is None else timeout_ns
         try:
             response = self._call(request, timeout=timeout_ns / 1e9, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise _map_error(error) from error
+            fault = self._follow_renewal() if error.code() is grpc.StatusCode.UNAVAILABLE else ""
+            raise _map_error(error, self._secrets, fault) from error
         except ValueError as error:
             # grpc raises it for a call on a closed channel.
             raise RetryableExportError("CANCELLED", "the exporter is closed") from error
-        return _read_response(response)
+        return _read_response(response, self._secrets)
 
     def close(self) -> None:
         """Close the channel; calls in flight end as CANCELLED."""
-        self._channel.close()
+        with self._lock:
+            self._closed = True
+            self._channel.close()
+
+    def _follow_renewal(self) -> str:
+        """Begin afresh where a TLS file has changed: certificates live for weeks, and gRPC keeps what it got.
+
+        Return what is wrong with the new files: half of a pair may be there, so the next failure looks again.
+        """
+        with self._lock:
+            stamp = read_stamp(self._settings.tls)
+            if self._closed or stamp == self._stamp:
+                return ""
+            try:
+                renewed = _open_channel(self._settings)
+            except HopspanError as error:
+                return str(error)
+            self._channel.close()
+            self._channel, self._call, self._stamp = renewed, renewed.unary_unary(EXPORT_METHOD), stamp
+        return ""
 
 
 def _open_channel(settings: OtlpExporter) -> grpc.Channel:
@@ -101,26 +131,35 @@ def _open_channel(settings: OtlpExporter) -> grpc.Channel:
 
 
 def _read_credentials(tls: TlsClient) -> grpc.ChannelCredentials:
+    check_tls_files(tls)
     return grpc.ssl_channel_credentials(
-        root_certificates=_read_file("ca_file", tls.ca_file),
-        private_key=_read_file("key_file", tls.key_file),
-        certificate_chain=_read_file("cert_file", tls.cert_file),
+        root_certificates=_read_optional("ca_file", tls.ca_file),
+        private_key=_read_optional("key_file", tls.key_file),
+        certificate_chain=_read_optional("cert_file", tls.cert_file),
     )
 
 
-def _read_file(key: str, name: str | None) -> bytes | None:
-    if name is None:
-        return None
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise HopspanError(f"{key}: {name} cannot be read: {error.strerror}") from error
+def _read_optional(key: str, name: str | None) -> bytes | None:
+    return read_tls_file(key, name) if name is not None else None
 
 
-def _map_error(error: grpc.RpcError) -> ExportError:
+def _find_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the headers' values and their words, the longest first: a peer may repeat a token without `Bearer`."""
+    texts = {text for value in headers.values() for text in (value, *value.split())}
+    return tuple(sorted((text for text in texts if len(text) >= MIN_SECRET_CHARACTERS), key=len, reverse=True))
+
+
+def _shorten(text: str, secrets: Iterable[str]) -> str:
+    # Cut at last: else a part of a secret would stay at the end.
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text[:MAX_MESSAGE_CHARACTERS]
+
+
+def _map_error(error: grpc.RpcError, secrets: Iterable[str], fault: str) -> ExportError:
     # RpcError itself declares nothing; the errors of calls are grpc.Call as well.
     code: grpc.StatusCode = error.code()
-    message = (error.details() or "")[:MAX_MESSAGE_CHARACTERS]
+    message = _shorten("; ".join(filter(None, (fault, error.details()))), secrets)
     retry_after_ns = _read_retry_after_ns(error)
     throttled = code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_ns is not None
     if code in _RETRYABLE or throttled:
@@ -135,10 +174,25 @@ def _read_retry_after_ns(error: grpc.RpcError) -> int | None:
     return None
 
 
-def _read_response(response: bytes) -> ExportResult:
+def _read_response(response: bytes, secrets: Iterable[str]) -> ExportResult:
+    # ExportTraceServiceResponse: partial_success 1; ExportTracePartialSuccess: rejected_spans 1, error_message 2.
+    # By hand: the protobuf library and its messages are 2 MiB of a probe that needs them for nothing else.
+    rejected_spans, message = 0, b""
     try:
-        partial = ExportTraceServiceResponse.FromString(response).partial_success
-    except DecodeError:
+        for number, wire_type, _, start, end in _read_partial_success(response):
+            if (number, wire_type) == (1, VARINT):
+                rejected_spans = read_varint(response, start, end)[0]
+            elif (number, wire_type) == (2, LENGTH):
+                message = response[start:end]
+    except WireError:
         # The status was OK, so the spans are there; an unreadable remark changes nothing about it.
         return ExportResult()
-    return ExportResult(partial.rejected_spans, partial.error_message[:MAX_MESSAGE_CHARACTERS])
+    if rejected_spans > _MAX_INT64:
+        rejected_spans = 0  # negative on the wire, which says nothing
+    return ExportResult(rejected_spans, _shorten(message.decode(errors="replace"), secrets))
+
+
+def _read_partial_success(response: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    for number, wire_type, _, start, end in read_fields(response, 0, len(response)):
+        if (number, wire_type) == (1, LENGTH):
+            yield from read_fields(response, start, end)

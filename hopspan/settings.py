@@ -70,6 +70,10 @@ class OtlpExporter(msgspec.Struct, frozen=True, kw_only=True):
     timeout: PositiveDuration = DEFAULT_TIMEOUT_NS
     """How long one attempt may take. Default 5s, as in the Collector."""
 
+    def __repr__(self) -> str:
+        """Leave out the values of headers: they may be credentials."""
+        return f"OtlpExporter(endpoint={self.endpoint!r}, headers={sorted(self.headers)})"
+
     def validate(self) -> Iterator[str]:
         """Yield faults: headers that gRPC would refuse. Their values are never repeated."""
         for name, value in self.headers.items():

@@ -20,8 +20,8 @@ Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 class GrpcPeer(grpc.GenericRpcHandler):
     """A peer; `behave` is called for each request and gives the answer, or aborts."""
 
-    def __init__(self, port: int = 0) -> None:
-        """Listen on localhost."""
+    def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
+        """Listen on localhost, with TLS where there are credentials."""
         self.received: queue.Queue[bytes] = queue.Queue()
         """Requests that were answered with success."""
         self.seen: queue.Queue[bytes] = queue.Queue()
@@ -34,7 +34,11 @@ class GrpcPeer(grpc.GenericRpcHandler):
             handlers=[self],
             options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
         )
-        self.port = self._server.add_insecure_port(f"localhost:{port}")
+        address = f"localhost:{port}"
+        if credentials is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            self.port = self._server.add_secure_port(address, credentials)
         self._server.start()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:

@@ -1,6 +1,7 @@
 """The pages that a program serves of itself: metrics and health."""
 
 import json
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from hopspan.errors import HopspanError
 from hopspan.health import Health
 from hopspan.metrics import Metric, MetricKind, MetricsServer, count, count_by, gauge
 from hopspan.values import Endpoint
+from tests.house.repository import ROOT
 
 ANY_PORT = Endpoint("localhost", 0)
 
@@ -48,6 +50,17 @@ def test_page_shows_the_numbers_of_the_moment() -> None:
     assert page.endswith("# EOF\n")
     assert "hopspan_a_total 2.0\n" in read_page(server.port)
     server.close()
+
+
+def test_cost_of_the_process_is_as_documented() -> None:
+    """Each number of the process that the docs name is on the page."""
+    named = re.findall(r"`(hopspan_process_\w+)`", (ROOT / "docs" / "metrics.md").read_text())
+    server = MetricsServer(ANY_PORT, list)
+    page = read_page(server.port)
+    server.close()
+    assert len(named) == 6
+    for name in named:
+        assert re.search(rf"^{name} \d", page, re.MULTILINE), name
 
 
 def test_port_in_use_is_named() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hopspan.errors import HopspanError
-from hopspan.export_errors import ExportResult, PermanentExportError, RetryableExportError
+from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
 from hopspan.otlp_export import MAX_RESPONSE_BYTES, OtlpGrpcExporter
 from hopspan.protowire import write_integer, write_length
 from hopspan.settings import Compression, OtlpExporter, TlsClient
@@ -79,15 +79,22 @@ def test_failure_is_retryable_as_otlp_has_it(
     with pytest.raises(expected) as caught:
         exporter.export(b"x")
     assert (caught.value.code, caught.value.message) == (code.name, "no")
+    assert getattr(caught.value, "retry_after_ns", None) is None
     assert isinstance(caught.value.__cause__, grpc.RpcError)
 
 
-def test_exhausted_peer_is_retried_only_if_it_says_when(peer: GrpcPeer, exporter: OtlpGrpcExporter) -> None:
-    """RESOURCE_EXHAUSTED with RetryInfo is throttling, without it a refusal."""
-    peer.behave = refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down", 1_500_000_000)
-    with pytest.raises(RetryableExportError) as caught:
+@pytest.mark.parametrize("code", list(grpc.StatusCode)[1:], ids=lambda code: code.name)
+def test_peer_that_says_when_is_asked_again_then(
+    peer: GrpcPeer, exporter: OtlpGrpcExporter, code: grpc.StatusCode
+) -> None:
+    """RetryInfo is told for the six codes, makes RESOURCE_EXHAUSTED a seventh, and turns no refusal into less."""
+    peer.behave = refuse(code, "slow down", 1_500_000_000)
+    with pytest.raises(ExportError) as caught:
         exporter.export(b"x")
-    assert caught.value.retry_after_ns == 1_500_000_000
+    is_retryable = code.name in {*RETRYABLE, "RESOURCE_EXHAUSTED"}
+    assert isinstance(caught.value, RetryableExportError) == is_retryable
+    if isinstance(caught.value, RetryableExportError):
+        assert caught.value.retry_after_ns == 1_500_000_000
 
 
 def test_partial_success_is_told(peer: GrpcPeer, exporter: OtlpGrpcExporter) -> None:

@@ -46,3 +46,11 @@ def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         settings.timeout = 1  # type: ignore[misc]  # that is the point
     assert msgspec.structs.replace(settings, timeout=1).timeout == 1
+
+
+def test_credentials_are_not_shown() -> None:
+    """A token of the configuration is in no text that a log or a traceback could hold."""
+    exporter = OtlpExporter(endpoint=Endpoint("plugin", 4317), headers={"authorization": "Bearer s3cret"})
+    for text in (repr(exporter), str(exporter), f"{exporter}"):
+        assert "s3cret" not in text
+        assert "authorization" in text
