@@ -1,7 +1,8 @@
 """Attaches programs to devices and releases them: a Plan in, the difference made so.
 
 By tcx links where the kernel has them (6.6), which end with this process however it ends; else by clsact filters,
-which the guardian removes when this process dies. Only what was attached here is ever detached.
+which the guardian removes when this process dies. Which of the two is told. Only what was attached here is ever
+detached.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from hopspan.logs import Log
 from node_probe.bpf import TCX_EGRESS, TCX_INGRESS, create_tcx_link
-from node_probe.devices import Attachment, Plan, Side, without_pods
+from node_probe.devices import OWN_NAMESPACE, Attachment, Plan, Side, without_pods
 from node_probe.filters import filter_prefix
 from node_probe.guardian import Guardian
 from node_probe.namespaces import entered, list_namespaces
@@ -22,10 +23,9 @@ from node_probe.netlink import Netlink
 from node_probe.owners import read_own_identity
 
 _TCX_TYPES = {Side.INGRESS: TCX_INGRESS, Side.EGRESS: TCX_EGRESS}
-_OWN_NAMESPACE = -1
 
 ATTACH_LIMIT = 80
-"""Programs attached in one call, twenty pods' worth: some 200 ms, in which nobody reads the ring."""
+"""Programs tried in one call, twenty pods' worth: some 200 ms, in which nobody reads the ring."""
 
 # The device went while we attached: netlink will tell, and the next plan is without it.
 _VANISHED = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT})
@@ -34,16 +34,18 @@ _VANISHED = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT})
 class Attacher:
     """The points that are attached now. Used by one thread, in the node's namespace."""
 
-    def __init__(self, programs: Mapping[str, int], log: Log) -> None:
-        """Take the programs' fds by name."""
+    def __init__(self, programs: Mapping[str, int], log: Log, *, tcx: bool) -> None:
+        """Take the programs' fds by name, and whether to attach by tcx, as `find_tcx` tells."""
         self._programs = programs
         self._log = log
         self._links: dict[Attachment, int | None] = {}
         self._pod_names: dict[int, str] = {}
         self._guardian: Guardian | None = None
-        self._tcx = True
+        self._tcx = tcx
+        self._failed: dict[Attachment, None] = {}
+        """What could not be attached, in the order of the attempts."""
         self.has_more = False
-        """Whether the last `apply` left something for the next."""
+        """Whether the last `apply` left something that was never tried."""
 
     @property
     def attached(self) -> frozenset[Attachment]:
@@ -68,34 +70,54 @@ class Attacher:
         return {ifindex: tuple(sorted(ends)) for ifindex, ends in hosts.items()}
 
     def apply(self, plan: Plan) -> int:
-        """Attach what the plan has and is not attached, release what it no longer has; return how many failed.
+        """Attach what the plan has and is not attached, release what it no longer has; return how many could not be.
 
-        At most ATTACH_LIMIT are attached in one call, and `has_more` tells whether that was all. A pod whose
-        namespace cannot be found counts as failed, and is measured from its host end meanwhile.
+        At most ATTACH_LIMIT are tried in one call: first what never was, then what failed, the longest ago first.
+        A pod whose namespace cannot be found counts as failed, and is measured from its host end meanwhile.
         """
         missing = plan.attachments - self.attached
-        paths = self._find_namespaces({a.namespace for a in missing} - {_OWN_NAMESPACE})
+        # To release a filter its namespace has to be entered; a tcx link ends with its descriptor.
+        sought = missing if self._tcx else plan.attachments ^ self.attached
+        paths = self._find_namespaces({a.namespace for a in sought} - {OWN_NAMESPACE})
         hidden = {a.host_ifindex for a in missing if a.host_ifindex and a.namespace not in paths}
         for host_ifindex in hidden:
             self._log.warn("no process or name holds the namespace of a pod's device", veth=host_ifindex)
         wanted = without_pods(plan.attachments, hidden)
-        for attachment in self.attached - wanted:
-            self._release(attachment)
-        missing = wanted - self.attached
-        self.has_more = len(missing) > ATTACH_LIMIT
-        attached = [self._attach(a, paths.get(a.namespace)) for a in sorted(missing)[:ATTACH_LIMIT]]
-        return len(hidden) + attached.count(False)
+        self._release(self.attached - wanted, paths)
+        self._attach_some(wanted - self.attached, paths)
+        return len(hidden) + len(self._failed)
+
+    def keep_guarded(self) -> None:
+        """Start the guardian again where it has died, as of the OOM killer. To be called now and then."""
+        if self._guardian is not None and not self._guardian.is_alive():
+            self._log.warn("the guardian of the filters died, and is started again")
+            self._guardian = Guardian()
 
     def close(self) -> None:
         """Release everything."""
-        for attachment in self.attached:
-            self._release(attachment)
+        for fd in self._links.values():
+            if fd is not None:
+                os.close(fd)
+        self._links.clear()
+        self._pod_names.clear()
         if self._guardian is not None:
             self._guardian.dismiss()
             self._guardian = None
 
+    def _attach_some(self, missing: frozenset[Attachment], paths: Mapping[int, Path]) -> None:
+        untried = sorted(missing - self._failed.keys())
+        self._failed = {attachment: None for attachment in self._failed if attachment in missing}
+        self.has_more = len(untried) > ATTACH_LIMIT
+        for attachment in [*untried, *self._failed][:ATTACH_LIMIT]:
+            self._failed.pop(attachment, None)
+            if not self._attach(attachment, paths.get(attachment.namespace)):
+                self._failed[attachment] = None
+
     def _attach(self, attachment: Attachment, path: Path | None) -> bool:
         try:
+            if self._guardian is None and not self._tcx:
+                # Not from within a pod's namespace, which the process would keep alive.
+                self._guardian = Guardian()
             with entered(path):
                 self._links[attachment] = self._attach_here(attachment)
                 if attachment.host_ifindex:
@@ -114,32 +136,37 @@ class Attacher:
     def _attach_here(self, attachment: Attachment) -> int | None:
         program = self._programs[attachment.program]
         if self._tcx:
-            try:
-                return create_tcx_link(program, attachment.ifindex, _TCX_TYPES[attachment.side])
-            except OSError as error:
-                # Below kernel 6.6 the attach type is unknown. Above, EINVAL has no other cause here.
-                if error.errno != errno.EINVAL:
-                    raise
-                self._tcx = False
-        if self._guardian is None:
-            self._guardian = Guardian()
+            return create_tcx_link(program, attachment.ifindex, _TCX_TYPES[attachment.side])
         with Netlink() as netlink:
             name = filter_prefix(read_own_identity()) + attachment.program
             netlink.add_filter(attachment.ifindex, attachment.side, program, name)
         return None
 
-    def _release(self, attachment: Attachment) -> None:
-        fd = self._links.pop(attachment)
-        self._pod_names.pop(attachment.host_ifindex, None)
-        if fd is not None:
-            with contextlib.suppress(OSError):
+    def _release(self, attachments: Iterable[Attachment], paths: Mapping[int, Path]) -> None:
+        by_filter: defaultdict[int, set[Attachment]] = defaultdict(set)
+        for attachment in attachments:
+            fd = self._links.pop(attachment)
+            self._pod_names.pop(attachment.host_ifindex, None)
+            if fd is None:
+                by_filter[attachment.namespace].add(attachment)
+            else:
                 os.close(fd)
-            return
-        # A clsact filter goes with its device; where the device is still there, its point has changed.
-        prefix = filter_prefix(read_own_identity()) + attachment.program
-        if attachment.namespace == _OWN_NAMESPACE:
-            with contextlib.suppress(OSError), Netlink() as netlink:
-                netlink.remove_filters(lambda item: item.ifindex == attachment.ifindex and item.name == prefix)
+        for namespace, released in by_filter.items():
+            # A namespace that is not found has ended as a rule, and its filters with it.
+            if namespace == OWN_NAMESPACE or namespace in paths:
+                self._remove_filters(namespace, released, paths.get(namespace))
+
+    def _remove_filters(self, namespace: int, released: Iterable[Attachment], path: Path | None) -> None:
+        # The id may by now be that of a new pod, whose device of the same index has filters of the same names.
+        held = {(a.ifindex, a.program) for a in self._links if a.namespace == namespace}
+        prefix = filter_prefix(read_own_identity())
+        gone = {(a.ifindex, prefix + a.program) for a in released if (a.ifindex, a.program) not in held}
+        try:
+            with entered(path), Netlink() as netlink:
+                netlink.remove_filters(lambda item: (item.ifindex, item.name) in gone, {i for i, _ in gone})
+        except OSError as error:
+            if error.errno not in _VANISHED:
+                self._log.warn("filters stay until the end of the probe", namespace=namespace, error=str(error))
 
     def _find_namespaces(self, wanted: Iterable[int]) -> dict[int, Path]:
         """Return a path to each wanted namespace, as far as something visible holds it."""

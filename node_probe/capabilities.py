@@ -69,6 +69,12 @@ def check_host_rights(effective: Iterable[int]) -> None:
         raise ProbeError(f"missing capabilities: {', '.join(sorted(c.label for c in missing))}")
 
 
+def choose_for_loading(effective: Iterable[int]) -> frozenset[Capability]:
+    """Return what the programs are loaded with: the host points' rights, and SYS_ADMIN where it stands for one."""
+    missing = _BY_SYS_ADMIN - frozenset(effective)
+    return HOST_POINTS | (frozenset({Capability.SYS_ADMIN}) if missing else frozenset())
+
+
 def choose_kept(*, pod: bool, tcx: bool) -> frozenset[Capability]:
     """Return what is still needed once the programs are loaded: to attach them to devices that come later."""
     return (POD_POINTS if pod else frozenset()) | (frozenset() if tcx else frozenset({Capability.NET_ADMIN}))

@@ -1,4 +1,4 @@
-"""`node-probe clean`: removes the clsact filters of agents that are dead, in all network namespaces that can be seen.
+"""`node-probe clean`: removes what dead agents left at clsact, in all network namespaces that can be seen.
 
 For what even the guardian could not do, having been killed with its agent. What is not ours, or belongs to an agent
 that lives or cannot be judged, is left as it is.
@@ -45,11 +45,11 @@ def _clean_namespace(
     for item in items:
         if fates.get(item) is Fate.UNKNOWN:
             tell(f"left {item.name} at {item.device} {item.side.value}{place}: {Fate.UNKNOWN.value}")
-    if not any(fates.get(item) is Fate.DEAD for item in items):
-        return 0
+    dead = {item for item in items if fates.get(item) is Fate.DEAD}
     try:
         with entered(path), Netlink() as netlink:
-            gone = netlink.remove_filters(lambda item: fates.get(item) is Fate.DEAD)
+            gone = netlink.remove_filters(dead.__contains__) if dead else []
+            emptied = netlink.remove_unused_qdiscs()
     except PermissionError as error:
         raise ProbeError("filters cannot be removed: CAP_NET_ADMIN is missing") from error
     except OSError as error:
@@ -57,6 +57,8 @@ def _clean_namespace(
         return 0
     for item in gone:
         tell(f"removed {item.name} from {item.device} {item.side.value}{place}")
+    for device in emptied:
+        tell(f"removed our clsact, which held nothing, from {device}{place}")
     return len(gone)
 
 

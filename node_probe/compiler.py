@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from node_probe.capabilities import Capability, choose_for_loading, give_up_all_but, needs_search, read_effective
 from node_probe.programs import MAPS, PROGRAMS
 
 _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
@@ -49,6 +50,17 @@ def make_header_tree(directory: Path) -> None:
     (directory / "arch" / architecture / "include").mkdir(parents=True)
 
 
+def give_up_rights() -> None:
+    """Keep the capabilities that loading needs, and give up what the agent needs for other things. Raises OSError.
+
+    This process runs a compiler, by far the largest code that the agent starts.
+    """
+    kept = choose_for_loading(read_effective())
+    if needs_search((Path(__file__), _BPF_DIRECTORY / "hopspan.c", Path(sys.executable))):
+        kept |= {Capability.DAC_READ_SEARCH}
+    give_up_all_but(kept)
+
+
 def load() -> tuple[Any, dict[str, int]]:
     """Compile bpf/hopspan.c and load every program; return bcc's module and the fds of programs and maps by name.
 
@@ -71,6 +83,7 @@ def main() -> int:
     """Send `{"names": [...]}` with the fds, or `{"error": "..."}`, over the socket given as argument."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     try:
+        give_up_rights()
         module, fds = load()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here is the parent's to report
         channel.sendall(json.dumps({"error": describe_failure(error)}).encode())

@@ -35,13 +35,17 @@ class Side(Enum):
     EGRESS = "egress"
 
 
+OWN_NAMESPACE = -1
+"""Stands for the node's own network namespace where others have an id: the kernel's ids begin at 0."""
+
+
 class Attachment(msgspec.Struct, frozen=True, order=True):
-    """One program at one device. `namespace` is None for the node's own, else the id of a pod's."""
+    """One program at one device."""
 
     ifindex: int
     program: str
-    namespace: int = -1
-    """-1: the node's own namespace."""
+    namespace: int = OWN_NAMESPACE
+    """The id under which the node's namespace knows a pod's, or OWN_NAMESPACE."""
     host_ifindex: int = 0
     """For a pod's device: its host end."""
 
@@ -94,7 +98,7 @@ def without_pods(attachments: frozenset[Attachment], host_ifindexes: set[int]) -
     for attachment in attachments:
         if attachment.host_ifindex in host_ifindexes:
             continue
-        if attachment.ifindex in host_ifindexes and attachment.namespace < 0:
+        if attachment.ifindex in host_ifindexes and attachment.namespace == OWN_NAMESPACE:
             changed |= _plan_host_end_alone(attachment.ifindex)
         else:
             changed.add(attachment)

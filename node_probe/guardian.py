@@ -1,4 +1,4 @@
-"""Removes our clsact filters when the agent has died, also by SIGKILL: a small process that waits for its pipe.
+"""Removes what is ours at clsact when the agent has died, also by SIGKILL: a small process that waits for its pipe.
 
 Needed only where tcx is missing (below kernel 6.6), since a filter, unlike a link, outlives the process that made it.
 Run as `python -m node_probe.guardian PREFIX`, what the names begin with; standard input is the pipe. For an agent
@@ -17,12 +17,16 @@ from node_probe.owners import read_own_identity
 
 
 def remove_filters(prefix: str) -> int:
-    """Remove the filters named so in this network namespace and in all that can be seen; return how many."""
+    """Remove the filters named so in this network namespace and in all that can be seen; return how many.
+
+    With them goes each clsact of ours that holds nothing, as after SIGKILL between qdisc and filter.
+    """
     removed = 0
     for path in [None, *list_namespaces().values()]:
         # A namespace may end while we look; its filters end with it.
         with contextlib.suppress(OSError), entered(path), Netlink() as netlink:
             removed += len(netlink.remove_filters(lambda item: item.name.startswith(prefix)))
+            netlink.remove_unused_qdiscs()
     return removed
 
 
@@ -37,6 +41,10 @@ class Guardian:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def is_alive(self) -> bool:
+        """Return whether the process waits."""
+        return self._process.poll() is None
 
     def dismiss(self) -> None:
         """Remove the filters here and now, and end the process: on a slow machine it may still be starting."""

@@ -6,7 +6,7 @@ Reads and writes in the network namespace that the calling thread is in; its err
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from node_probe.devices import Device, Side
 from node_probe.filters import QDISC_MARK, Filter
-from node_probe.tc_dump import dump_filters, has_chains
+from node_probe.tc_dump import NO_SUCH_PLACE, dump_filters, has_chains
 
 _NOT_ASSIGNED = 0xFFFFFFFF
 
@@ -32,9 +32,6 @@ _LINK_SCOPE = 253
 _CLSACT_PARENTS = {Side.INGRESS: 0xFFFFFFF2, Side.EGRESS: 0xFFFFFFF3}
 
 _CLSACT_HANDLE = 0xFFFF0000
-
-# The device, its clsact or the filter went in the meantime, or never was.
-_NO_SUCH_PLACE = (errno.ENOENT, errno.EINVAL, errno.ENODEV)
 
 
 @contextlib.contextmanager
@@ -82,64 +79,89 @@ class Netlink:
     def add_filter(self, ifindex: int, side: Side, program_fd: int, name: str) -> None:
         """Attach a program as a direct-action filter named `name`, making the clsact qdisc where there is none.
 
-        A mark is added to the name where the clsact is ours. Raises OSError.
+        The qdisc bears our mark from its first moment on. Raises OSError.
         """
-        is_ours = self._make_qdisc(ifindex, side)
+        self._make_qdisc(ifindex, side)
         try:
-            self._add_filter(ifindex, side, program_fd, name + QDISC_MARK if is_ours else name)
+            self._add_filter(ifindex, side, program_fd, name)
         except NetlinkError:
-            if is_ours:
+            if ifindex in self._find_own_qdiscs():
                 self._remove_unused_qdisc(ifindex)
             raise
 
     @_mapped()
     def list_filters(self) -> list[Filter]:
         """Return the named bpf filters of all devices of the namespace. Raises OSError."""
-        return [
-            item
-            for link in self._route.get_links()
-            for item in self._list_named(link["index"], link.get_attr("IFLA_IFNAME"))
-        ]
+        return [item for ifindex, name in self._list_names().items() for item in self._list_named(ifindex, name)]
 
     @_mapped()
-    def remove_filters(self, wanted: Callable[[Filter], bool]) -> list[Filter]:
-        """Remove the filters that are wanted, and each clsact that came with one of them and now holds nothing.
+    def remove_filters(
+        self, wanted: Callable[[Filter], bool], ifindexes: Collection[int] | None = None
+    ) -> list[Filter]:
+        """Remove the filters that are wanted, and with the last at a device a clsact of ours that now holds nothing.
 
-        Return what was removed. What others attached stays. Raises OSError.
+        `ifindexes` are the devices to look at, whose names are then left out; None: all. Return what was removed.
+        Raises OSError.
         """
         removed = []
-        for link in self._route.get_links():
-            gone = [
-                item
-                for item in self._list_named(link["index"], link.get_attr("IFLA_IFNAME"))
-                if wanted(item) and self._remove(item)
-            ]
-            if any(item.made_qdisc for item in gone):
-                self._remove_unused_qdisc(link["index"])
+        own_qdiscs = self._find_own_qdiscs()
+        names = self._list_names() if ifindexes is None else dict.fromkeys(ifindexes, "")
+        for ifindex, name in names.items():
+            gone = [item for item in self._list_named(ifindex, name) if wanted(item) and self._remove(item)]
+            if gone and ifindex in own_qdiscs:
+                self._remove_unused_qdisc(ifindex)
             removed += gone
         return removed
 
-    def _make_qdisc(self, ifindex: int, side: Side) -> bool:
-        """Return whether the device's clsact is ours: made now, or by another filter of ours."""
+    @_mapped()
+    def remove_unused_qdiscs(self) -> list[str]:
+        """Remove each clsact of ours that holds nothing, and return the names of the devices. Raises OSError.
+
+        There is one where an agent died between qdisc and filter. One that lives and has just come so far finds its
+        qdisc gone, and has its filter refused, as if the device had gone: it tries again.
+        """
+        own_qdiscs = self._find_own_qdiscs()
+        if not own_qdiscs:
+            return []
+        return [
+            name
+            for ifindex, name in self._list_names().items()
+            if ifindex in own_qdiscs and self._remove_unused_qdisc(ifindex)
+        ]
+
+    def _list_names(self) -> dict[int, str]:
+        return {link["index"]: link.get_attr("IFLA_IFNAME") for link in self._route.get_links()}
+
+    def _find_own_qdiscs(self) -> set[int]:
+        """Return the devices whose clsact bears our mark."""
+        # Pyroute2 gives a size table as text.
+        mark = QDISC_MARK.hex(":")
+        return {
+            qdisc["index"]
+            for qdisc in self._route.get_qdiscs()
+            if qdisc["handle"] == _CLSACT_HANDLE and qdisc.get_attr("TCA_STAB") == mark
+        }
+
+    def _make_qdisc(self, ifindex: int, side: Side) -> None:
         try:
-            self._route.tc("add", "clsact", ifindex)
+            self._route.tc("add", "clsact", ifindex, stab=QDISC_MARK)
         except NetlinkError as error:
             if error.code != errno.EEXIST:
                 raise
         else:
-            return True
+            return
         kinds = [q.get_attr("TCA_KIND") for q in self._route.get_qdiscs(ifindex) if q["handle"] == _CLSACT_HANDLE]
         if "ingress" in kinds and side is Side.EGRESS:
             # The older qdisc knows one direction, and takes a filter for the other into it without a word.
             raise OSError(errno.EOPNOTSUPP, "another's ingress qdisc leaves no room for an egress filter")
-        return any(item.made_qdisc for item in self._list_named(ifindex))
 
-    def _remove_unused_qdisc(self, ifindex: int) -> None:
-        if not any(
-            dump_filters(ifindex, parent) or has_chains(ifindex, parent) for parent in _CLSACT_PARENTS.values()
-        ):
-            with _ignoring(*_NO_SUCH_PLACE):
-                self._route.tc("del", "clsact", ifindex)
+    def _remove_unused_qdisc(self, ifindex: int) -> bool:
+        """Remove the device's clsact if nothing is there; return whether that was so."""
+        if any(dump_filters(ifindex, parent) or has_chains(ifindex, parent) for parent in _CLSACT_PARENTS.values()):
+            return False
+        with _ignoring(NO_SUCH_PLACE):
+            self._route.tc("del", "clsact", ifindex)
+        return True
 
     def _add_filter(self, ifindex: int, side: Side, program_fd: int, name: str) -> None:
         place = {"parent": _CLSACT_PARENTS[side], "fd": program_fd, "name": name, "direct_action": True}
@@ -158,12 +180,12 @@ class Netlink:
         try:
             self._route.tc("del-filter", "bpf", item.ifindex, item.handle, **place)
         except NetlinkError as error:
-            if error.code not in _NO_SUCH_PLACE:
+            if error.code not in NO_SUCH_PLACE:
                 raise
             return False
         return True
 
-    def _list_named(self, ifindex: int, device: str = "") -> list[Filter]:
+    def _list_named(self, ifindex: int, device: str) -> list[Filter]:
         return [
             Filter(
                 ifindex=ifindex,
@@ -219,7 +241,7 @@ def _is_subnet(address: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _ignoring(*codes: int) -> Iterator[None]:
+def _ignoring(codes: Collection[int]) -> Iterator[None]:
     try:
         yield
     except NetlinkError as error:

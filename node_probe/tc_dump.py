@@ -29,8 +29,8 @@ _ERROR = struct.Struct("=i")
 _RECEIVE_BYTES = 1 << 17
 """A dump comes in messages of at most 32 KiB, several to a datagram on some kernels."""
 
-_NO_PLACE = frozenset({errno.ENOENT, errno.EINVAL, errno.ENODEV})
-"""The device or its clsact went in the meantime, or never was."""
+NO_SUCH_PLACE = frozenset({errno.ENOENT, errno.EINVAL, errno.ENODEV})
+"""What rtnetlink answers where the device, its clsact or the filter went in the meantime, or never was."""
 
 
 class TcFilter(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ def _dump(request: int, answer: int, ifindex: int, parent: int) -> Iterator[tupl
 
 
 def _check(code: int) -> None:
-    if code not in _NO_PLACE:
+    if code not in NO_SUCH_PLACE:
         raise OSError(code, os.strerror(code))
 
 

@@ -112,10 +112,7 @@ class Probe:
             f'telemetry: {{metrics: {{endpoint: "127.0.0.1:{METRICS_PORT}"}}}}\n'
         )
         self.log = directory / f"probe-{secrets.token_hex(4)}.log"
-        python = Path(sys.executable)
-        if python.is_relative_to(ROOT):
-            python = tree / python.relative_to(ROOT)
-        program = [str(python), "-m", "node_probe", "--config", str(config)]
+        program = [str(find_python(tree)), "-m", "node_probe", "--config", str(config)]
         command = ["ip", "netns", "exec", node.node, *wrapper, *program]
         with self.log.open("wb") as log:
             environment = {**self._listen(directory), "PYTHONPATH": str(tree)}
@@ -171,6 +168,12 @@ class Probe:
     def end(self, number: int) -> int:
         self.process.send_signal(number)
         return self.process.wait(DEADLINE_S)
+
+
+def find_python(tree: Path) -> Path:
+    """Return this interpreter, in the view of the checkout where it is part of that."""
+    python = Path(sys.executable)
+    return tree / python.relative_to(ROOT) if python.is_relative_to(ROOT) else python
 
 
 def has_device(name: str) -> bool:

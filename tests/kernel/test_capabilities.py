@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from node_probe.capabilities import HOST_POINTS, POD_POINTS, Capability, choose_kept, needs_search
+from node_probe.programs import MAPS, PROGRAMS
 from tests.house.repository import ROOT
-from tests.kernel.made_node import DEADLINE_S, Node, Probe, run, wait_until
+from tests.kernel.made_node import DEADLINE_S, Node, Probe, find_python, run, wait_until
 from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, readable_tree
 from tests.requirements import require_bcc, require_root
 
@@ -84,6 +87,54 @@ def test_search_is_kept_where_the_code_needs_it(directory: Path) -> None:
     os.chown(home, 65534, 65534)
     assert needs_search([ROOT / "README.md", program])
     assert not needs_search([ROOT / "README.md"])
+
+
+def compile_with(wrapper: list[str], tree: Path) -> tuple[list[str], dict[str, set[int]]]:
+    """Run the compiling child; return the names that it loaded, and its capabilities at its end."""
+    parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [*wrapper, str(find_python(tree)), "-m", "node_probe.compiler", str(child.fileno())]
+    process = subprocess.Popen(
+        command, pass_fds=[child.fileno()], cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}
+    )
+    with parent:
+        child.close()
+        parent.settimeout(DEADLINE_S)
+        data, fds, _, _ = socket.recv_fds(parent, 1 << 20, 100)
+    for fd in fds:
+        os.close(fd)
+    # Of a process that has ended and was not waited for, the kernel still tells the rights.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    assert process.wait() == 0, data
+    masks = re.findall(r"^(Cap\w+):\s*(\w+)$", status, re.MULTILINE)
+    return json.loads(data)["names"], {
+        name: {number for number in range(64) if int(mask, 16) >> number & 1} for name, mask in masks
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "kept", "bounding"),
+    [
+        ([], HOST_POINTS, HOST_POINTS),
+        (as_root_with(HOST_POINTS | POD_POINTS), HOST_POINTS, HOST_POINTS | POD_POINTS),
+        (as_nobody_with(HOST_POINTS | POD_POINTS | SETPCAP), HOST_POINTS, HOST_POINTS),
+        # SYS_ADMIN stands for BPF and PERFMON: without it nothing could be loaded.
+        (
+            as_root_with({Capability.SYS_ADMIN, Capability.NET_ADMIN}),
+            {Capability.SYS_ADMIN, Capability.NET_ADMIN},
+            {Capability.SYS_ADMIN, Capability.NET_ADMIN},
+        ),
+    ],
+    ids=["root", "root with five", "nobody with six", "root with SYS_ADMIN"],
+)
+def test_compiler_runs_with_least_rights(
+    tree: Path, wrapper: list[str], kept: set[Capability], bounding: set[Capability]
+) -> None:
+    """Whatever the agent has at its start, LLVM runs with the rights that loading needs, and they are enough."""
+    require_bcc()
+    names, rights = compile_with(wrapper, tree)
+    assert set(names) == {*PROGRAMS, *MAPS}
+    assert rights == {"CapEff": kept, "CapPrm": kept, "CapBnd": bounding, "CapInh": set(), "CapAmb": set()}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from node_probe.devices import Attachment, Device, Side, plan_points, without_pods
+from node_probe.devices import OWN_NAMESPACE, Attachment, Device, Side, plan_points, without_pods
 
 NIC = Device(2, "ens3", has_subnet=True)
 OVERLAY = Device(7, "any.name", kind="vxlan", vxlan_port=8472, underlay_ifindex=2)
@@ -12,7 +12,7 @@ POD_B = Device(12, "cali5678", kind="veth", peer_ifindex=2, peer_namespace=1)
 NODE = [NIC, OVERLAY, BRIDGE, POD_A, POD_B]
 
 
-def programs(attachments: frozenset[Attachment], ifindex: int, namespace: int = -1) -> set[str]:
+def programs(attachments: frozenset[Attachment], ifindex: int, namespace: int = OWN_NAMESPACE) -> set[str]:
     return {a.program for a in attachments if (a.ifindex, a.namespace) == (ifindex, namespace)}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from node_probe.devices import Side
-from node_probe.filters import QDISC_MARK, Filter, Owner, filter_prefix
+from node_probe.filters import Filter, Owner, filter_prefix
 
 OWNER = Owner(4711, 0xEFFFFFFC)
 
@@ -15,11 +15,10 @@ def named(name: str) -> Filter:
 
 
 def test_round_trip() -> None:
-    """The owner is read from the name, and with the mark that the clsact is ours."""
+    """The owner is read from the name, also from one with the mark that version 0.1.0 put behind it."""
     name = filter_prefix(OWNER) + "veth_ingress"
     assert name == "hopspan-4711-effffffc-veth_ingress"
-    assert (named(name).owner, named(name).made_qdisc) == (OWNER, False)
-    assert (named(name + QDISC_MARK).owner, named(name + QDISC_MARK).made_qdisc) == (OWNER, True)
+    assert named(name).owner == named(f"{name}+qdisc").owner == OWNER
 
 
 @pytest.mark.parametrize(
@@ -37,9 +36,8 @@ def test_round_trip() -> None:
     ],
 )
 def test_name_of_another(name: str) -> None:
-    """What does not fit the grammar entirely is not ours, and neither is its qdisc."""
+    """What does not fit the grammar entirely is not ours."""
     assert named(name).owner is None
-    assert not named(name).made_qdisc
 
 
 def test_prefix_is_of_one_agent() -> None:
