@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from hopspan.config import ConfigError, read_config
+from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
 from hopspan.errors import HopspanError
 from hopspan.logs import Log, catch_library_logs
 from hopspan.metrics import MetricsServer
@@ -20,7 +20,7 @@ from hopspan.stop import StopRequest
 from hopspan.version import VERSION
 from node_probe.agent import Agent, Tally
 from node_probe.attach import Attacher
-from node_probe.backlog import Backlog, fit_transits
+from node_probe.backlog import Backlog, fit_bytes
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.capabilities import (
     Capability,
@@ -42,10 +42,9 @@ from node_probe.report import read_health, read_metrics
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
 from node_probe.support import check_platform, find_degraded_modes, find_tcx
-from node_probe.wire_batch import NodeIdentity
+from node_probe.transit import NodeIdentity
 
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
+PROGRAM = "node-probe"
 
 # What may still have to be read after the start: a module, the interpreter (for the guardian), a library.
 _OWN_FILES = (Path(__file__), Path(sys.executable), Path(msgspec.__file__))
@@ -54,43 +53,47 @@ _KEY_BYTES = 16
 _SETTINGS_BYTES = 16
 
 
+class Loaded(msgspec.Struct, frozen=True):
+    """What stands when the rights have been given up."""
+
+    fds: Mapping[str, int]
+    """The programs and maps by name."""
+    pod: bool
+    """Whether there may be pod points."""
+    tcx: bool
+    """Whether the kernel attaches by tcx."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run node-probe; return the exit code: 0, 1 where it cannot run, 2 where it was told something wrong."""
-    parser = argparse.ArgumentParser(prog="node-probe", description="Stamps traced packets and sends the transits.")
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Stamps traced packets and sends the transits.")
     parser.add_argument(
         "command",
         nargs="?",
         choices=("run", "clean"),
         default="run",
-        help="run the agent (the default), or remove the tc filters that dead agents left",
+        help="run the agent (the default, needs --config), or remove the tc filters that dead agents left",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (YAML); needed to run")
-    parser.add_argument("--check-config", action="store_true", help="check the configuration and exit")
-    parser.add_argument("--version", action="version", version=f"node-probe {VERSION}")
+    add_options(parser, config_required=False)
     options = parser.parse_args(arguments)
     if options.command == "clean":
         return clean()
     if options.config is None:
         parser.error("the following arguments are required: --config")
-    try:
-        config = read_config(options.config, ProbeConfig)
-    except ConfigError as error:
-        for fault in error.faults:
-            print(f"node-probe: {options.config}: {fault}", file=sys.stderr)
-        return EXIT_USAGE
-    if options.check_config:
-        print(f"{options.config}: OK")
-        return 0
+    return run_configured(PROGRAM, options, ProbeConfig, _run)
+
+
+def _run(config: ProbeConfig) -> int:
     log = Log(config.telemetry.logs.level)
     catch_library_logs(log)
     try:
         run(config, log)
     except (HopspanError, OSError) as error:
         log.error("node-probe cannot run", error=str(error))
-        return EXIT_FAILURE
+        return EXIT_FAILED
     finally:
         log.close()
-    return 0
+    return EXIT_OK
 
 
 def clean() -> int:
@@ -98,9 +101,9 @@ def clean() -> int:
     try:
         clean_up(print)
     except (HopspanError, OSError) as error:
-        print(f"node-probe: {error}", file=sys.stderr)
-        return EXIT_FAILURE
-    return 0
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_OK
 
 
 def run(config: ProbeConfig, log: Log) -> None:
@@ -110,17 +113,19 @@ def run(config: ProbeConfig, log: Log) -> None:
     stopping = StopRequest()
     stopping.listen()
     raise_file_limit()
-    fds, pod = load_with_least_rights(config.points, log)
+    loaded = load_with_least_rights(config.points, log)
+    fds = loaded.fds
     exporter = OtlpGrpcExporter(config.exporters.otlp)
     tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()))
     ring = RingReader(fds["ring"], RING_BYTES)
-    agent = Agent(ring, BpfMap(fds["transits"], _KEY_BYTES, RECORD_BYTES), Attacher(fds, log), tally, log)
-    agent.backlog = Backlog(fit_transits(config.limits.memory_mib))
+    attacher = Attacher(fds, log, tcx=loaded.tcx)
+    agent = Agent(ring, BpfMap(fds["transits"], _KEY_BYTES, RECORD_BYTES), attacher, tally, log)
+    agent.backlog = Backlog(fit_bytes(config.limits.memory_mib))
     agent.governor = Governor(config.limits.cpu, os.urandom(16))
     agent.heartbeat = Heartbeat(notifier)
     agent.stopping = stopping
-    node = identify_node(config)
-    sender = Sender(agent.backlog, exporter, lambda some: agent.make_request(some, node, VERSION), tally, log)
+    agent.identify(identify_node(config), VERSION)
+    sender = Sender(agent.backlog, exporter, agent.make_request, tally, log)
     metrics = MetricsServer(
         config.telemetry.metrics.endpoint,
         lambda: read_metrics(agent),
@@ -129,7 +134,7 @@ def run(config: ProbeConfig, log: Log) -> None:
     sender.start()
     try:
         settings = BpfMap(fds["settings"], 4, _SETTINGS_BYTES)
-        agent.run(settings, config.points.exclude, config.points.rate_limit, pod=pod)
+        agent.run(settings, config.points.exclude, config.points.rate_limit, pod=loaded.pod)
     finally:
         notifier.stopping()
         sender.stop()
@@ -138,10 +143,10 @@ def run(config: ProbeConfig, log: Log) -> None:
         log.info("stopped", **summarise(tally))
 
 
-def load_with_least_rights(points: PointSettings, log: Log) -> tuple[Mapping[str, int], bool]:
+def load_with_least_rights(points: PointSettings, log: Log) -> Loaded:
     """Load the programs and give up every right that is not needed any more, before there is a second thread.
 
-    Return the programs' and maps' fds, and whether there may be pod points. Raises HopspanError or OSError.
+    Raises HopspanError or OSError.
     """
     system = os.uname()
     check_platform(system.release, system.machine)
@@ -161,7 +166,7 @@ def load_with_least_rights(points: PointSettings, log: Log) -> tuple[Mapping[str
         kept |= {Capability.DAC_READ_SEARCH}
     give_up_all_but(kept, for_children=not tcx)
     log.debug("capabilities", kept=" ".join(sorted(c.label for c in kept)))
-    return fds, pod
+    return Loaded(fds, pod, tcx)
 
 
 def raise_file_limit() -> None:

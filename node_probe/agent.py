@@ -1,10 +1,10 @@
-"""The agent: turns what the kernel hands over into transits that wait to be sent, until it is told to stop.
+"""The agent: turns what the kernel hands over into spans that wait to be sent, until it is told to stop.
 
 One thread reads ring, map and netlink in turn; the sender has its own. Opens nothing itself: `__main__` composes it.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hopspan.counters import Counters
 from hopspan.logs import Log
@@ -18,25 +18,32 @@ from node_probe.counters import Event, KernelCounter, Reason, sum_over_cpus
 from node_probe.devices import Plan, name_devices, plan_points
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
-from node_probe.interfaces import POD_BIT, identify_interfaces
-from node_probe.kernel_record import KernelRecordError, decode_kernel_record
+from node_probe.interfaces import POD_BIT
+from node_probe.kernel_record import mark_partial
 from node_probe.netlink import Netlink
+from node_probe.request_writer import RequestWriter
 from node_probe.ring import RingReader
-from node_probe.sweep import sweep_transits
-from node_probe.transit import Transit, TransitFlag
-from node_probe.wire_batch import NodeIdentity, TransitBatch, encode_batch
+from node_probe.span_writer import SpanBatch, SpanWriter
+from node_probe.sweep import MIN_AGE_NS, sweep_transits
+from node_probe.transit import NodeIdentity
 
-READ_INTERVAL_S = 0.05
-"""How often the ring is read: it holds 0.7 s of 20,000 records a second, and idle it wakes 20 times a second."""
+READ_INTERVAL_S = 0.1
+"""How often the ring is read, which holds 0.7 s of 20,000 records a second. What was read is sent at once, so that a
+transit leaves within the 200 ms that the join expects; and each round costs half a millisecond beside its records."""
 
 READ_LIMIT = 5000
-"""Records a round, so that netlink and the sweep get their turn in a flood."""
+"""Records a round, so that netlink and the sweep get their turn in a flood; the next round then begins at once."""
+
+BATCH_RECORDS = 500
+"""Records whose spans become one batch: two thousand transits at most, as many as a request holds."""
 
 SWEEP_INTERVAL_NS = 1_000_000_000
 RETRY_PLAN_INTERVAL_NS = 1_000_000_000
 """A device may appear before its namespace can be entered; and netlink may say nothing of the difference."""
 
-_MAX_TUNNEL_PORTS = 4
+MAX_TUNNEL_PORTS = 4
+"""Room in the programs' settings; a node has one or two."""
+
 _SETTINGS = struct.Struct("=8sII")
 _FIRST = bytes(4)
 
@@ -71,95 +78,127 @@ class Agent:
         self._transits = transits
         self._log = log
         self._names: Mapping[int, str] = {}
-        self._reasons: tuple[str, ...] = ()
-        self._hosts_of_pods: Mapping[int, tuple[int, ...]] = {}
+        self._told: dict[str, tuple[str, ...]] = {}
+        self.identify(NodeIdentity("", "", "", ""), "")
+
+    def identify(self, node: NodeIdentity, version: str) -> None:
+        """Say from now on that the transits come from `node`, and from a probe of `version`. Before `run`."""
+        self._spans = SpanWriter(node.name)
+        self._requests = RequestWriter(node, version)
 
     def run(self, settings: BpfMap, exclude: Iterable[str], rate_limit: int, *, pod: bool) -> None:
         """Attach, say so in the log, and read until `stopping` is set; then detach and read what is left."""
         exclude = tuple(exclude)
+
+        def follow() -> int:
+            return self._follow_devices(settings, exclude, rate_limit, pod=pod)
+
         watch = ChangeWatch()
         try:
-            failures = self._follow_devices(settings, exclude, rate_limit, pod=pod)
-            while self.attacher.has_more and not self.stopping.wait(0):
-                failures = self._follow_devices(settings, exclude, rate_limit, pod=pod)
-                self._read_ring()
-            points, mechanism = len(self.attacher.attached), self.attacher.mechanism
-            self.heartbeat.begin(monotonic_ns(), failures, f"{points} points by {mechanism}")
-            self._log.info("ready", points=points, mechanism=mechanism)
-            next_sweep_ns = next_plan_ns = 0
-            while not self.stopping.wait(READ_INTERVAL_S):
-                self._read_ring()
-                now_ns = monotonic_ns()
-                self.governor.observe(now_ns, process_cpu_ns())
-                self.heartbeat.beat(now_ns, failures)
-                if now_ns >= next_sweep_ns:
-                    self._sweep(now_ns)
-                    next_sweep_ns = now_ns + SWEEP_INTERVAL_NS
-                if watch.drain() or self.attacher.has_more or (failures and now_ns >= next_plan_ns):
-                    failures = self._follow_devices(settings, exclude, rate_limit, pod=pod)
-                    next_plan_ns = now_ns + RETRY_PLAN_INTERVAL_NS
+            self._read_until_stopped(watch, follow, self._attach_all(follow))
         finally:
             watch.close()
             self.attacher.close()
         while self._read_ring() == READ_LIMIT:
             pass
         # Nothing is attached any more, so what is left in the map is as good as swept.
-        self._sweep(monotonic_ns() + SWEEP_INTERVAL_NS)
+        self._sweep(monotonic_ns() + MIN_AGE_NS)
 
-    def make_request(self, transits: list[Transit], node: NodeIdentity, version: str) -> bytes:
-        """Return the OTLP request of some transits, with the clock's anchor and the interfaces' names of now."""
+    def make_request(self, batches: Sequence[SpanBatch]) -> bytes:
+        """Return the OTLP request of some batches, with the clock's anchor and the interfaces' names of now."""
         pods = {POD_BIT | host: name for host, name in self.attacher.pod_device_names().items()}
-        batch = TransitBatch(node, read_epoch_offset_ns(), {**self._names, **pods}, tuple(transits))
-        return encode_batch(batch, version)
+        # Two offsets meet here, and both are right: a span's times are by that of its reading, and stock tools alone
+        # use them; the join takes the monotonic stamps of the record, and places them by the resource's, of now.
+        return self._requests.write(batches, read_epoch_offset_ns(), {**self._names, **pods})
 
     def ring_fill_bytes(self) -> int:
         """Return how many bytes of records wait in the ring."""
         return self._ring.fill_bytes()
+
+    def _attach_all(self, follow: Callable[[], int]) -> int:
+        failures = follow()
+        while self.attacher.has_more and not self.stopping.wait(0):
+            failures = follow()
+            self._read_ring()
+        points, mechanism = len(self.attacher.attached), self.attacher.mechanism
+        self.heartbeat.begin(monotonic_ns(), failures, f"{points} points by {mechanism}")
+        self._log.info("ready", points=points, mechanism=mechanism)
+        return failures
+
+    def _read_until_stopped(self, watch: ChangeWatch, follow: Callable[[], int], failures: int) -> None:
+        next_sweep_ns = next_plan_ns = 0
+        full = False
+        while not self.stopping.wait(0 if full else READ_INTERVAL_S):
+            full = self._read_ring() == READ_LIMIT
+            now_ns = monotonic_ns()
+            self.governor.observe(now_ns, process_cpu_ns())
+            self.heartbeat.beat(now_ns, failures)
+            if now_ns >= next_sweep_ns:
+                self._sweep(now_ns)
+                next_sweep_ns = now_ns + SWEEP_INTERVAL_NS
+            if watch.drain() or self.attacher.has_more or (failures and now_ns >= next_plan_ns):
+                failures = follow()
+                next_plan_ns = now_ns + RETRY_PLAN_INTERVAL_NS
 
     def _follow_devices(self, settings: BpfMap, exclude: tuple[str, ...], rate_limit: int, *, pod: bool) -> int:
         with Netlink() as netlink:
             devices = netlink.list_devices()
         plan = plan_points(devices, exclude, pod=pod)
         self._names = name_devices(devices)
-        if plan.reasons != self._reasons:
-            self._log.info("devices that are no points", reasons="; ".join(plan.reasons))
-            self._reasons = plan.reasons
+        self._tell_change("devices that are no points", plan.reasons)
+        self._tell_change("tunnel ports that the programs do not read", list_unread_ports(plan))
         write_settings(settings, plan, rate_limit)
         before = self.attacher.attached
         failures = self.attacher.apply(plan)
-        self._hosts_of_pods = self.attacher.hosts_of_pods()
+        self._spans.use_hosts(self.attacher.hosts_of_pods())
         if self.attacher.attached != before:
             self._log.info("points changed", points=len(self.attacher.attached), failures=failures)
         return failures
 
+    def _tell_change(self, message: str, reasons: tuple[str, ...]) -> None:
+        if reasons != self._told.get(message, ()):
+            self._log.info(message, reasons="; ".join(reasons))
+            self._told[message] = reasons
+
     def _read_ring(self) -> int:
         records = self._ring.read(READ_LIMIT)
-        self._take_records(records, 0)
+        self._take_records(records)
         return len(records)
 
     def _sweep(self, now_ns: int) -> None:
         records = sweep_transits(self._transits, now_ns)
         self.tally.events.add(Event.TRANSITS_SWEPT, len(records))
-        self._take_records(records, TransitFlag.PARTIAL)
+        self._take_records([mark_partial(record) for record in records])
 
-    def _take_records(self, records: list[bytes], extra_flags: int) -> None:
-        transits: list[Transit] = []
+    def _take_records(self, records: list[bytes]) -> None:
+        if not records:
+            return
         kept = self.governor.select(records)
+        self.tally.events.add(Event.RECORDS_READ, len(records))
         self.tally.reasons.add(Reason.CPU_CEILING, len(records) - len(kept))
-        for data in kept:
-            try:
-                record = decode_kernel_record(data, extra_flags)
-            except KernelRecordError as error:
+        epoch_offset_ns = read_epoch_offset_ns()
+        batches: list[SpanBatch] = []
+        for start in range(0, len(kept), BATCH_RECORDS):
+            written = self._spans.write(kept[start : start + BATCH_RECORDS], epoch_offset_ns)
+            self.tally.reasons.add(Reason.BAD_CONTEXT, written.bad_contexts)
+            for error in written.bad_records:
                 self.tally.reasons.add(Reason.BAD_RECORD)
                 self._log.error("the kernel's record cannot be read", error=str(error))
-                continue
-            self.tally.reasons.add(Reason.BAD_CONTEXT, len(record.bad_contexts))
-            transits += [identify_interfaces(transit, self._hosts_of_pods) for transit in record.transits]
-        self.tally.events.add(Event.RECORDS_READ, len(records))
-        self.tally.reasons.add(Reason.BACKLOG_FULL, self.backlog.add(transits))
+            if written.batch is not None:
+                batches.append(written.batch)
+        # Together: the sender then has one request to send for this round, not one for each batch.
+        self.tally.reasons.add(Reason.BACKLOG_FULL, self.backlog.add(batches))
+
+
+def list_unread_ports(plan: Plan) -> tuple[str, ...]:
+    """Return the tunnel ports that `write_settings` has no room for, each with what follows from it."""
+    return tuple(
+        f"{port}: beyond the first {MAX_TUNNEL_PORTS}, so its packets are met at no underlay point"
+        for port in plan.tunnel_ports[MAX_TUNNEL_PORTS:]
+    )
 
 
 def write_settings(settings: BpfMap, plan: Plan, rate_limit: int) -> None:
-    """Tell the programs the tunnels' ports and the rate limit. The first four ports count; a node has one or two."""
-    ports = [*plan.tunnel_ports[:_MAX_TUNNEL_PORTS], *[0] * _MAX_TUNNEL_PORTS][:_MAX_TUNNEL_PORTS]
+    """Tell the programs the rate limit and the tunnels' ports, the first MAX_TUNNEL_PORTS of them."""
+    ports = [*plan.tunnel_ports[:MAX_TUNNEL_PORTS], *[0] * MAX_TUNNEL_PORTS][:MAX_TUNNEL_PORTS]
     settings.update(_FIRST, _SETTINGS.pack(struct.pack("!4H", *ports), rate_limit, 0))

@@ -6,9 +6,8 @@ trace ids cannot choose those that are kept.
 """
 
 import hashlib
-import struct
 
-from node_probe.kernel_record import CONTEXT_FIELDS, RECORD_FIELDS
+from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXT_OFFSET, offset_of
 
 WINDOW_NS = 1_000_000_000
 """How long the use is averaged before the share is set anew: in less, a garbage collection would look like load."""
@@ -23,13 +22,7 @@ MAX_GROWTH = 2.0
 """A window; the use after a flood says little about the next second."""
 
 
-def _offset(fields: tuple[tuple[str, str], ...], until: str = "") -> int:
-    names = [name for name, _ in fields]
-    before = fields[: names.index(until)] if until else fields
-    return struct.calcsize("=" + "".join(code for _, code in before))
-
-
-_TEXT = _offset(RECORD_FIELDS) + _offset(CONTEXT_FIELDS, "text")
+_TEXT = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "text")
 _TRACE = slice(_TEXT, _TEXT + 35)
 """Of a traceparent: version, dash and trace id; of other formats the trace id and perhaps some of what follows."""
 

@@ -1,10 +1,12 @@
-"""The kernel's record, mirrored: bytes of the ring or of the map of unfinished transits -> transits.
+"""The kernel's record, mirrored: what the bytes of the ring and of the map of unfinished transits mean.
 
-Pure. The one Python side of `struct transit` in bpf/record.h; a test compares names, offsets and sizes.
+Pure. The one Python side of `struct transit` in bpf/record.h; a test compares names, offsets and sizes. The agent
+goes on from here with span_writer; tests and benches take the record apart with `decode_kernel_record`.
 """
 
+import itertools
 import struct
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -47,9 +49,23 @@ CONTEXT_FIELDS: Final = (
 )
 """The same for `struct context`."""
 
+Fields = tuple[tuple[str, str], ...]
+
+
+def offset_of(fields: Fields, name: str) -> int:
+    """Return where the field `name` lies in bytes that hold `fields`."""
+    before = itertools.takewhile(lambda field: field[0] != name, fields)
+    return struct.calcsize("=" + "".join(code for _, code in before))
+
+
 _HEAD = struct.Struct("=" + "".join(code for _, code in RECORD_FIELDS))
 _CONTEXT = struct.Struct("=" + "".join(code for _, code in CONTEXT_FIELDS))
-RECORD_BYTES = _HEAD.size + _CONTEXT.size
+KIND_BYTES = 6
+"""The first of a record: version, direction, points seen, flags, tunnel, number of contexts."""
+
+CONTEXT_OFFSET = _HEAD.size
+CONTEXT_BYTES = _CONTEXT.size
+RECORD_BYTES = CONTEXT_OFFSET + CONTEXT_BYTES
 """A record with one context, which is also the value of the map of unfinished transits."""
 
 _POINTS = tuple(Point)
@@ -68,16 +84,14 @@ class KernelRecord(msgspec.Struct, frozen=True):
     bad_contexts: tuple[ContextError, ...]
 
 
-def decode_kernel_record(data: bytes, extra_flags: int = 0) -> KernelRecord:
-    """Return the transits of a record; `extra_flags` are added to the kernel's (a swept one is partial).
+def decode_kernel_record(data: bytes) -> KernelRecord:
+    """Return the transits of a record, the second opinion on what span_writer makes of it.
 
     Stamps are put in the order met. Interface indexes are as the kernel gave them, those of pod points counted within
     the pod's namespace. Raises KernelRecordError.
     """
-    if len(data) < RECORD_BYTES:
-        raise KernelRecordError(f"record has {len(data)} bytes, at least {RECORD_BYTES} were expected")
+    check_kind(data[:KIND_BYTES], len(data))
     head = _HEAD.unpack_from(data)
-    _check_head(head, len(data))
     (_, direction, seen, flags, tunnel, count, client_port, server_port, _, seq, tsval, vni) = head[:12]
     stamps = _read_stamps(seen, head[16:24], head[24:32])
     transits: list[Transit] = []
@@ -102,7 +116,7 @@ def decode_kernel_record(data: bytes, extra_flags: int = 0) -> KernelRecord:
             server_address=head[13],
             stamps=stamps,
             tunnel=Tunnel(tunnel),
-            flags=TransitFlag(flags | extra_flags),
+            flags=TransitFlag(flags),
             vni=vni,
             outer_source=head[14],
             outer_destination=head[15],
@@ -112,22 +126,38 @@ def decode_kernel_record(data: bytes, extra_flags: int = 0) -> KernelRecord:
     return KernelRecord(tuple(transits), tuple(bad))
 
 
-def first_stamp_ns(data: bytes) -> int:
-    """Return when the record's packet met its first point, CLOCK_MONOTONIC; the least of its valid stamps."""
-    head = _HEAD.unpack_from(data)
-    return min((ns for point, ns in enumerate(head[16:24]) if head[2] >> point & 1), default=0)
-
-
-def _check_head(head: tuple[Any, ...], length: int) -> None:
-    version, direction, seen, _, tunnel, count = head[:6]
+def check_kind(kind: bytes, length: int) -> None:
+    """Check the first KIND_BYTES of a record that has `length` bytes in all. Raises KernelRecordError."""
+    if length < RECORD_BYTES:
+        raise KernelRecordError(f"record has {length} bytes, at least {RECORD_BYTES} were expected")
+    version, direction, seen, _, tunnel, count = kind
     if version != VERSION:
         raise KernelRecordError(f"record version {version}, this agent knows {VERSION}")
-    if not 1 <= count <= CONTEXTS_MAX or length < _HEAD.size + count * _CONTEXT.size:
+    if not 1 <= count <= CONTEXTS_MAX or length < CONTEXT_OFFSET + count * CONTEXT_BYTES:
         raise KernelRecordError(f"{count} contexts in a record of {length} bytes")
     if not seen:
         raise KernelRecordError("record without a stamp")
     if direction not in _DIRECTIONS or tunnel not in _TUNNELS:
         raise KernelRecordError(f"direction {direction} and tunnel {tunnel} in a record")
+
+
+def split_contexts(data: bytes) -> list[bytes]:
+    """Return the record once for each of its contexts, as if that were its only one. Raises KernelRecordError."""
+    check_kind(data[:KIND_BYTES], len(data))
+    head = data[: KIND_BYTES - 1] + b"\x01" + data[KIND_BYTES:CONTEXT_OFFSET]
+    starts = range(CONTEXT_OFFSET, CONTEXT_OFFSET + data[KIND_BYTES - 1] * CONTEXT_BYTES, CONTEXT_BYTES)
+    return [head + data[start : start + CONTEXT_BYTES] for start in starts]
+
+
+def mark_partial(data: bytes) -> bytes:
+    """Return the record of a packet that never met the node's last point, marked so."""
+    return data[:3] + bytes([data[3] | TransitFlag.PARTIAL]) + data[4:]
+
+
+def first_stamp_ns(data: bytes) -> int:
+    """Return when the record's packet met its first point, CLOCK_MONOTONIC; the least of its valid stamps."""
+    head = _HEAD.unpack_from(data)
+    return min((ns for point, ns in enumerate(head[16:24]) if head[2] >> point & 1), default=0)
 
 
 def _read_stamps(seen: int, monotonic_ns: tuple[int, ...], ifindexes: tuple[int, ...]) -> tuple[Stamp, ...]:

@@ -3,13 +3,16 @@
 Pure. Names follow the Collector's nouns and the OpenMetrics rules; README says what a healthy value is.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from hopspan.health import Health
-from hopspan.metrics import Metric, count, count_by, gauge
+from hopspan.metrics import Metric, MetricKind, count, count_by, gauge
 from node_probe.agent import Agent
 from node_probe.counters import Event, KernelCounter
+from node_probe.devices import Attachment
 from node_probe.health import Pulse, judge_health
+from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.sender import Sender
 
 _LOSSES = (
@@ -19,6 +22,9 @@ _LOSSES = (
     KernelCounter.RING_FULL,
 )
 _FOUND = (KernelCounter.TRANSITS_STARTED, KernelCounter.TRANSITS_EMITTED, KernelCounter.TLS_SEEN)
+_CONTEXT_PREFIX = "context_"
+_CONTEXTS = tuple(c for c in KernelCounter if c.label.startswith(_CONTEXT_PREFIX))
+"""One counter for each format that the programs read."""
 
 
 def read_metrics(agent: Agent) -> Iterator[Metric]:
@@ -41,18 +47,44 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
     )
     losses = [(c.label, kernel[c]) for c in _LOSSES] + [(r.value, n) for r, n in agent.tally.reasons.read().items()]
     yield count_by("hopspan_probe_transits_dropped", "Transits lost, by reason", "reason", losses)
-    untraced = [(c.label, kernel[c]) for c in KernelCounter if c not in _LOSSES and c not in _FOUND]
+    if _CONTEXTS:
+        contexts = [(c.label.removeprefix(_CONTEXT_PREFIX), kernel[c]) for c in _CONTEXTS]
+        yield count_by("hopspan_probe_contexts", "Requests with a context that can be read", "format", contexts)
+    others = {*_LOSSES, *_FOUND, *_CONTEXTS}
+    untraced = [(c.label, kernel[c]) for c in KernelCounter if c not in others]
     yield count_by(
         "hopspan_probe_messages_untraced", "Messages at a first point that started no transit", "reason", untraced
     )
-    yield gauge("hopspan_probe_points", "Programs attached", len(agent.attacher.attached))
+    yield from _read_points(agent)
     yield gauge("hopspan_probe_backlog_transits", "Transits waiting to be sent", len(agent.backlog))
     yield gauge("hopspan_probe_ring_fill_bytes", "Bytes of records waiting in the ring", agent.ring_fill_bytes())
+    yield gauge("hopspan_probe_ring_size_bytes", "Bytes that the ring has room for", RING_BYTES)
     yield gauge(
         "hopspan_probe_records_kept_ratio",
         "Part of the records that the CPU ceiling leaves to be decoded",
         agent.governor.kept_ratio,
     )
+
+
+def _read_points(agent: Agent) -> Iterator[Metric]:
+    attached = agent.attacher.attached
+    yield gauge("hopspan_probe_points", "Programs attached", len(attached))
+    samples = tuple(({"point": point}, number) for point, number in count_points(attached).items())
+    yield Metric("hopspan_probe_points_attached", MetricKind.GAUGE, "Programs attached, by point", samples)
+    yield gauge(
+        "hopspan_probe_points_failed", "Programs that could not be attached so far", agent.heartbeat.failed_points
+    )
+
+
+def count_points(attached: Iterable[Attachment]) -> dict[str, int]:
+    """Return how many programs are attached at each point, also where there is none."""
+    numbers = Counter(_name_point(attachment.program) for attachment in attached)
+    return {point: numbers[point] for point in dict.fromkeys(map(_name_point, PROGRAMS))}
+
+
+def _name_point(program: str) -> str:
+    # A point where a transit may begin or end has a second program for that.
+    return program.removesuffix("_first").removesuffix("_last")
 
 
 def read_health(agent: Agent, sender: Sender, now_ns: int) -> Health:

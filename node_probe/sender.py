@@ -15,13 +15,10 @@ from hopspan.otlp_export import ExportResult
 from hopspan.retry import choose_delay_ns
 from node_probe.backlog import Backlog
 from node_probe.counters import Event, Reason
-from node_probe.transit import Transit
+from node_probe.span_writer import SpanBatch
 
 MAX_BATCH_TRANSITS = 2000
 """Some 600 KB a request, far below the 4 MiB that OTLP receivers accept."""
-
-SEND_INTERVAL_S = 0.1
-"""With the ring's reading interval a transit leaves within 150 ms; the join expects it within 200."""
 
 DRAIN_TIMEOUT_S = 5.0
 """What an orderly stop gives to the last requests."""
@@ -45,9 +42,9 @@ class Sender:
     """The thread and its stopping."""
 
     def __init__(
-        self, backlog: Backlog, exporter: Exporter, encode: Callable[[list[Transit]], bytes], tally: Tally, log: Log
+        self, backlog: Backlog, exporter: Exporter, encode: Callable[[list[SpanBatch]], bytes], tally: Tally, log: Log
     ) -> None:
-        """`encode` makes the request of some transits."""
+        """`encode` makes the request of some batches."""
         self._backlog = backlog
         self._exporter = exporter
         self._encode = encode
@@ -68,30 +65,30 @@ class Sender:
     def stop(self) -> None:
         """Send what is left, for DRAIN_TIMEOUT_S at most; count the rest."""
         self._stopping.set()
+        self._backlog.wake()
         self._thread.join(DRAIN_TIMEOUT_S)
         self._given_up.set()
         self._thread.join(DRAIN_TIMEOUT_S)
-        self._tally.reasons.add(Reason.SHUTDOWN, len(self._backlog.take(len(self._backlog))))
+        left = self._backlog.take(len(self._backlog))
+        self._tally.reasons.add(Reason.SHUTDOWN, sum(batch.count for batch in left))
 
     def _run(self) -> None:
-        while True:
-            batch = self._backlog.take(MAX_BATCH_TRANSITS)
-            if batch:
-                self._deliver(batch)
-            if len(batch) == MAX_BATCH_TRANSITS:
-                continue
-            if self._stopping.is_set():
-                if not len(self._backlog) or self._given_up.is_set():
-                    return
-                continue
-            self._stopping.wait(SEND_INTERVAL_S)
+        # The reader of the ring fills the backlog once a round, so there is nothing to gather by waiting longer.
+        while not self._given_up.is_set():
+            self._backlog.wait()
+            batches = self._backlog.take(MAX_BATCH_TRANSITS)
+            if batches:
+                self._deliver(batches)
+            elif self._stopping.is_set():
+                return
 
-    def _deliver(self, batch: list[Transit]) -> None:
+    def _deliver(self, batches: list[SpanBatch]) -> None:
+        count = sum(batch.count for batch in batches)
         try:
-            request = self._encode(batch)
-        except Exception as error:  # noqa: BLE001 - one bad transit must not end the sending of all others
-            self._tally.reasons.add(Reason.ENCODE_FAILED, len(batch))
-            self._log.error("transits could not be encoded", error=repr(error), transits=len(batch))
+            request = self._encode(batches)
+        except Exception as error:  # noqa: BLE001 - one bad batch must not end the sending of all others
+            self._tally.reasons.add(Reason.ENCODE_FAILED, count)
+            self._log.error("transits could not be encoded", error=repr(error), transits=count)
             return
         self.failed_attempts = 0
         while not self._given_up.is_set():
@@ -106,13 +103,13 @@ class Sender:
                 self._given_up.wait(delay_ns / 1e9)
             except PermanentExportError as error:
                 self.failed_attempts, self.refused = 0, True
-                self._tally.reasons.add(Reason.EXPORT_REFUSED, len(batch))
-                self._log.error("transits were refused", error=str(error), transits=len(batch))
+                self._tally.reasons.add(Reason.EXPORT_REFUSED, count)
+                self._log.error("transits were refused", error=str(error), transits=count)
                 return
             else:
-                rejected = min(max(0, result.rejected_spans), len(batch))
+                rejected = min(max(0, result.rejected_spans), count)
                 self._tally.reasons.add(Reason.EXPORT_REJECTED, rejected)
-                self._tally.events.add(Event.TRANSITS_SENT, len(batch) - rejected)
+                self._tally.events.add(Event.TRANSITS_SENT, count - rejected)
                 self.failed_attempts, self.refused = 0, False
                 return
-        self._tally.reasons.add(Reason.SHUTDOWN, len(batch))
+        self._tally.reasons.add(Reason.SHUTDOWN, count)

@@ -1,4 +1,4 @@
-"""The transit value: one packet's stamps on one node, and the ids that are derived from it.
+"""The transit value: one packet's stamps on one node, the node that it comes from, and the ids derived from both.
 
 Pure: no IO, no clock. The collector plugin imports this module and the two wire codecs, nothing else of the probe.
 """
@@ -121,7 +121,22 @@ class Transit(msgspec.Struct, frozen=True):
     """HTTP/2 stream, 0 for HTTP/1."""
 
 
+class NodeIdentity(msgspec.Struct, frozen=True):
+    """What a batch of transits says of the node that it comes from."""
+
+    name: str
+    """The name under which users see the node (`hopspan.node`)."""
+    host_id: str
+    host_name: str
+    clock_id: str
+    """The kernel's boot id: stamps are comparable while it is the same."""
+    k8s_node_name: str = ""
+
+
 _MESSAGE = struct.Struct("<16s8sBIIH16sI")
+_NO_ID = bytes(SPAN_ID_BYTES)
+_BLANK_HASH = hashlib.blake2b(digest_size=SPAN_ID_BYTES)
+TRANSIT_ID_PREFIX = b"transit"
 
 
 def message_key(transit: Transit) -> bytes:
@@ -143,10 +158,12 @@ def message_key(transit: Transit) -> bytes:
 
 def derive_id(data: bytes) -> bytes:
     """Return the 8-byte span id of `data`: BLAKE2b, and 1 in place of the all-zero id, which W3C forbids."""
-    digest = hashlib.blake2b(data, digest_size=SPAN_ID_BYTES).digest()
-    return digest if any(digest) else (1).to_bytes(SPAN_ID_BYTES, "big")
+    hashed = _BLANK_HASH.copy()  # a third cheaper than a new one
+    hashed.update(data)
+    digest = hashed.digest()
+    return digest if digest != _NO_ID else (1).to_bytes(SPAN_ID_BYTES, "big")
 
 
 def transit_id(transit: Transit, node: str) -> bytes:
     """Return the span id under which node `node` sends the transit: the same on every retry."""
-    return derive_id(b"transit" + message_key(transit) + node.encode())
+    return derive_id(TRANSIT_ID_PREFIX + message_key(transit) + node.encode())

@@ -1,7 +1,7 @@
-"""A batch of transits as one OTLP ResourceSpans: encoded by the probe, decoded by the plugin.
+"""A batch of transits as one OTLP ResourceSpans, decoded by the plugin, and its encoder beside it.
 
 Reads no clock. What is constant for a node lies on the resource, the rest in one bytes attribute of each span.
-The only module that knows how a transit looks in OTLP.
+The probe itself writes the same bytes by span_writer and request_writer, which the tests hold to this encoder's.
 """
 
 import re
@@ -13,13 +13,18 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
-from node_probe.transit import Transit, transit_id
-from node_probe.wire_record import RecordError, decode_record, encode_record
+from node_probe.transit import NodeIdentity, Transit, transit_id
+from node_probe.wire_record import (
+    RECORD_KEY,
+    SCOPE,
+    SERVICE_NAME,
+    SPAN_NAME,
+    RecordError,
+    decode_record,
+    encode_record,
+)
 
-SCOPE = "node_probe"
-SPAN_NAME = "overlay-transit"
-RECORD_KEY = "hopspan.record"
-SERVICE_NAME = "node-probe"
+__all__ = ["RECORD_KEY", "SCOPE", "BatchError", "NodeIdentity", "TransitBatch", "decode_batch", "encode_batch"]
 
 MAX_NAME = 253
 """Characters of a node's or host's name: DNS names have no more. Each is copied into every network span."""
@@ -37,18 +42,6 @@ class BatchError(ValueError):
     """The bytes are not a ResourceSpans of transits; the text names what was wrong."""
 
 
-class NodeIdentity(msgspec.Struct, frozen=True):
-    """What a batch says of the node that it comes from."""
-
-    name: str
-    """The name under which users see the node (`hopspan.node`)."""
-    host_id: str
-    host_name: str
-    clock_id: str
-    """The kernel's boot id: stamps are comparable while it is the same."""
-    k8s_node_name: str = ""
-
-
 class TransitBatch(msgspec.Struct, frozen=True):
     """Transits of one node, with what is needed to place and to name their stamps."""
 
@@ -63,7 +56,7 @@ class TransitBatch(msgspec.Struct, frozen=True):
 
 
 def encode_batch(batch: TransitBatch, version: str) -> bytes:
-    """Return `batch` as the bytes of an OTLP ExportTraceServiceRequest with one ResourceSpans.
+    """Return `batch` as the bytes of an OTLP ExportTraceServiceRequest with one ResourceSpans: the tests' reference.
 
     `version` is the probe's, sent as the scope's version.
     """

@@ -31,12 +31,19 @@ from node_probe.transit import (
     Tunnel,
 )
 
+SCOPE = "node_probe"
+SPAN_NAME = "overlay-transit"
+RECORD_KEY = "hopspan.record"
+SERVICE_NAME = "node-probe"
+
 VERSION = 1
 MAX_STAMPS = len(Point)
 """A packet meets each point of a node at most once."""
 
 _HEAD = struct.Struct("<BBBBIIHH16s16sBBHI16s16sII")
 _STAMP = struct.Struct("<B3xIQ")
+HEAD_BYTES = _HEAD.size
+STAMP_BYTES = _STAMP.size
 
 
 class RecordError(ValueError):

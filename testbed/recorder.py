@@ -46,21 +46,38 @@ class RecordedSpan:
         return self.resource.get("service.name", "")
 
 
-class Recorder:
+class BlockServer:
+    """A gRPC server that runs within its block."""
+
+    def __init__(self, server: grpc.Server) -> None:
+        self._server = server
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop(_STOP_GRACE_S).wait()
+
+
+class Recorder(BlockServer):
     """An OTLP server that answers success and keeps every span, until its block ends."""
 
     def __init__(self, endpoint: str = PLUGIN_ENDPOINT) -> None:
         self._spans: list[RecordedSpan] = []
         self._changed = Condition()
-        self._server = grpc.server(ThreadPoolExecutor(_THREADS))
+        server = grpc.server(ThreadPoolExecutor(_THREADS))
+        super().__init__(server)
         export = grpc.unary_unary_rpc_method_handler(
             self._keep_spans,
             request_deserializer=ExportTraceServiceRequest.FromString,
             response_serializer=ExportTraceServiceResponse.SerializeToString,
         )
-        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, {"Export": export})])
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, {"Export": export})])
         try:
-            self._server.add_insecure_port(endpoint)
+            server.add_insecure_port(endpoint)
         except RuntimeError as error:
             raise TestbedError(f"recorder: cannot listen on {endpoint}: {error}") from error
 
@@ -78,15 +95,6 @@ class Recorder:
                 names = ", ".join(f"{span.service} {span.kind} {span.name}" for span in self._spans)
                 raise TestbedError(f"recorder: not within {timeout_s} s; there is: {names or 'nothing'}")
             return list(self._spans)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop(_STOP_GRACE_S).wait()
 
     def _keep_spans(
         self, request: ExportTraceServiceRequest, _context: grpc.ServicerContext

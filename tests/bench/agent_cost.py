@@ -23,7 +23,7 @@ CONNECTIONS, PAUSE_MS = 30, 11
 TRANSITS_PER_EXCHANGE = 2
 
 _SETTLE_S = 0.3
-"""Ring and sender are read every 50 and 100 ms, so after this all is sent."""
+"""The ring is read every 100 ms and what was read is sent at once, so after this all is sent."""
 
 _REPLAY_TIMEOUT_S = 300
 

@@ -7,14 +7,13 @@ node's namespace: `python -m tests.bench.minimal_reader [--keep FILE]`. SIGTERM 
 import argparse
 import json
 import resource
-import signal
 import sys
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from hopspan.logs import Log
+from hopspan.stop import StopRequest
 from node_probe.agent import READ_INTERVAL_S, Tally, write_settings
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
@@ -22,6 +21,7 @@ from node_probe.devices import plan_points
 from node_probe.netlink import Netlink
 from node_probe.programs import PROGRAMS, RING_BYTES, load_programs
 from node_probe.ring import RingReader
+from node_probe.support import find_tcx
 from tests.bench.kernel_facts import read_program_facts
 from tests.bench.samples import UNREACHED_RATE
 
@@ -35,10 +35,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="minimal_reader", description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the records there, one after the other")
     options = parser.parse_args()
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    stopping = StopRequest()
+    stopping.listen()
     fds = load_programs()
-    attacher = Attacher(fds, Log())
+    attacher = Attacher(fds, Log(), tcx=find_tcx())
     with ExitStack() as stack:
         kept = stack.enter_context(options.keep.open("wb")) if options.keep else None
         stack.callback(attacher.close)
@@ -60,13 +60,16 @@ def attach(attacher: Attacher, settings: BpfMap) -> None:
     with Netlink() as netlink:
         plan = plan_points(netlink.list_devices(), (), pod=True)
     write_settings(settings, plan, UNREACHED_RATE)
-    if attacher.apply(plan):
-        raise RuntimeError("not all points could be attached")
+    more = True
+    while more:
+        if attacher.apply(plan):
+            raise RuntimeError("not all points could be attached")
+        more = attacher.has_more
     sys.stdout.write(f"{READY_LINE}: {len(attacher.attached)} points\n")
     sys.stdout.flush()
 
 
-def read_until(stopping: threading.Event, ring: RingReader, kept: BinaryIO | None) -> int:
+def read_until(stopping: StopRequest, ring: RingReader, kept: BinaryIO | None) -> int:
     """Read and discard, or keep; return how many records there were."""
     total = 0
     last = False

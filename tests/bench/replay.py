@@ -27,7 +27,7 @@ from node_probe.kernel_record import RECORD_BYTES
 from node_probe.programs import RING_BYTES, load_programs
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
-from node_probe.wire_batch import NodeIdentity
+from node_probe.transit import NodeIdentity
 from tests.bench.samples import deep_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
@@ -103,10 +103,11 @@ def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, f
     log = Log()
     tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()))
     ring = ReplayedRing(records, total)
-    agent = ring.agent = Agent(ring, BpfMap(fds["transits"], 16, RECORD_BYTES), Attacher(fds, log), tally, log)
-    node = NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id())
+    attacher = Attacher(fds, log, tcx=True)
+    agent = ring.agent = Agent(ring, BpfMap(fds["transits"], 16, RECORD_BYTES), attacher, tally, log)
+    agent.identify(NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id()), VERSION)
     exporter = NullExporter()
-    sender = Sender(agent.backlog, exporter, lambda some: agent.make_request(some, node, VERSION), tally, log)
+    sender = Sender(agent.backlog, exporter, agent.make_request, tally, log)
     started_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
     sender.start()
     agent.run(BpfMap(fds["settings"], 4, 16), (), 0, pod=False)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_probe.kernel_record import KernelRecordError, decode_kernel_record, first_stamp_ns
-from node_probe.transit import TransitFlag
 from tests.golden_files import list_stories, read_story
 
 
@@ -31,13 +30,6 @@ def test_golden_kernel_record(story: str) -> None:
         }
         for t in record.transits
     ] == expected["transits"]
-
-
-def test_swept_record_is_partial() -> None:
-    """What the sweep takes out is marked, beside what the kernel marked."""
-    data, _ = read_story("records", "request_at_four_points")
-    (transit,) = decode_kernel_record(data, TransitFlag.PARTIAL).transits
-    assert transit.flags == TransitFlag.PARTIAL
 
 
 def test_first_stamp_ignores_points_not_seen() -> None:

@@ -14,9 +14,9 @@ from node_probe import sender as sender_module
 from node_probe.backlog import Backlog
 from node_probe.counters import Event, Reason
 from node_probe.sender import Sender
-from node_probe.transit import Transit
+from node_probe.span_writer import SpanBatch
 from testbed.deadline import wait_until
-from tests.node_probe.transits import vary
+from tests.node_probe.batches import encode, make_batch
 
 
 class Counts:
@@ -44,14 +44,10 @@ class ScriptedExporter:
         return answer
 
 
-def encode(transits: list[Transit]) -> bytes:
-    return b",".join(str(t.seq).encode() for t in transits)
-
-
 def make_sender(counts: Counts, exporter: ScriptedExporter, count: int = 5) -> Sender:
-    """Return a sender with `count` transits before it."""
+    """Return a sender with `count` batches of one transit before it."""
     backlog = Backlog()
-    backlog.add([vary(seq=n) for n in range(count)])
+    backlog.add([make_batch(n) for n in range(count)])
     return Sender(backlog, exporter, encode, counts, Log(stream=io.StringIO()))
 
 
@@ -106,15 +102,15 @@ def test_transits_that_cannot_be_encoded() -> None:
     """A batch that cannot become a request is counted, and does not end the sending of those behind it."""
     counts, backlog, delivered = Counts(), Backlog(), list[bytes]()
 
-    def encode_but_the_first(transits: list[Transit]) -> bytes:
-        if transits[0].seq == 0:
+    def encode_but_the_first(batches: list[SpanBatch]) -> bytes:
+        if batches[0] == make_batch(0):
             raise UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed")
-        return encode(transits)
+        return encode(batches)
 
     sender = Sender(
         backlog, ScriptedExporter([], delivered.append), encode_but_the_first, counts, Log(stream=io.StringIO())
     )
-    backlog.add([vary(seq=n) for n in range(sender_module.MAX_BATCH_TRANSITS + 3)])
+    backlog.add([make_batch(n) for n in range(sender_module.MAX_BATCH_TRANSITS + 3)])
     sender.start()
     sender.stop()
     assert nonzero(counts) == {"transits_sent": 3, "encode_failed": sender_module.MAX_BATCH_TRANSITS}

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Condition
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+from testbed.recorder import BlockServer
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TIMEOUT_S = 20.0
@@ -41,7 +43,7 @@ class Received:
         return self.span.start_time_unix_nano, self.span.end_time_unix_nano
 
 
-class OtlpPeer(grpc.GenericRpcHandler):
+class OtlpPeer(BlockServer, grpc.GenericRpcHandler):
     """The server, within its block. `endpoint` has the port that it listens on."""
 
     def __init__(self, endpoint: str = "127.0.0.1:0", forward_to: str | None = None) -> None:
@@ -49,9 +51,10 @@ class OtlpPeer(grpc.GenericRpcHandler):
         self._changed = Condition()
         self._next = None if forward_to is None else grpc.insecure_channel(forward_to)
         self._handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._export)
-        self._server = grpc.server(ThreadPoolExecutor(8), handlers=[self], options=[("grpc.so_reuseport", 0)])
+        server = grpc.server(ThreadPoolExecutor(8), handlers=[self], options=[("grpc.so_reuseport", 0)])
+        super().__init__(server)
         host = endpoint.rpartition(":")[0]
-        self.endpoint = f"{host}:{self._server.add_insecure_port(endpoint)}"
+        self.endpoint = f"{host}:{server.add_insecure_port(endpoint)}"
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handler if handler_call_details.method == EXPORT else None
@@ -75,14 +78,10 @@ class OtlpPeer(grpc.GenericRpcHandler):
         assert enough, f"not within {timeout_s} s: {len(spans) - network} application and {network} network spans"
         return spans
 
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.stop(1.0).wait()
+        super().__exit__(kind, error, trace)
         if self._next is not None:
             self._next.close()
 
