@@ -39,8 +39,8 @@ bench-probe: build/setup-test
 
 ## make soak                   tests with random cases, a hundred times as many: hours
 soak: build/setup-test
-	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py tests/kernel/test_clean.py \
-		tests/kernel/test_kill.py
+	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py \
+		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py
 
 ## make lint                   format, lint, types and import contracts alone
 lint: build/setup-test

@@ -4,6 +4,7 @@
 #define HOPSPAN_PARSE_H
 
 #include "record.h"
+#include "verifier.h"
 
 #define IPV4_PROTOCOL_TCP    6
 #define IPV4_PROTOCOL_UDP    17
@@ -92,20 +93,20 @@ static __always_inline __u32 search_timestamp(struct __sk_buff *skb, __u32 offse
 	__u64 i = 0;
 	__u32 step = 0;
 
-	/* The barrier keeps clang from folding both tests into one subtraction, whose result 6.1 and 6.12 take for
-	 * possibly zero: "R4 invalid zero-sized read: u64=[0,39]".
+	/* OPAQUE keeps clang from folding both tests into one subtraction, whose result 6.1 and 6.12 take for possibly
+	 * zero: "R4 invalid zero-sized read: u64=[0,39]".
 	 */
-	asm volatile("" : "+r"(n));
+	OPAQUE(n);
 	if (n < TIMESTAMP_OPTION_LENGTH)
 		return 0;
-	asm volatile("" : "+r"(n));
+	OPAQUE(n);
 	if (n > TCP_OPTIONS_MAX)
 		return 0;
 	if (bpf_skb_load_bytes(skb, offset, options, n) < 0)
 		return 0;
 #pragma nounroll
-	for (; step < TCP_OPTIONS_MAX; step++) {
-		asm volatile("" : "+r"(i));
+	for (; step < TCP_OPTIONS_TRIED; step++) {
+		OPAQUE(i);
 		if (i > TCP_OPTIONS_MAX - TIMESTAMP_OPTION_LENGTH)
 			return 0;
 		__u64 kind = options[i];
@@ -113,12 +114,15 @@ static __always_inline __u32 search_timestamp(struct __sk_buff *skb, __u32 offse
 		if (kind == TCP_OPTION_TIMESTAMP && size == TIMESTAMP_OPTION_LENGTH)
 			break;
 		/* Anything else is stepped over; no length, or the end of the list, ends the search. */
-		i += kind == TCP_OPTION_NOP ? 1 : size;
-		if (kind == TCP_OPTION_END || (kind != TCP_OPTION_NOP && size < 2))
+		__u64 is_nop = ((kind ^ TCP_OPTION_NOP) - 1) >> 63;
+		OPAQUE(is_nop);
+		size = is_nop | (size & (is_nop - 1));
+		if (kind == TCP_OPTION_END || (size | is_nop << 1) < 2)
 			return 0;
+		i += size;
 	}
-	asm volatile("" : "+r"(i));
-	if (i > TCP_OPTIONS_MAX - TIMESTAMP_OPTION_LENGTH)
+	OPAQUE(i);
+	if (step == TCP_OPTIONS_TRIED || i > TCP_OPTIONS_MAX - TIMESTAMP_OPTION_LENGTH)
 		return 0;
 	return WORD(options[i + 2], options[i + 3], options[i + 4], options[i + 5]);
 }

@@ -21,6 +21,9 @@ enum point {
 };
 #define POINTS 8
 
+/* CLOCK_MONOTONIC in units of 2^20 ns, some milliseconds. */
+#define COARSE_SHIFT 20
+
 enum direction { REQUEST, RESPONSE };
 
 enum context_format { TRACEPARENT = 1, B3, B3MULTI, UBER_TRACE_ID, FLOW };
@@ -36,6 +39,7 @@ enum transit_flag { PARTIAL = 1, SEGMENTS = 2, TLS = 4, AMBIGUOUS = 8 };
 enum counter {
 	TRANSITS_STARTED,
 	TRANSITS_EMITTED,
+	TRANSITS_SWEPT,
 	REQUEST_NO_CONTEXT,
 	REQUEST_UNFINISHED,
 	REQUEST_BAD_CONTEXT,
@@ -49,6 +53,7 @@ enum counter {
 	EXCHANGE_MAP_FULL,
 	RING_FULL,
 	TLS_SEEN,
+	CONTEXT_TRACEPARENT,
 	COUNTERS,
 };
 
@@ -62,6 +67,11 @@ struct transit_key {
 	__u16 port;    /* the client's, network order */
 	__u8 direction;
 	__u8 family;
+} __attribute__((aligned(8)));
+
+/* The tags of one set of a table: see table.h. */
+struct tag_set {
+	__u64 tags[TABLE_WAYS];
 };
 
 struct context {
@@ -95,18 +105,32 @@ struct transit {
 	struct context contexts[1]; /* a ring record may hold up to CONTEXTS_MAX */
 };
 
-/* What a response needs of its request, kept until LRU evicts it, so that retransmissions find it too. */
-struct exchange_state {
-	__u32 request_seq; /* network order, as the others here */
+struct transit_slot {
+	struct transit_key key;
+	struct transit transit;
+	__u64 in_use;
+};
+
+/* What a response needs of its request, kept until another takes its slot, so that retransmissions find it too. */
+struct exchange {
+	struct transit_key key; /* of the response, without its TSval: see response_key */
+	__u32 request_seq;	/* network order, as the others here */
 	__u32 request_tsval;
 	__u32 response_tsval; /* of the response that was seen last */
 	__u32 answered;
-} __attribute__((aligned(8)));
-
-struct exchange {
+	__u32 entered; /* coarse_time, host order */
+	__u32 reserved;
 	struct context context;
-	struct exchange_state state;
 };
+
+/* How many slots of each table were handed out: the next one is that, modulo the table's size. Each counter has a cache
+ * line of its own.
+ */
+struct turns {
+	__u64 transits;
+	__u64 apart[7];
+	__u64 exchanges;
+} __attribute__((aligned(64)));
 
 /* The kernel's id of the root of the cgroup tree; what runs there is told apart by nothing. */
 #define ROOT_CGROUP 1

@@ -8,6 +8,11 @@
 
 #define FAMILY_IPV4 4
 
+static __always_inline __u32 coarse_time(__u64 now)
+{
+	return now >> COARSE_SHIFT;
+}
+
 static __always_inline struct transit_key key_of(const struct message *message)
 {
 	struct transit_key key = {};
@@ -48,18 +53,18 @@ static __always_inline void map_ipv4(__u8 *address, __u32 ipv4)
 
 /* Whose limit a packet counts against. An interface index is unique within a network namespace only, and every pod's
  * device tends to have the same one; the cgroup of the sending socket tells pods apart, whatever addresses they forge.
- * Where no socket or no cgroup of its own is known, the device's index is unique, or the address has to do.
+ * Where no socket or no cgroup of its own is known, the sender's address has to do, as it has to where packets of all
+ * other nodes' pods come in. The host end of a pod's veth has an index of its own.
  */
-static __always_inline struct rate_key rate_key_of(struct __sk_buff *skb, const struct transit_key *key,
+static __always_inline struct rate_key rate_key_of(struct __sk_buff *skb, const struct message *message,
 						   enum point point)
 {
 	struct rate_key rate = {.ifindex = skb->ifindex};
 
-	if (point == POD_EGRESS) {
+	if (point == POD_EGRESS)
 		rate.owner = bpf_skb_cgroup_id(skb);
-		if (rate.owner <= ROOT_CGROUP)
-			rate.owner = key->address;
-	}
+	if (point == NIC_INGRESS || (point == POD_EGRESS && rate.owner <= ROOT_CGROUP))
+		rate.owner = message->source;
 	return rate;
 }
 

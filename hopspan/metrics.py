@@ -7,7 +7,7 @@ import enum
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -60,6 +60,11 @@ def gauge(name: str, text: str, value: float) -> Metric:
 def count_by(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
     """Return a counter with one label: `values` has (label value, count)."""
     return Metric(name, MetricKind.COUNTER, text, tuple(({label: key}, value) for key, value in values))
+
+
+def gauge_by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """Return a gauge with one label, whose values are the keys."""
+    return Metric(name, MetricKind.GAUGE, text, tuple(({label: key}, value) for key, value in values.items()))
 
 
 class MetricsServer:

@@ -6,6 +6,7 @@ import resource
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,12 +37,13 @@ from node_probe.clock import monotonic_ns, read_clock_id
 from node_probe.config import PointSettings, ProbeConfig
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
-from node_probe.kernel_record import RECORD_BYTES
-from node_probe.programs import RING_BYTES, load_programs
+from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.report import read_health, read_metrics
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
 from node_probe.support import check_platform, find_degraded_modes, find_tcx
+from node_probe.sweep import sweep_transits
+from node_probe.tables import SET_BYTES
 from node_probe.transit import NodeIdentity
 
 PROGRAM = "node-probe"
@@ -49,7 +51,6 @@ PROGRAM = "node-probe"
 # What may still have to be read after the start: a module, the interpreter (for the guardian), a library.
 _OWN_FILES = (Path(__file__), Path(sys.executable), Path(msgspec.__file__))
 
-_KEY_BYTES = 16
 _SETTINGS_BYTES = 16
 
 
@@ -116,10 +117,12 @@ def run(config: ProbeConfig, log: Log) -> None:
     loaded = load_with_least_rights(config.points, log)
     fds = loaded.fds
     exporter = OtlpGrpcExporter(config.exporters.otlp)
-    tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()))
+    tags = {"transits": fds["transit_tags"], "exchanges": fds["exchange_tags"]}
+    tables = {name: BpfMap(fd, 4, SET_BYTES) for name, fd in tags.items()}
+    tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()), tables)
     ring = RingReader(fds["ring"], RING_BYTES)
     attacher = Attacher(fds, log, tcx=loaded.tcx)
-    agent = Agent(ring, BpfMap(fds["transits"], _KEY_BYTES, RECORD_BYTES), attacher, tally, log)
+    agent = Agent(ring, partial(sweep_transits, fds[SWEEP]), attacher, tally, log)
     agent.backlog = Backlog(fit_bytes(config.limits.memory_mib))
     agent.governor = Governor(config.limits.cpu, os.urandom(16))
     agent.heartbeat = Heartbeat(notifier)

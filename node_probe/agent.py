@@ -19,12 +19,12 @@ from node_probe.devices import Plan, name_devices, plan_points
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
 from node_probe.interfaces import POD_BIT
-from node_probe.kernel_record import mark_partial
 from node_probe.netlink import Netlink
 from node_probe.request_writer import RequestWriter
 from node_probe.ring import RingReader
 from node_probe.span_writer import SpanBatch, SpanWriter
-from node_probe.sweep import MIN_AGE_NS, sweep_transits
+from node_probe.sweep import MIN_AGE_NS
+from node_probe.tables import count_used
 from node_probe.transit import NodeIdentity
 
 READ_INTERVAL_S = 0.1
@@ -37,7 +37,9 @@ READ_LIMIT = 5000
 BATCH_RECORDS = 500
 """Records whose spans become one batch: two thousand transits at most, as many as a request holds."""
 
-SWEEP_INTERVAL_NS = 1_000_000_000
+SWEEP_INTERVAL_NS = 250_000_000
+"""A transit that meets no last point takes room for a quarter of a second more than it has to."""
+
 RETRY_PLAN_INTERVAL_NS = 1_000_000_000
 """A device may appear before its namespace can be entered; and netlink may say nothing of the difference."""
 
@@ -51,23 +53,33 @@ _FIRST = bytes(4)
 class Tally:
     """What the agent counts, and the kernel's counters beside it."""
 
-    def __init__(self, kernel: BpfMap) -> None:
-        """`kernel` is the per-CPU array of the programs."""
+    def __init__(self, kernel: BpfMap, tables: Mapping[str, BpfMap] | None = None) -> None:
+        """`kernel` is the per-CPU array of the programs, `tables` the tags of their tables by name."""
         self.reasons: Counters[Reason] = Counters(Reason)
         self.events: Counters[Event] = Counters(Event)
         self._kernel = kernel
+        self._tables = tables or {}
 
     def read_kernel(self) -> dict[KernelCounter, int]:
         """Return the programs' counters, summed over the CPUs."""
         values = {counter: self._kernel.lookup(struct.pack("=i", counter)) for counter in KernelCounter}
         return {counter: sum_over_cpus(value or b"") for counter, value in values.items()}
 
+    def read_tables(self) -> dict[str, int]:
+        """Return how many entries each table of the programs has."""
+        return {name: count_used(tags) for name, tags in self._tables.items()}
+
 
 class Agent:
     """Reads the kernel's records, and keeps the points in step with the node's devices."""
 
-    def __init__(self, ring: RingReader, transits: BpfMap, attacher: Attacher, tally: Tally, log: Log) -> None:
-        """Take the doors; nothing is attached before `run`. Until then the public parts may be replaced."""
+    def __init__(
+        self, ring: RingReader, sweep: Callable[[int], None], attacher: Attacher, tally: Tally, log: Log
+    ) -> None:
+        """Take the doors; nothing is attached before `run`. Until then the public parts may be replaced.
+
+        `sweep` has the transits that started so many nanoseconds ago put into the ring.
+        """
         self.backlog = Backlog()
         self.governor = Governor()
         self.heartbeat = Heartbeat()
@@ -75,7 +87,7 @@ class Agent:
         self.attacher = attacher
         self.stopping = StopRequest()
         self._ring = ring
-        self._transits = transits
+        self._sweep = sweep
         self._log = log
         self._names: Mapping[int, str] = {}
         self._told: dict[str, tuple[str, ...]] = {}
@@ -99,10 +111,10 @@ class Agent:
         finally:
             watch.close()
             self.attacher.close()
-        while self._read_ring() == READ_LIMIT:
-            pass
-        # Nothing is attached any more, so what is left in the map is as good as swept.
-        self._sweep(monotonic_ns() + MIN_AGE_NS)
+        self._read_all()
+        # Nothing is attached any more: what is under way never meets its last point.
+        self._sweep(0)
+        self._read_all()
 
     def make_request(self, batches: Sequence[SpanBatch]) -> bytes:
         """Return the OTLP request of some batches, with the clock's anchor and the interfaces' names of now."""
@@ -134,7 +146,8 @@ class Agent:
             self.governor.observe(now_ns, process_cpu_ns())
             self.heartbeat.beat(now_ns, failures)
             if now_ns >= next_sweep_ns:
-                self._sweep(now_ns)
+                self._sweep(MIN_AGE_NS)
+                self.attacher.keep_guarded()
                 next_sweep_ns = now_ns + SWEEP_INTERVAL_NS
             if watch.drain() or self.attacher.has_more or (failures and now_ns >= next_plan_ns):
                 failures = follow()
@@ -165,10 +178,9 @@ class Agent:
         self._take_records(records)
         return len(records)
 
-    def _sweep(self, now_ns: int) -> None:
-        records = sweep_transits(self._transits, now_ns)
-        self.tally.events.add(Event.TRANSITS_SWEPT, len(records))
-        self._take_records([mark_partial(record) for record in records])
+    def _read_all(self) -> None:
+        while self._read_ring() == READ_LIMIT:
+            pass
 
     def _take_records(self, records: list[bytes]) -> None:
         if not records:

@@ -18,6 +18,7 @@ _MAP_LOOKUP_ELEM = 1
 _MAP_UPDATE_ELEM = 2
 _MAP_DELETE_ELEM = 3
 _PROG_LOAD = 5
+_PROG_TEST_RUN = 10
 _MAP_LOOKUP_AND_DELETE_ELEM = 21
 _MAP_LOOKUP_BATCH = 24
 _LINK_CREATE = 28
@@ -74,6 +75,29 @@ class _LinkCreate(ctypes.Structure):
     )
 
 
+class ProgramRun(ctypes.Structure):
+    """The attributes of BPF_PROG_TEST_RUN."""
+
+    _fields_ = (
+        ("prog_fd", ctypes.c_uint32),
+        ("retval", ctypes.c_uint32),
+        ("data_size_in", ctypes.c_uint32),
+        ("data_size_out", ctypes.c_uint32),
+        ("data_in", ctypes.c_uint64),
+        ("data_out", ctypes.c_uint64),
+        ("repeat", ctypes.c_uint32),
+        ("duration", ctypes.c_uint32),
+        ("ctx_size_in", ctypes.c_uint32),
+        ("ctx_size_out", ctypes.c_uint32),
+        ("ctx_in", ctypes.c_uint64),
+        ("ctx_out", ctypes.c_uint64),
+        ("flags", ctypes.c_uint32),
+        ("cpu", ctypes.c_uint32),
+        ("batch_size", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+    )
+
+
 class _ProgramLoad(ctypes.Structure):
     _fields_ = (
         ("prog_type", ctypes.c_uint32),
@@ -121,6 +145,11 @@ def create_tcx_link(program_fd: int, ifindex: int, attach_type: int) -> int:
     """
     attributes = _LinkCreate(prog_fd=program_fd, target_ifindex=ifindex, attach_type=attach_type, flags=_BPF_F_BEFORE)
     return call_bpf(_LINK_CREATE, attributes)
+
+
+def run_program(attributes: ProgramRun) -> None:
+    """Run a program once or more, in this process; what it answered stands in `attributes`. Raises OSError."""
+    call_bpf(_PROG_TEST_RUN, attributes)
 
 
 def possible_cpus() -> int:

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from node_probe.capabilities import Capability, choose_for_loading, give_up_all_but, needs_search, read_effective
-from node_probe.programs import MAPS, PROGRAMS
+from node_probe.programs import MAPS, PROGRAMS, SWEEP
 
 _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
+
+SOURCES = ("maps.c", "exchanges.c", "transits.c", "start.c", "points.c", "sweep.c")
+"""The parts of the program text, each of which uses what stands before it."""
 
 # bcc's loader includes helpers.h, which needs no more of the kernel's headers than these guards and the shim give.
 _CFLAGS = (
@@ -56,13 +59,18 @@ def give_up_rights() -> None:
     This process runs a compiler, by far the largest code that the agent starts.
     """
     kept = choose_for_loading(read_effective())
-    if needs_search((Path(__file__), _BPF_DIRECTORY / "hopspan.c", Path(sys.executable))):
+    if needs_search((Path(__file__), _BPF_DIRECTORY / SOURCES[0], Path(sys.executable))):
         kept |= {Capability.DAC_READ_SEARCH}
     give_up_all_but(kept)
 
 
+def read_sources() -> str:
+    """Return the program text: one file, since bcc rewrites the access to maps nowhere else."""
+    return "".join(f'#line 1 "bpf/{name}"\n{(_BPF_DIRECTORY / name).read_text()}\n' for name in SOURCES)
+
+
 def load() -> tuple[Any, dict[str, int]]:
-    """Compile bpf/hopspan.c and load every program; return bcc's module and the fds of programs and maps by name.
+    """Compile the programs and load every program; return bcc's module and the fds of programs and maps by name.
 
     The fds are open as long as the module is kept.
     """
@@ -72,10 +80,10 @@ def load() -> tuple[Any, dict[str, int]]:
         # Imported here: bcc is a system package, and what else imports this module must not need it.
         import bcc  # noqa: PLC0415
 
-        flags = [*_CFLAGS, f"-isystem/usr/include/{platform.machine()}-linux-gnu"]
-        source = os.fsencode(_BPF_DIRECTORY / "hopspan.c")
-        module = bcc.BPF(src_file=source, cflags=flags)
-        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in PROGRAMS}
+        seed = int.from_bytes(os.urandom(8), "little")
+        flags = [*_CFLAGS, f"-DHASH_SEED={seed}ULL", f"-isystem/usr/include/{platform.machine()}-linux-gnu"]
+        module = bcc.BPF(text=read_sources().encode(), cflags=flags)
+        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, SWEEP)}
     return module, fds | {name: module[name.encode()].map_fd for name in MAPS}
 
 

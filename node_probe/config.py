@@ -15,7 +15,7 @@ KNOWN_CONTEXTS = ("traceparent", "b3", "b3multi", "uber-trace-id")
 MAX_RATE_LIMIT = 1_000_000
 MAX_CPU = 1024
 MIN_MEMORY_MIB = 100
-"""What the agent takes without any transit that waits, and room for 3,000."""
+"""What the agent takes without any transit that waits, and room for 26,000 at least."""
 
 MAX_MEMORY_MIB = 65_536
 
@@ -44,8 +44,8 @@ class PointSettings(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     """Patterns of device names that are left alone, as in a shell (`docker*`). Default: none."""
     rate_limit: int = 5000
-    """New transits a second and device at which packets enter; 0: no limit. Default 5000: a pod that sends more
-    cannot displace its neighbours' transits."""
+    """New transits a second of one pod, told by its cgroup, its veth or, where other nodes' packets come in, its
+    address; 0: no limit. Default 5000: a pod that sends more cannot displace its neighbours' transits."""
 
     def validate(self) -> Iterator[str]:
         """Yield faults."""
@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     a time. Default 0.5: room for tens of thousands of transits a second, and a quarter of the smallest node."""
     memory_mib: int = DEFAULT_MEMORY_MIB
     """MiB of resident memory that the agent stays below; the compiling child of the start is not in it. It bounds
-    the transits that wait for the plugin. Default 160: ten seconds of 5,000 transits."""
+    the transits that wait for the plugin. Default 160: a minute of 5,000 transits a second."""
 
     def validate(self) -> Iterator[str]:
         """Yield faults."""

@@ -12,19 +12,21 @@ class KernelCounter(IntEnum):
 
     TRANSITS_STARTED = 0
     TRANSITS_EMITTED = 1
-    REQUEST_NO_CONTEXT = 2
-    REQUEST_UNFINISHED = 3
-    REQUEST_BAD_CONTEXT = 4
-    REQUEST_UNSAMPLED = 5
-    REQUEST_PIPELINED = 6
-    RESPONSE_NO_EXCHANGE = 7
-    RESPONSE_INTERIM = 8
-    REPEATED = 9
-    RATE_LIMITED = 10
-    TRANSIT_MAP_FULL = 11
-    EXCHANGE_MAP_FULL = 12
-    RING_FULL = 13
-    TLS_SEEN = 14
+    TRANSITS_SWEPT = 2
+    REQUEST_NO_CONTEXT = 3
+    REQUEST_UNFINISHED = 4
+    REQUEST_BAD_CONTEXT = 5
+    REQUEST_UNSAMPLED = 6
+    REQUEST_PIPELINED = 7
+    RESPONSE_NO_EXCHANGE = 8
+    RESPONSE_INTERIM = 9
+    REPEATED = 10
+    RATE_LIMITED = 11
+    TRANSIT_MAP_FULL = 12
+    EXCHANGE_MAP_FULL = 13
+    RING_FULL = 14
+    TLS_SEEN = 15
+    CONTEXT_TRACEPARENT = 16
 
     @property
     def label(self) -> str:
@@ -49,7 +51,6 @@ class Event(Enum):
     """What else the agent counts; the value is the metric label."""
 
     RECORDS_READ = "records_read"
-    TRANSITS_SWEPT = "transits_swept"
     TRANSITS_SENT = "transits_sent"
     EXPORTS_RETRIED = "exports_retried"
 

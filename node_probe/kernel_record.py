@@ -149,17 +149,6 @@ def split_contexts(data: bytes) -> list[bytes]:
     return [head + data[start : start + CONTEXT_BYTES] for start in starts]
 
 
-def mark_partial(data: bytes) -> bytes:
-    """Return the record of a packet that never met the node's last point, marked so."""
-    return data[:3] + bytes([data[3] | TransitFlag.PARTIAL]) + data[4:]
-
-
-def first_stamp_ns(data: bytes) -> int:
-    """Return when the record's packet met its first point, CLOCK_MONOTONIC; the least of its valid stamps."""
-    head = _HEAD.unpack_from(data)
-    return min((ns for point, ns in enumerate(head[16:24]) if head[2] >> point & 1), default=0)
-
-
 def _read_stamps(seen: int, monotonic_ns: tuple[int, ...], ifindexes: tuple[int, ...]) -> tuple[Stamp, ...]:
     stamps = [
         Stamp(point, ifindexes[point - 1], monotonic_ns[point - 1]) for point in _POINTS if seen >> (point - 1) & 1

@@ -25,9 +25,12 @@ PROGRAMS: Final = (
     "veth_egress_last",
     "pod_ingress",
 )
-"""The entry points in bpf/hopspan.c."""
+"""The entry points in bpf/points.c, one or two for each point."""
 
-MAPS: Final = ("transits", "ring", "counters", "settings")
+SWEEP: Final = "sweep"
+"""The entry point in bpf/sweep.c, attached nowhere: the agent runs it."""
+
+MAPS: Final = ("transit_tags", "transits", "exchange_tags", "exchanges", "ring", "counters", "settings")
 """The maps that the agent reads or writes."""
 
 RING_BYTES = 1024 * 4096
@@ -53,10 +56,10 @@ def load_programs() -> Mapping[str, int]:
         child.close()
         parent.settimeout(_COMPILE_TIMEOUT_S)
         try:
-            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, len(PROGRAMS) + len(MAPS))
+            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, len(PROGRAMS) + 1 + len(MAPS))
         except TimeoutError as error:
             process.kill()
-            raise ProbeError(f"bpf/hopspan.c was not compiled within {_COMPILE_TIMEOUT_S} s") from error
+            raise ProbeError(f"the BPF programs were not compiled within {_COMPILE_TIMEOUT_S} s") from error
         finally:
             process.wait()
         log.seek(0)

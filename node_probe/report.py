@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from hopspan.health import Health
-from hopspan.metrics import Metric, MetricKind, count, count_by, gauge
+from hopspan.metrics import Metric, count, count_by, gauge, gauge_by
 from node_probe.agent import Agent
 from node_probe.counters import Event, KernelCounter
 from node_probe.devices import Attachment
 from node_probe.health import Pulse, judge_health
 from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.sender import Sender
+from node_probe.tables import TABLE_SIZES
 
 _LOSSES = (
     KernelCounter.RATE_LIMITED,
@@ -21,7 +22,12 @@ _LOSSES = (
     KernelCounter.EXCHANGE_MAP_FULL,
     KernelCounter.RING_FULL,
 )
-_FOUND = (KernelCounter.TRANSITS_STARTED, KernelCounter.TRANSITS_EMITTED, KernelCounter.TLS_SEEN)
+_FOUND = (
+    KernelCounter.TRANSITS_STARTED,
+    KernelCounter.TRANSITS_EMITTED,
+    KernelCounter.TRANSITS_SWEPT,
+    KernelCounter.TLS_SEEN,
+)
 _CONTEXT_PREFIX = "context_"
 _CONTEXTS = tuple(c for c in KernelCounter if c.label.startswith(_CONTEXT_PREFIX))
 """One counter for each format that the programs read."""
@@ -39,7 +45,9 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
         "Transits handed over by the kernel at their last point",
         kernel[KernelCounter.TRANSITS_EMITTED],
     )
-    yield count("hopspan_probe_transits_swept", "Transits that met no last point", events[Event.TRANSITS_SWEPT])
+    yield count(
+        "hopspan_probe_transits_swept", "Transits that met no last point", kernel[KernelCounter.TRANSITS_SWEPT]
+    )
     yield count("hopspan_probe_transits_sent", "Transits delivered", events[Event.TRANSITS_SENT])
     yield count("hopspan_probe_exports_retried", "Requests that had to be sent again", events[Event.EXPORTS_RETRIED])
     yield count(
@@ -47,9 +55,8 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
     )
     losses = [(c.label, kernel[c]) for c in _LOSSES] + [(r.value, n) for r, n in agent.tally.reasons.read().items()]
     yield count_by("hopspan_probe_transits_dropped", "Transits lost, by reason", "reason", losses)
-    if _CONTEXTS:
-        contexts = [(c.label.removeprefix(_CONTEXT_PREFIX), kernel[c]) for c in _CONTEXTS]
-        yield count_by("hopspan_probe_contexts", "Requests with a context that can be read", "format", contexts)
+    contexts = [(c.label.removeprefix(_CONTEXT_PREFIX), kernel[c]) for c in _CONTEXTS]
+    yield count_by("hopspan_probe_contexts", "Requests with a context that can be read", "format", contexts)
     others = {*_LOSSES, *_FOUND, *_CONTEXTS}
     untraced = [(c.label, kernel[c]) for c in KernelCounter if c not in others]
     yield count_by(
@@ -59,6 +66,8 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
     yield gauge("hopspan_probe_backlog_transits", "Transits waiting to be sent", len(agent.backlog))
     yield gauge("hopspan_probe_ring_fill_bytes", "Bytes of records waiting in the ring", agent.ring_fill_bytes())
     yield gauge("hopspan_probe_ring_size_bytes", "Bytes that the ring has room for", RING_BYTES)
+    yield gauge_by("hopspan_probe_map_entries", "Entries of a map of the programs", "map", agent.tally.read_tables())
+    yield gauge_by("hopspan_probe_map_size", "Entries that a map has room for", "map", TABLE_SIZES)
     yield gauge(
         "hopspan_probe_records_kept_ratio",
         "Part of the records that the CPU ceiling leaves to be decoded",
@@ -69,8 +78,7 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
 def _read_points(agent: Agent) -> Iterator[Metric]:
     attached = agent.attacher.attached
     yield gauge("hopspan_probe_points", "Programs attached", len(attached))
-    samples = tuple(({"point": point}, number) for point, number in count_points(attached).items())
-    yield Metric("hopspan_probe_points_attached", MetricKind.GAUGE, "Programs attached, by point", samples)
+    yield gauge_by("hopspan_probe_points_attached", "Programs attached, by point", "point", count_points(attached))
     yield gauge(
         "hopspan_probe_points_failed", "Programs that could not be attached so far", agent.heartbeat.failed_points
     )

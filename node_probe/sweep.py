@@ -1,17 +1,40 @@
-"""Takes out of the kernel's map the transits whose packet never met the node's last point.
+"""Takes out of the kernel's table the transits whose packet never met the node's last point.
 
-Reads no clock: `now_ns` is CLOCK_MONOTONIC, as the stamps are.
+The kernel's own program does it, run from here: see bpf/sweep.c. They come by the ring, marked partial.
 """
 
-from node_probe.bpf import BpfMap
-from node_probe.kernel_record import first_stamp_ns
+import ctypes
+import struct
+
+from node_probe.bpf import ProgramRun, run_program
 
 MIN_AGE_NS = 1_000_000_000
 """One second: a packet is on a node for microseconds, and behind the slowest queue for less than this."""
 
+STEPS = 64
+"""TRANSITS_MAX / SWEEP_STEP in bpf/limits.h; a test compares them."""
 
-def sweep_transits(transits: BpfMap, now_ns: int) -> list[bytes]:
-    """Remove and return the records whose first stamp is at least MIN_AGE_NS old."""
-    due = [key for key, value in transits.items() if now_ns - first_stamp_ns(value) >= MIN_AGE_NS]
-    # Between look and removal the packet may reach its last point after all: then the kernel has sent it.
-    return [value for key in due if (value := transits.take(key)) is not None]
+COARSE_SHIFT = 20
+"""As in bpf/record.h."""
+
+_CONTEXT = struct.Struct("=8x I 20x I 156x")
+"""struct __sk_buff of uapi/linux/bpf.h: mark at byte 8, priority at byte 32."""
+
+_PACKET = bytes(14)
+"""An Ethernet header, which the kernel asks for."""
+
+
+def sweep_transits(program_fd: int, min_age_ns: int = MIN_AGE_NS) -> None:
+    """Hand the transits that started so long ago to the ring. Raises OSError."""
+    packet = ctypes.create_string_buffer(_PACKET, len(_PACKET))
+    for step in range(STEPS):
+        context = ctypes.create_string_buffer(_CONTEXT.pack(step, min_age_ns >> COARSE_SHIFT), _CONTEXT.size)
+        run_program(
+            ProgramRun(
+                prog_fd=program_fd,
+                data_size_in=len(_PACKET),
+                data_in=ctypes.addressof(packet),
+                ctx_size_in=_CONTEXT.size,
+                ctx_in=ctypes.addressof(context),
+            )
+        )

@@ -60,17 +60,14 @@ def load_renumbering(target: int, tcp_offset: int) -> int:
     return _load(code + _instruction(_CALL, number=_SKB_STORE_BYTES) + _call_other(target) + _leave())
 
 
-def load_unstamping(target: int, transits: int, key: bytes, unstamped: tuple[int, int]) -> int:
+def load_unstamping(target: int, transits: int, index: int, unstamped: tuple[int, int]) -> int:
     """Load a program that takes a stamp back before the program `target` makes it anew; return its fd.
 
-    `unstamped` are the offset of a byte in the value of `key` (16 bytes) in the map `transits`, and its new value.
+    `unstamped` are the offset of a byte in the slot of that index in the array `transits`, and its new value.
     """
     offset, value = unstamped
-    low, high = struct.unpack("=QQ", key)
-    code = _keep_context()
-    code += _wide_number(2, low) + _instruction(_STORE_64, _FRAME, 2, -16)
-    code += _wide_number(2, high) + _instruction(_STORE_64, _FRAME, 2, -8)
-    code += _stack_pointer(2, -16) + _wide_number(1, transits, _PSEUDO_MAP_FD)
+    code = _keep_context() + _number(2, index) + _instruction(_STORE_64, _FRAME, 2, -8)
+    code += _stack_pointer(2, -8) + _wide_number(1, transits, _PSEUDO_MAP_FD)
     code += _instruction(_CALL, number=_MAP_LOOKUP_ELEM) + _instruction(_JUMP_IF_NUMBER, 0, offset=1, number=0)
     code += _instruction(_STORE_NUMBER_8, 0, offset=offset, number=value)
     return _load(code + _call_other(target) + _leave())

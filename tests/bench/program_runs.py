@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from node_probe.kernel_record import RECORD_FIELDS
-from node_probe.programs import PROGRAMS, load_programs
+from node_probe.programs import PROGRAMS, SWEEP, load_programs
+from node_probe.tables import KEY_BYTES
 from tests.bench.bytecode import load_empty, load_renumbering, load_unstamping
 from tests.bench.figures import spread
 from tests.bench.kernel_facts import read_program_facts
@@ -46,7 +47,8 @@ class ProgramRuns:
         """Compile and load. Raises ProbeError."""
         self._effort = effort
         self._fds = dict(load_programs()) | {"empty": load_empty()}
-        self.verified = {name: read_program_facts(self._fds[name]).get("verified_insns") for name in PROGRAMS}
+        facts = {name: read_program_facts(self._fds[name]) for name in (*PROGRAMS, SWEEP)}
+        self.verified = {name: told.get("verified_insns") for name, told in facts.items()}
         for name, offset in (("empty", PLAIN_TCP), ("overlay_egress", PLAIN_TCP), ("pod_egress", PLAIN_TCP)):
             self._fds[f"renumber {name}"] = load_renumbering(self._fds[name], offset)
         for name in ("empty", "nic_ingress"):
@@ -94,12 +96,12 @@ class ProgramRuns:
         self._harness.start_afresh()
         packet = request(deep_request("01"), client_port=client_port)
         self._harness.run("pod_egress", packet)
-        ((key, value),) = self._harness.transits.items()
+        ((index, value),) = self._harness.list_transits().items()
         seen = [name for name, _ in RECORD_FIELDS].index("seen")  # all fields before it are single bytes
         for name in ("overlay_egress", "empty"):
-            self._fds[f"unstamp {name}"] = load_unstamping(
-                self._fds[name], self._fds["transits"], key, (seen, value[seen])
-            )
+            stamp_taken_back = (KEY_BYTES + seen, value[seen])
+            unstamping = load_unstamping(self._fds[name], self._fds["transits"], index, stamp_taken_back)
+            self._harness.add(f"unstamp {name}", unstamping)
         stamp = self._measure_hot("unstamp overlay_egress", "unstamp empty", packet)
         if "repeated" in self._harness.counts():
             raise AssertionError("the stamp was not taken back before each run")

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult
@@ -24,9 +25,10 @@ from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.clock import read_clock_id
 from node_probe.counters import Event
 from node_probe.kernel_record import RECORD_BYTES
-from node_probe.programs import RING_BYTES, load_programs
+from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
+from node_probe.sweep import sweep_transits
 from node_probe.transit import NodeIdentity
 from tests.bench.samples import deep_request
 from tests.kernel.bpf_harness import Harness
@@ -104,7 +106,7 @@ def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, f
     tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()))
     ring = ReplayedRing(records, total)
     attacher = Attacher(fds, log, tcx=True)
-    agent = ring.agent = Agent(ring, BpfMap(fds["transits"], 16, RECORD_BYTES), attacher, tally, log)
+    agent = ring.agent = Agent(ring, partial(sweep_transits, fds[SWEEP]), attacher, tally, log)
     agent.identify(NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id()), VERSION)
     exporter = NullExporter()
     sender = Sender(agent.backlog, exporter, agent.make_request, tally, log)

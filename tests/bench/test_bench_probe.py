@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node_probe.programs import PROGRAMS
+from node_probe.programs import PROGRAMS, SWEEP
 from testbed.requirements import missing_requirements
 from tests.bench.capture_file import CaptureError, MessageKey, read_messages
 from tests.bench.figures import SPREAD_KEYS, find_figure, list_figures, middle
@@ -52,7 +52,7 @@ class TestReport:
     def test_says_what_it_was_measured_on(self, report: Mapping[str, Any]) -> None:
         """Machine, kernel, versions and time stand in the report, and every program's verified instructions."""
         assert {"machine", "kernel", "versions", "time", "notes"} <= report.keys()
-        assert report["verified_instructions"].keys() == set(PROGRAMS)
+        assert report["verified_instructions"].keys() == {*PROGRAMS, SWEEP}
 
     def test_figures_are_numbers_in_order(self, report: Mapping[str, Any]) -> None:
         """A figure is a finite number, or a median between its lowest and its highest."""

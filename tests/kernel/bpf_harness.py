@@ -5,36 +5,20 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from node_probe.bpf import BpfMap, call_bpf, possible_cpus
+from node_probe.bpf import BpfMap, ProgramRun, possible_cpus, run_program
 from node_probe.counters import KernelCounter, sum_over_cpus
 from node_probe.kernel_record import RECORD_BYTES, KernelRecord, decode_kernel_record
 from node_probe.programs import MAPS, RING_BYTES
 from node_probe.ring import RingReader
+from node_probe.sweep import sweep_transits
+from node_probe.tables import KEY_BYTES, SET_BYTES, SLOT_BYTES, transit_slots
 
-_PROG_TEST_RUN = 10
 TC_ACT_UNSPEC = 0xFFFFFFFF
 """-1, as the unsigned return value shows it."""
 
 
-class _TestRun(ctypes.Structure):
-    _fields_ = (
-        ("prog_fd", ctypes.c_uint32),
-        ("retval", ctypes.c_uint32),
-        ("data_size_in", ctypes.c_uint32),
-        ("data_size_out", ctypes.c_uint32),
-        ("data_in", ctypes.c_uint64),
-        ("data_out", ctypes.c_uint64),
-        ("repeat", ctypes.c_uint32),
-        ("duration", ctypes.c_uint32),
-        ("ctx_size_in", ctypes.c_uint32),
-        ("ctx_size_out", ctypes.c_uint32),
-        ("ctx_in", ctypes.c_uint64),
-        ("ctx_out", ctypes.c_uint64),
-        ("flags", ctypes.c_uint32),
-        ("cpu", ctypes.c_uint32),
-        ("batch_size", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
-    )
+CONTEXTS = "context_"
+"""How the labels of the counters of contexts begin."""
 
 
 class Run(NamedTuple):
@@ -50,8 +34,9 @@ class Harness:
 
     def __init__(self, fds: Mapping[str, int]) -> None:
         assert set(MAPS) <= set(fds)
-        self._fds = fds
-        self.transits = BpfMap(fds["transits"], 16, RECORD_BYTES)
+        self._fds = dict(fds)
+        self._tags = BpfMap(fds["transit_tags"], 4, SET_BYTES)
+        self._transits = BpfMap(fds["transits"], 4, SLOT_BYTES)
         self.settings = BpfMap(fds["settings"], 4, 16)
         self._counters = BpfMap(fds["counters"], 4, 8 * possible_cpus())
         self._ring = RingReader(fds["ring"], RING_BYTES)
@@ -66,16 +51,36 @@ class Harness:
 
     def start_afresh(self) -> None:
         """Forget transits, records and counts; exchanges stay, so a test uses a port of its own."""
-        for key, _ in list(self.transits.items()):
-            self.transits.take(key)
+        sweep_transits(self._fds["sweep"], 0)
         self._ring.read(1 << 20)
+        self.forget_counts()
+
+    def forget_counts(self) -> None:
+        """Let `counts` begin anew, and leave all else."""
         self._base = self._read_counters()
+
+    def fd(self, name: str) -> int:
+        """Return the fd of a program or map."""
+        return self._fds[name]
+
+    def map(self, name: str, value_bytes: int) -> BpfMap:
+        """Return a map whose keys are indexes."""
+        return BpfMap(self._fds[name], 4, value_bytes)
+
+    def add(self, name: str, fd: int) -> None:
+        """Add a program that prepares the run of another."""
+        self._fds[name] = fd
+
+    def list_transits(self) -> dict[int, bytes]:
+        """Return the records of the transits under way, by their slots' indexes."""
+        slots = {index: self._transits.lookup(struct.pack("=I", index)) or b"" for index in transit_slots(self._tags)}
+        return {index: slot[KEY_BYTES : KEY_BYTES + RECORD_BYTES] for index, slot in slots.items()}
 
     def run(self, program: str, packet: bytes, repeat: int = 1) -> Run:
         """Run `program` on `packet` and return the verdict and the packet as it was left."""
         data = ctypes.create_string_buffer(packet, len(packet))
         out = ctypes.create_string_buffer(len(packet) + 256)
-        attributes = _TestRun(
+        attributes = ProgramRun(
             prog_fd=self._fds[program],
             data_size_in=len(packet),
             data_size_out=len(out),
@@ -83,7 +88,7 @@ class Harness:
             data_out=ctypes.addressof(out),
             repeat=repeat,
         )
-        call_bpf(_PROG_TEST_RUN, attributes)
+        run_program(attributes)
         return Run(attributes.retval, out.raw[: attributes.data_size_out], attributes.duration)
 
     def watch(self, program: str, packet: bytes) -> None:
@@ -97,7 +102,15 @@ class Harness:
         return [decode_kernel_record(data) for data in self._ring.read(1 << 20)]
 
     def counts(self) -> dict[str, int]:
-        """Return the counters that moved since `start_afresh`."""
+        """Return what became of the messages: the counters that moved since `start_afresh`, without the contexts."""
+        return {label: count for label, count in self._read_moved().items() if not label.startswith(CONTEXTS)}
+
+    def count_contexts(self) -> dict[str, int]:
+        """Return how many contexts of each format were read since `start_afresh`."""
+        moved = self._read_moved().items()
+        return {label.removeprefix(CONTEXTS): count for label, count in moved if label.startswith(CONTEXTS)}
+
+    def _read_moved(self) -> dict[str, int]:
         now = self._read_counters()
         return {c.label: now[c] - self._base[c] for c in KernelCounter if now[c] != self._base[c]}
 

@@ -1,8 +1,8 @@
 """The agent with the maps of the loaded programs and a ring that the test fills: what becomes of each record."""
 
 import io
-import time
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -13,11 +13,13 @@ from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.counters import Event, Reason
 from node_probe.devices import Plan
-from node_probe.kernel_record import RECORD_BYTES
+from node_probe.programs import RING_BYTES, SWEEP
 from node_probe.ring import RingReader
+from node_probe.sweep import sweep_transits
 from node_probe.transit import NodeIdentity, TransitFlag
 from node_probe.wire_batch import TransitBatch, decode_batch
 from tests.kernel.bpf_harness import Harness
+from tests.kernel.packets import request, traced_request
 from tests.node_probe.records import make_context, make_record
 from tests.node_probe.resource_spans import read_resource_spans
 
@@ -58,14 +60,14 @@ class WatchedStop(StopRequest):
 class Bench:
     """An agent that attaches nothing."""
 
-    def __init__(self, fds: Mapping[str, int], *rounds: list[bytes]) -> None:
+    def __init__(self, fds: Mapping[str, int], *rounds: list[bytes], ring: RingReader | None = None) -> None:
         self.text = io.StringIO()
         log = Log(stream=self.text)
         self.tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()))
         self.stopping = WatchedStop()
-        ring = ScriptedRing(list(rounds), self.stopping)
-        transits = BpfMap(fds["transits"], 16, RECORD_BYTES)
-        self.agent = Agent(ring, transits, Attacher(fds, log, tcx=True), self.tally, log)
+        ring = ring or ScriptedRing(list(rounds), self.stopping)
+        sweep = partial(sweep_transits, fds[SWEEP])
+        self.agent = Agent(ring, sweep, Attacher(fds, log, tcx=True), self.tally, log)
         self.agent.stopping = self.stopping
         self.agent.identify(NODE, "0.1.0")
         self._settings = BpfMap(fds["settings"], 4, 16)
@@ -96,13 +98,14 @@ def test_each_record_ends_under_a_count(program_fds: Mapping[str, int]) -> None:
     assert "record without a stamp" in bench.text.getvalue()
 
 
-def test_what_is_left_in_the_map_is_swept_at_the_end(bpf: Harness, program_fds: Mapping[str, int]) -> None:
+def test_what_is_left_in_the_map_is_swept_at_the_end(bpf: Harness, port: int, program_fds: Mapping[str, int]) -> None:
     """A transit whose packet has not met the last point when the agent stops is sent at once, as a partial one."""
-    bpf.transits.update(b"k" * 16, make_record(seq=7, monotonic_ns=[time.monotonic_ns()] * 8))
-    bench = Bench(program_fds)
+    bpf.run("pod_egress", request(traced_request(), seq=7, client_port=port))
+    bench = Bench(program_fds, ring=RingReader(program_fds["ring"], RING_BYTES))
+    bench.stopping.set()
     (transit,) = bench.run().transits
     assert (transit.seq, transit.flags) == (7, TransitFlag.PARTIAL)
-    assert bench.counts() == {Event.TRANSITS_SWEPT.value: 1, Event.RECORDS_READ.value: 1}
+    assert bench.counts() == {Event.RECORDS_READ.value: 1}
 
 
 @pytest.mark.usefixtures("bpf")

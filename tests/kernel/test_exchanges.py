@@ -65,7 +65,7 @@ def test_whole_way_over_the_overlay(bpf: Harness, port: int) -> None:
     assert (transit.direction, transit.seq) == (Direction.RESPONSE, ACK)
     assert transit.context.parent_id.hex() == PARENT_ID
     assert transit.outer_source[12:] == bytes([172, 30, 0, 2])
-    assert list(bpf.transits.items()) == []
+    assert bpf.list_transits() == {}
 
 
 def test_without_pod_points(bpf: Harness, port: int) -> None:
@@ -192,4 +192,16 @@ def test_rate_limit_is_each_pods_own(bpf: Harness, port: int) -> None:
         bpf.watch("pod_egress", request(traced_request(), client_port=port, seq=number * 1000, ack=number))
     bpf.start_afresh()
     bpf.watch("pod_egress", request(traced_request(), client_port=port, client="10.244.1.11"))
+    assert bpf.counts() == {"transits_started": 1}
+
+
+def test_rate_limit_is_each_senders_own_where_other_nodes_packets_come_in(bpf: Harness, port: int) -> None:
+    """One pod of another node that floods leaves the other pods of that node their limit."""
+    bpf.configure(8472, rate_limit=23)
+    for number in range(101):
+        packet = request(traced_request(), client_port=port, seq=number * 1000, ack=number)
+        bpf.watch("nic_ingress", vxlan(packet))
+    assert bpf.counts()["rate_limited"] >= 55
+    bpf.start_afresh()
+    bpf.watch("nic_ingress", vxlan(request(traced_request(), client_port=port, client="10.244.1.11")))
     assert bpf.counts() == {"transits_started": 1}

@@ -11,7 +11,7 @@ from tests.soak import scale
 
 pytestmark = pytest.mark.bpf
 
-ROUNDS = scale(3000)
+ROUNDS = scale(20_000)
 BLOCK_MAX = 8192
 WHITE_SPACE_MAX = 8
 
@@ -84,13 +84,16 @@ def judge_value(value: bytes) -> str:
 
 @pytest.mark.timeout(600 * max(1, scale(1)))
 def test_kernel_and_reader_agree(bpf: Harness, port: int) -> None:
-    """Over thousands of random messages both give the same verdict, and every packet passes unchanged."""
+    """Over 20,000 random messages both give the same verdict, and every packet passes unchanged."""
     dice = random.Random(20261124)  # noqa: S311 - the same messages every time
     seen = set()
     for number in range(ROUNDS):
         message = make_message(dice)
-        bpf.start_afresh()
-        frame = request(message, client_port=port, seq=number * 10_000, ack=number)
+        if number % 5000:
+            bpf.forget_counts()
+        else:
+            bpf.start_afresh()  # before the transits, which never end here, are too many
+        frame = request(message, client_port=port, seq=number * 10_000 % 2**32, ack=number)
         bpf.watch("pod_egress", frame)
         expected = judge(message)
         assert bpf.counts() == {expected: 1}, message

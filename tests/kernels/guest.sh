@@ -113,6 +113,7 @@ trap 'rm -rf "$work"' EXIT
 write_command "$work/command" "$modules" "$@"
 
 start_guest() {
+    : > "$work/output"  # there before it is looked into
     timeout "${GUEST_TIMEOUT_S:-800}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
         -nographic -no-reboot -monitor none -serial stdio -nic none \
         -kernel "$(echo "$cache"/package/boot/vmlinuz-*)" -initrd "$cache/initrd" \

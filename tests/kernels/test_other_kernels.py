@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.repository import ROOT
+from tests.kernel.test_verifier import LINE
 from tests.requirements import lack, require_bcc, require_root
 
 GUEST = ROOT / "tests" / "kernels" / "guest.sh"
@@ -22,7 +23,7 @@ TIMEOUT_S = 900
 @pytest.mark.kernels
 @pytest.mark.timeout(2 * TIMEOUT_S)
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
-def test_kernel_tests_pass_on(release: str) -> None:
+def test_kernel_tests_pass_on(release: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every program loads, attaches, cleans up after itself, and passes the packet tables."""
     require_root()
     require_bcc()
@@ -38,3 +39,5 @@ def test_kernel_tests_pass_on(release: str) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout, done.stdout[-2000:]
+    with capsys.disabled():
+        print("\n" + "\n".join(line for line in done.stdout.splitlines() if line.startswith(LINE)))

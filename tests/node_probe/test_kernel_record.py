@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_probe.kernel_record import KernelRecordError, decode_kernel_record, first_stamp_ns
+from node_probe.kernel_record import KernelRecordError, decode_kernel_record
 from tests.golden_files import list_stories, read_story
 
 
@@ -30,12 +30,6 @@ def test_golden_kernel_record(story: str) -> None:
         }
         for t in record.transits
     ] == expected["transits"]
-
-
-def test_first_stamp_ignores_points_not_seen() -> None:
-    """The age of a record is that of its own first stamp, whatever an earlier packet left in it."""
-    data, expected = read_story("records", "request_at_four_points")
-    assert first_stamp_ns(data) == expected["transits"][0]["stamps"][0][2]
 
 
 def test_short_record_is_refused() -> None:

@@ -28,7 +28,10 @@ def read_page(attached: frozenset[Attachment] = ATTACHED) -> dict[str, Metric]:
     """Return the metrics of an agent whose kernel counters are 100 and their index, by name."""
     reasons, events = Counters(Reason), Counters(Event)
     tally = SimpleNamespace(
-        reasons=reasons, events=events, read_kernel=lambda: {counter: 100 + counter for counter in KernelCounter}
+        reasons=reasons,
+        events=events,
+        read_kernel=lambda: {counter: 100 + counter for counter in KernelCounter},
+        read_tables=lambda: {"transits": 3, "exchanges": 500},
     )
     agent: Any = SimpleNamespace(
         tally=tally,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from node_probe import span_writer as span_writer_module
 from node_probe.interfaces import POD_BIT, identify_interfaces
-from node_probe.kernel_record import KernelRecordError, decode_kernel_record, mark_partial
+from node_probe.kernel_record import KernelRecordError, decode_kernel_record
 from node_probe.request_writer import RequestWriter
 from node_probe.span_writer import SpanBatch, SpanWriter, Written
 from node_probe.transit import NodeIdentity, Transit
@@ -148,14 +148,6 @@ def test_time_that_no_span_can_bear() -> None:
     written = write(make_record(monotonic_ns=[(1 << 64) - 1] * 8), make_record())
     assert [str(error) for error in written.bad_records] == ["a stamp lies beyond what 64 bits of epoch time hold"]
     assert len(read_back(written)) == 1
-
-
-def test_swept_record_is_partial() -> None:
-    """What the sweep takes out is marked, beside what the kernel marked, and nothing else of it changes."""
-    (whole,) = read_back(write(make_record(flags=2)))
-    (partial,) = read_back(write(mark_partial(make_record(flags=2))))
-    assert (whole.flags, partial.flags) == (2, 3)
-    assert msgspec.structs.replace(partial, flags=whole.flags) == whole
 
 
 def test_pods_that_change_hands() -> None:

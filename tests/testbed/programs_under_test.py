@@ -61,11 +61,15 @@ def running_probes(work_dir: Path, *nodes: Node, pod: bool = True) -> Iterator[d
 
 
 def stop_and_count(process: ManagedProcess) -> dict[str, int]:
-    """Stop a program by SIGTERM, which must end it with 0, and return the counts of its line `stopped` but the 0s."""
+    """Stop a program by SIGTERM, which must end it with 0, and return the counts of its line `stopped` but the 0s.
+
+    Contexts are left out: they say what was read, not what became of it.
+    """
     assert process.stop(STOP_TIMEOUT_S) == 0, process.read_log_tail()
     lines = [json.loads(line) for line in process.read_log().splitlines() if line.startswith("{")]
     (stopped,) = (line for line in lines if line["message"] == "stopped")
-    return {name: value for name, value in stopped.items() if isinstance(value, int) and value}
+    counts = {name: value for name, value in stopped.items() if isinstance(value, int) and value}
+    return {name: value for name, value in counts.items() if not name.startswith("context_")}
 
 
 def count_transits(transits: int, **others: int) -> dict[str, int]:

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of exchanges: a request enters its context, and its response finds it by the number that it acknowledged. */
+/* Finds the exchange of `key`, and where its tag is. Returns 0 where there is none. */
+static __always_inline struct exchange *find_exchange(const struct transit_key *key, __u64 **where)
+{
+	__u64 hash = hash_key(key);
+	int index = hash % EXCHANGE_SETS;
+	struct tag_set *set = exchange_tags.lookup(&index);
+
+	if (!set)
+		return 0;
+	__u64 found = find_way(set, hash);
+	if (!found)
+		return 0;
+	*where = &set->tags[found & WAY_MASK];
+	int slot = READ_AGAIN(**where) % EXCHANGES_MAX;
+	struct exchange *exchange = exchanges.lookup(&slot);
+	return exchange && same_key(&exchange->key, key) ? exchange : 0;
+}
+
+/* Enters a new exchange, in the place of an old one if need be. */
+static __always_inline void add_exchange(const struct transit_key *answer, const struct transit_key *request,
+					 struct workspace *work)
+{
+	__u64 hash = hash_key(answer);
+	int index = hash % EXCHANGE_SETS, zero = 0;
+	struct tag_set *set = exchange_tags.lookup(&index);
+	struct turns *turn = turns.lookup(&zero);
+
+	if (!set || !turn)
+		return;
+	__u32 number = __sync_fetch_and_add(&turn->exchanges, 1);
+	work->found = find_worst_way(set, number, EXCHANGES_MAX);
+	__u64 *where = &set->tags[READ_AGAIN(work->found) & WAY_MASK];
+	int slot = number % EXCHANGES_MAX;
+	struct exchange *exchange = exchanges.lookup(&slot);
+	if (!exchange)
+		return;
+	/* The request is still measured, but a response will not be: this one's, or that of what gives way. */
+	__u32 now = coarse_time(work->now);
+	__u64 former = READ_AGAIN(*where);
+	int lost = !take_way(where, former);
+	if (lost || (exchange->entered && !exchange->answered && now - exchange->entered < EXCHANGE_AGE))
+		count(EXCHANGE_MAP_FULL);
+	if (lost)
+		return;
+	exchange->key = *answer;
+	asm volatile("" ::: "memory"); /* who reads the rest compares the key once more: see find_response_context */
+	exchange->request_seq = request->seq;
+	exchange->request_tsval = request->tsval;
+	exchange->response_tsval = 0;
+	exchange->answered = 0;
+	exchange->entered = now;
+	exchange->context = work->context;
+	publish(where, make_tag(hash, number));
+}
+
+/* Enters the exchange of a request with a context. Returns 0 where the request is to be left alone: a repetition
+ * within one tick of TSval, or one sent before the last was answered, whose response could not be told from its.
+ */
+static __always_inline int enter_exchange(const struct transit_key *key, struct workspace *work)
+{
+	struct transit_key answer = response_key(key, work->message.ack);
+	__u64 *where = 0;
+	struct exchange *known = find_exchange(&answer, &where);
+
+	if (!known) {
+		add_exchange(&answer, key, work);
+		return 1;
+	}
+	if (known->request_seq == key->seq) {
+		if (known->request_tsval == key->tsval) {
+			count(REPEATED);
+			return 0;
+		}
+		known->request_tsval = key->tsval;
+		return 1;
+	}
+	/* The sequence numbers are compared modulo 2^32 (RFC 9293 section 3.4). */
+	if (!known->answered && (__s32)(bpf_ntohl(key->seq) - bpf_ntohl(known->request_seq)) > 0) {
+		count(REQUEST_PIPELINED);
+		return 0;
+	}
+	/* A later connection from the same port, or an exchange that was answered by the same byte: the new one counts. */
+	known->request_seq = key->seq;
+	known->request_tsval = key->tsval;
+	known->response_tsval = 0;
+	known->answered = 0;
+	known->context = work->context;
+	return 1;
+}

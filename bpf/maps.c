@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The maps, and what is done with those that are no table. First of the parts that make the one program text: BCC
+ * rewrites the access to maps in its main file alone, so whatever uses a map is put there, part after part (see
+ * node_probe/compiler.py). The programs read only, and always answer TC_ACT_UNSPEC: we watch, never decide.
+ */
+#include <uapi/linux/bpf.h>
+#include <uapi/linux/if_ether.h>
+#include <uapi/linux/ip.h>
+#include <uapi/linux/pkt_cls.h>
+#include <uapi/linux/tcp.h>
+#include <uapi/linux/udp.h>
+
+#include "limits.h"
+#include "record.h"
+#include "parse.h"
+#include "search.h"
+#include "table.h"
+#include "transit.h"
+
+/* Two tables: see table.h. The own bits of a transit's tag are its coarse time (upper 16) and its slot, those of an
+ * exchange the number of its turn. To be mapped is not wanted, but aligns them to pages, and so each set to a cache line. */
+BPF_F_TABLE("array", int, struct tag_set, transit_tags, TRANSIT_SETS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct transit_slot, transits, TRANSITS_MAX, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct tag_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct exchange, exchanges, EXCHANGES_MAX, BPF_F_MMAPABLE);
+BPF_TABLE("array", int, struct turns, turns, 1);
+BPF_TABLE("lru_hash", struct rate_key, struct rate, rates, RATES_MAX);
+BPF_RINGBUF_OUTPUT(ring, RING_PAGES);
+BPF_TABLE("percpu_array", int, __u64, counters, COUNTERS);
+BPF_TABLE("array", int, struct settings, settings, 1);
+
+/* What starting a transit needs; too large for the stack of 512 bytes. Two programs never share it: tc programs run
+ * with bottom halves disabled, so on one CPU none interrupts another.
+ */
+struct workspace {
+	struct message message;
+	struct outer outer;
+	__u64 now;
+	__u64 found; /* only passed through here: see READ_AGAIN */
+	__u64 freed; /* the transit slot that this CPU freed last */
+	struct context context;
+	struct search_buffer block;
+};
+BPF_TABLE("percpu_array", int, struct workspace, workspaces, 1);
+
+static __always_inline void count(enum counter which)
+{
+	int index = which;
+	__u64 *value = counters.lookup(&index);
+
+	if (value)
+		*value += 1;
+}
+
+static __always_inline int exceeds_rate(const struct rate_key *key, __u64 now)
+{
+	int zero = 0;
+	struct settings *s = settings.lookup(&zero);
+
+	if (!s || !s->rate_limit)
+		return 0;
+	struct rate *rate = rates.lookup((struct rate_key *)key);
+	if (!rate || now - rate->window_start_ns >= RATE_WINDOW_NS) {
+		struct rate fresh = {.window_start_ns = now, .transits = 1};
+		rates.update((struct rate_key *)key, &fresh);
+		return 0;
+	}
+	/* Two CPUs may lose an increment to each other: the limit is let exceed by as much, which does no harm. */
+	rate->transits += 1;
+	return rate->transits > s->rate_limit;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One small program for each point: it finds the message's transit and stamps it. */
+enum role { FIRST, MIDDLE, LAST };
+
+/* Stamps the message's transit; at a first point starts it where it has none, at a last one hands it out. */
+static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const struct outer *outer, enum point point,
+				  enum role role)
+{
+	struct message message;
+	enum payload_kind kind = read_message(skb, offset, &message);
+
+	if (kind == TLS_RECORD && role == FIRST)
+		count(TLS_SEEN);
+	if (kind != HTTP_REQUEST && kind != HTTP_RESPONSE)
+		return;
+
+	struct transit_key key = key_of(&message);
+	__u64 hash = hash_key(&key);
+	int index = hash % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup(&index);
+	if (!set)
+		return;
+	__u64 found = find_way(set, hash);
+	if (!found) {
+		int zero = 0;
+		struct workspace *work = role == FIRST ? workspaces.lookup(&zero) : 0;
+		if (work) {
+			work->message = message;
+			work->outer = *outer;
+			asm volatile("" ::: "memory");
+			start_transit(skb, work, point);
+		}
+		return;
+	}
+	__u64 now = bpf_ktime_get_ns();
+	__u64 *where = &set->tags[found & WAY_MASK];
+	__u64 tag = READ_AGAIN(*where);
+	int number = tag % TRANSITS_MAX;
+	struct transit_slot *slot = transits.lookup(&number);
+	if (!slot || !same_key(&slot->key, &key))
+		return;
+	struct transit *transit = &slot->transit;
+	__u8 bit = 1 << (point - 1);
+	if (transit->seen & bit) {
+		count(REPEATED);
+		return;
+	}
+	transit->monotonic_ns[point - 1] = now;
+	transit->ifindex[point - 1] = skb->ifindex;
+	transit->seen |= bit;
+	if (outer->tunnel)
+		fill_outer(transit, outer);
+	if (role == LAST && emit_transit(where, tag, slot, 0))
+		count(TRANSITS_EMITTED);
+}
+
+static __always_inline int stamp_inner(struct __sk_buff *skb, enum point point, enum role role)
+{
+	struct outer none = {};
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		stamp(skb, ETH_HLEN, &none, point, role);
+	return TC_ACT_UNSPEC;
+}
+
+/* At the underlay device: the message inside a tunnel, or without one the packet itself. */
+static __always_inline int stamp_outer(struct __sk_buff *skb, enum point point, enum role role)
+{
+	struct outer outer = {};
+	int zero = 0;
+	struct settings *s = settings.lookup(&zero);
+
+	if (!s || skb->protocol != bpf_htons(ETH_P_IP))
+		return TC_ACT_UNSPEC;
+	__u32 offset = read_tunnel(skb, s, &outer);
+	stamp(skb, offset ? offset : ETH_HLEN, &outer, point, role);
+	return TC_ACT_UNSPEC;
+}
+
+int pod_egress(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, POD_EGRESS, FIRST);
+}
+
+int veth_ingress(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, VETH_INGRESS, MIDDLE);
+}
+
+int veth_ingress_first(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, VETH_INGRESS, FIRST);
+}
+
+int overlay_egress(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, OVERLAY_EGRESS, MIDDLE);
+}
+
+int nic_egress(struct __sk_buff *skb)
+{
+	return stamp_outer(skb, NIC_EGRESS, LAST);
+}
+
+int nic_ingress(struct __sk_buff *skb)
+{
+	return stamp_outer(skb, NIC_INGRESS, FIRST);
+}
+
+int overlay_ingress(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, OVERLAY_INGRESS, MIDDLE);
+}
+
+int veth_egress(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, VETH_EGRESS, MIDDLE);
+}
+
+int veth_egress_last(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, VETH_EGRESS, LAST);
+}
+
+int pod_ingress(struct __sk_buff *skb)
+{
+	return stamp_inner(skb, POD_INGRESS, LAST);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hands out the transits whose packet never met the node's last point: local sockets, drops, host-network pods. Attached
+ * nowhere: the agent runs it by PROG_TEST_RUN, so that the sweep and a last point can settle by compare-and-swap who has
+ * a transit. `mark` is the step, of SWEEP_STEP transits each, and `priority` the least age in units of 2^20 ns.
+ */
+int sweep(struct __sk_buff *skb)
+{
+	__u32 now = coarse_time(bpf_ktime_get_ns());
+	__u32 first = skb->mark * (SWEEP_STEP / TABLE_WAYS);
+	__u32 least = skb->priority;
+
+#pragma nounroll
+	for (__u32 i = 0; i < SWEEP_STEP; i++) {
+		int index = first + i / TABLE_WAYS;
+		struct tag_set *set = transit_tags.lookup(&index);
+		if (!set)
+			break;
+		__u64 *where = &set->tags[i & WAY_MASK];
+		__u64 tag = READ_AGAIN(*where);
+		__u32 age = (now - (__u32)(tag >> 16)) & 0xffff;
+		if (!(tag >> TAG_HASH_SHIFT) || age < least)
+			continue;
+		int number = tag % TRANSITS_MAX;
+		struct transit_slot *slot = transits.lookup(&number);
+		if (!slot)
+			break;
+		if (emit_transit(where, tag, slot, PARTIAL))
+			count(TRANSITS_SWEPT);
+	}
+	return TC_ACT_UNSPEC;
+}

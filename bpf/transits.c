@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of transits: a first point adds one, a last point or the sweep takes it out, into the ring. */
+/* Takes a slot that is free, and returns it with its index; 0 where all that were tried are in use. The one that this CPU
+ * freed last comes first, since it is still in its caches; then those whose turn it is.
+ */
+static __always_inline struct transit_slot *take_slot(struct workspace *work, int *index)
+{
+	int zero = 0;
+	struct turns *turn = turns.lookup(&zero);
+
+	if (!turn)
+		return 0;
+	*index = READ_AGAIN(work->freed) % TRANSITS_MAX;
+#pragma unroll
+	for (int i = 0; i <= SLOTS_TRIED; i++) {
+		struct transit_slot *slot = transits.lookup(index);
+		if (slot && !__sync_val_compare_and_swap(&slot->in_use, 0, 1))
+			return slot;
+		*index = __sync_fetch_and_add(&turn->transits, 1) % TRANSITS_MAX;
+	}
+	return 0;
+}
+
+/* Puts the transit of the message and context in the workspace into the table. */
+static __always_inline void add_transit(struct __sk_buff *skb, struct workspace *work, const struct transit_key *key,
+					enum point point)
+{
+	__u64 hash = hash_key(key);
+	int index = hash % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup(&index);
+
+	if (!set)
+		return;
+	work->found = find_free_way(set);
+	__u64 found = READ_AGAIN(work->found);
+	__u64 *where = &set->tags[found & WAY_MASK];
+	if (!found || !take_way(where, 0)) {
+		count(TRANSIT_MAP_FULL);
+		return;
+	}
+	int number = 0;
+	struct transit_slot *slot = take_slot(work, &number);
+	if (!slot) {
+		count(TRANSIT_MAP_FULL);
+		publish(where, 0);
+		return;
+	}
+	slot->key = *key;
+	fill_message(&slot->transit, &work->message, key);
+	fill_outer(&slot->transit, &work->outer);
+	slot->transit.contexts[0] = work->context;
+	slot->transit.seen = 1 << (point - 1);
+	slot->transit.ifindex[point - 1] = skb->ifindex;
+	slot->transit.monotonic_ns[point - 1] = bpf_ktime_get_ns();
+	publish(where, make_tag(hash, coarse_time(work->now) << 16 | number));
+	count(TRANSITS_STARTED);
+}
+
+/* Hands the transit to the ring and frees its way and slot. The reader polls, so no packet pays for waking it. Returns 0
+ * where the sweep and a last point met, and the other one has it.
+ */
+static __always_inline int emit_transit(__u64 *where, __u64 tag, struct transit_slot *slot, __u8 flags)
+{
+	if (!take_way(where, tag))
+		return 0;
+	slot->transit.flags |= flags;
+	int failed = ring.ringbuf_output(&slot->transit, sizeof(slot->transit), BPF_RB_NO_WAKEUP) < 0;
+	publish(&slot->in_use, 0);
+	publish(where, 0);
+	int zero = 0;
+	struct workspace *work = workspaces.lookup(&zero);
+	if (work)
+		work->freed = tag % TRANSITS_MAX;
+	if (failed)
+		count(RING_FULL);
+	return !failed;
+}
