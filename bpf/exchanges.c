@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of exchanges: a request enters its context, and its response finds it by the number that it acknowledged. */
-/* Finds the exchange of `key`, and where its tag is. Returns 0 where there is none. */
-static __always_inline struct exchange *find_exchange(const struct transit_key *key, __u64 **where)
-{
-	__u64 hash = hash_key(key);
-	int index = hash % EXCHANGE_SETS;
-	struct tag_set *set = exchange_tags.lookup(&index);
 
-	if (!set)
-		return 0;
+/* Returns the set of tags of a hash. */
+static __always_inline struct tag_set *exchange_set(__u64 hash)
+{
+	int index = hash % EXCHANGE_SETS;
+
+	return exchange_tags.lookup(&index);
+}
+
+/* Finds the exchange of `key` in its set, and where its tag is. Returns 0 where there is none. */
+static __always_inline struct exchange *find_exchange(struct tag_set *set, const struct transit_key *key, __u64 hash,
+						      __u64 **where)
+{
 	__u64 found = find_way(set, hash);
+
 	if (!found)
 		return 0;
 	*where = &set->tags[found & WAY_MASK];
@@ -18,16 +23,14 @@ static __always_inline struct exchange *find_exchange(const struct transit_key *
 	return exchange && same_key(&exchange->key, key) ? exchange : 0;
 }
 
-/* Enters a new exchange, in the place of an old one if need be. */
-static __always_inline void add_exchange(const struct transit_key *answer, const struct transit_key *request,
-					 struct workspace *work)
+/* Enters a new exchange into its set, in the place of an old one if need be. */
+static __always_inline void add_exchange(struct tag_set *set, const struct transit_key *answer, __u64 hash,
+					 const struct transit_key *request, struct workspace *work)
 {
-	__u64 hash = hash_key(answer);
-	int index = hash % EXCHANGE_SETS, zero = 0;
-	struct tag_set *set = exchange_tags.lookup(&index);
+	int zero = 0;
 	struct turns *turn = turns.lookup(&zero);
 
-	if (!set || !turn)
+	if (!turn)
 		return;
 	__u32 number = __sync_fetch_and_add(&turn->exchanges, 1);
 	work->found = find_worst_way(set, number, EXCHANGES_MAX);
@@ -61,11 +64,14 @@ static __always_inline void add_exchange(const struct transit_key *answer, const
 static __always_inline int enter_exchange(const struct transit_key *key, struct workspace *work)
 {
 	struct transit_key answer = response_key(key, work->message.ack);
-	__u64 *where = 0;
-	struct exchange *known = find_exchange(&answer, &where);
+	__u64 hash = hash_key(&answer), *where = 0;
+	struct tag_set *set = exchange_set(hash);
 
+	if (!set)
+		return 1;
+	struct exchange *known = find_exchange(set, &answer, hash, &where);
 	if (!known) {
-		add_exchange(&answer, key, work);
+		add_exchange(set, &answer, hash, key, work);
 		return 1;
 	}
 	if (known->request_seq == key->seq) {

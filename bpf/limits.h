@@ -32,6 +32,12 @@
 #define TRANSITS_MAX 32768
 #define TRANSIT_SETS (TRANSITS_MAX / TABLE_WAYS)
 
+/* Counters of transits under way, each for the packets whose sequence numbers fall on it: four kilobytes, which stay in
+ * the caches.
+ */
+#define AWAITED_BITS 10
+#define AWAITED_MAX  (1 << AWAITED_BITS)
+
 /* Slots in turn that are looked at for one that is free. */
 #define SLOTS_TRIED 4
 

@@ -24,6 +24,7 @@ BPF_F_TABLE("array", int, struct transit_slot, transits, TRANSITS_MAX, BPF_F_MMA
 BPF_F_TABLE("array", int, struct tag_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct exchange, exchanges, EXCHANGES_MAX, BPF_F_MMAPABLE);
 BPF_TABLE("array", int, struct turns, turns, 1);
+BPF_TABLE("array", int, __u32, awaited, AWAITED_MAX);
 BPF_TABLE("lru_hash", struct rate_key, struct rate, rates, RATES_MAX);
 BPF_RINGBUF_OUTPUT(ring, RING_PAGES);
 BPF_TABLE("percpu_array", int, __u64, counters, COUNTERS);

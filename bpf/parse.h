@@ -179,6 +179,22 @@ static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u
 	return kind;
 }
 
+/* Copies what stands behind the Ethernet header, without a call where it is linear, as it nearly always is. Returns 0
+ * where the packet is shorter.
+ */
+static __always_inline int load_tunnel_head(struct __sk_buff *skb, struct tunnel_head *head)
+{
+	void *data = (void *)(long)skb->data;
+	void *end = (void *)(long)skb->data_end;
+
+	if (data + ETH_HLEN + sizeof(*head) > end)
+		return bpf_skb_load_bytes(skb, ETH_HLEN, head, sizeof(*head)) >= 0;
+#pragma unroll
+	for (int i = 0; i < sizeof(*head) / 4; i++)
+		((__u32 *)head)[i] = ((const __u32 *)(data + ETH_HLEN))[i];
+	return 1;
+}
+
 /* Reads a VXLAN header (RFC 7348) behind IPv4 and UDP. Returns the offset of the inner IP header, 0 where there is
  * none: the packet is not for one of the ports of `settings`.
  */
@@ -186,7 +202,7 @@ static __always_inline __u32 read_tunnel(struct __sk_buff *skb, const struct set
 {
 	struct tunnel_head head;
 
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, &head, sizeof(head)) < 0)
+	if (!load_tunnel_head(skb, &head))
 		return 0;
 	if (head.ip.version != 4 || head.ip.ihl != 5 || head.ip.protocol != IPV4_PROTOCOL_UDP)
 		return 0;

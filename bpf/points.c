@@ -6,6 +6,9 @@ enum role { FIRST, MIDDLE, LAST };
 static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const struct outer *outer, enum point point,
 				  enum role role)
 {
+	int awaits = is_awaited(skb, offset);
+	if (role != FIRST && !awaits)
+		return;
 	struct message message;
 	enum payload_kind kind = read_message(skb, offset, &message);
 
@@ -15,12 +18,15 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 		return;
 
 	struct transit_key key = key_of(&message);
-	__u64 hash = hash_key(&key);
+	__u64 hash = hash_key(&key), found = 0;
 	int index = hash % TRANSIT_SETS;
-	struct tag_set *set = transit_tags.lookup(&index);
-	if (!set)
-		return;
-	__u64 found = find_way(set, hash);
+	struct tag_set *set = 0;
+	if (awaits) {
+		set = transit_tags.lookup(&index);
+		if (!set)
+			return;
+		found = find_way(set, hash);
+	}
 	if (!found) {
 		int zero = 0;
 		struct workspace *work = role == FIRST ? workspaces.lookup(&zero) : 0;

@@ -31,8 +31,9 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 						 const struct transit_key *key)
 {
 	struct transit_key answer = response_key(key, key->seq);
-	__u64 *where = 0;
-	struct exchange *exchange = find_exchange(&answer, &where);
+	__u64 hash = hash_key(&answer), *where = 0;
+	struct tag_set *set = exchange_set(hash);
+	struct exchange *exchange = set ? find_exchange(set, &answer, hash, &where) : 0;
 
 	if (!exchange) {
 		count(RESPONSE_NO_EXCHANGE);
@@ -49,7 +50,11 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 		/* The exchange waits on, for the response behind this one. */
 		__u32 length = skb->len - work->message.payload_offset;
 		answer.seq = bpf_htonl(bpf_ntohl(key->seq) + length);
-		add_exchange(&answer, &request, work);
+		hash = hash_key(&answer);
+		set = exchange_set(hash);
+		work->now = bpf_ktime_get_coarse_ns();
+		if (set)
+			add_exchange(set, &answer, hash, &request, work);
 		count(RESPONSE_INTERIM);
 		return 0;
 	}
@@ -61,7 +66,7 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 	exchange->response_tsval = key->tsval;
 	/* Answered ones give way first. If the way is being given to another at this moment, that one is not marked. */
 	__u64 tag = READ_AGAIN(*where);
-	if (tag >> TAG_HASH_SHIFT == hash_key(&answer) >> TAG_HASH_SHIFT)
+	if (tag >> TAG_HASH_SHIFT == hash >> TAG_HASH_SHIFT)
 		__sync_val_compare_and_swap(where, tag, tag | TAG_MARK);
 	return 1;
 }

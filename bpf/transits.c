@@ -1,5 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of transits: a first point adds one, a last point or the sweep takes it out, into the ring. */
+/* Where the transits are counted that have the sequence number (network order) of their first byte in common. */
+static __always_inline __u32 *count_of_awaited(__u32 seq)
+{
+	int index = seq * 0x9e3779b1 >> (32 - AWAITED_BITS);
+
+	return awaited.lookup(&index);
+}
+
+/* Whether the packet at `offset` may belong to a transit that is under way. Most packets do not, and nearly always no
+ * transit has even the hash of their sequence number: so this looks at the headers where they lie, without a call, and
+ * spares all others the look into the payload and into the table. 1 where the headers are not that simple.
+ */
+static __always_inline int is_awaited(struct __sk_buff *skb, __u32 offset)
+{
+	void *data = (void *)(long)skb->data;
+	void *end = (void *)(long)skb->data_end;
+	const struct iphdr *ip = data + offset;
+	const struct tcphdr *tcp = data + offset + sizeof(*ip);
+
+	if (data + offset + sizeof(*ip) + sizeof(*tcp) > end || ip->version != 4 || ip->ihl != 5)
+		return 1;
+	if (ip->protocol != IPV4_PROTOCOL_TCP)
+		return 0;
+	__u32 *number = count_of_awaited(tcp->seq);
+	return number && READ_AGAIN(*number);
+}
+
 /* Takes a slot that is free, and returns it with its index; 0 where all that were tried are in use. The one that this CPU
  * freed last comes first, since it is still in its caches; then those whose turn it is.
  */
@@ -51,6 +78,9 @@ static __always_inline void add_transit(struct __sk_buff *skb, struct workspace 
 	slot->transit.contexts[0] = work->context;
 	slot->transit.seen = 1 << (point - 1);
 	slot->transit.ifindex[point - 1] = skb->ifindex;
+	__u32 *number_awaited = count_of_awaited(key->seq);
+	if (number_awaited)
+		__sync_fetch_and_add(number_awaited, 1);
 	slot->transit.monotonic_ns[point - 1] = bpf_ktime_get_ns();
 	publish(where, make_tag(hash, coarse_time(work->now) << 16 | number));
 	count(TRANSITS_STARTED);
@@ -65,8 +95,11 @@ static __always_inline int emit_transit(__u64 *where, __u64 tag, struct transit_
 		return 0;
 	slot->transit.flags |= flags;
 	int failed = ring.ringbuf_output(&slot->transit, sizeof(slot->transit), BPF_RB_NO_WAKEUP) < 0;
+	__u32 *number_awaited = count_of_awaited(slot->key.seq);
 	publish(&slot->in_use, 0);
 	publish(where, 0);
+	if (number_awaited)
+		__sync_fetch_and_add(number_awaited, -1);
 	int zero = 0;
 	struct workspace *work = workspaces.lookup(&zero);
 	if (work)

@@ -30,8 +30,8 @@ PROGRAMS: Final = (
 SWEEP: Final = "sweep"
 """The entry point in bpf/sweep.c, attached nowhere: the agent runs it."""
 
-MAPS: Final = ("transit_tags", "transits", "exchange_tags", "exchanges", "ring", "counters", "settings")
-"""The maps that the agent reads or writes."""
+MAPS: Final = ("transit_tags", "transits", "awaited", "exchange_tags", "exchanges", "ring", "counters", "settings")
+"""The maps that the agent reads or writes, and those that the tests look into."""
 
 RING_BYTES = 1024 * 4096
 """RING_PAGES in bpf/limits.h; a test compares them."""

@@ -1,6 +1,7 @@
 """The tables of transits and exchanges: bounded, exact under a sweep at the same time, and every loss counted."""
 
 import random
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -55,6 +56,11 @@ def start_many(bpf: Harness, count: int, port: int) -> None:
 def count_on(number: int) -> int:
     """Return the acknowledgement of the start of that number, from 1: the bytes count the other way round."""
     return int.from_bytes(number.to_bytes(4, "little"), "big")
+
+
+def read_awaited(bpf: Harness) -> list[int]:
+    """Return the counters of transits under way."""
+    return [struct.unpack("=I", count)[0] for _, count in bpf.map("awaited", 4).items()]
 
 
 def test_sweep_takes_what_met_no_last_point(bpf: Harness, port: int) -> None:
@@ -177,6 +183,7 @@ def test_sweep_and_last_point_at_once_hand_out_each_transit_once(bpf: Harness, p
     sweep_transits(bpf.fd("sweep"), 0)
     seen += [record.transits[0].seq for record in bpf.read_records()]
     assert sorted(seen) == [number * 8 for number in range(scale(4000))]
+    assert not any(read_awaited(bpf))
     counts = bpf.counts()
     assert counts["transits_swept"] > 0
     assert counts["transits_emitted"] > 0
@@ -208,5 +215,6 @@ def test_table_answers_as_a_dictionary_would(bpf: Harness, port: int) -> None:
             model = {}
     sweep_transits(bpf.fd("sweep"), 0)
     expected += list(model.items())
+    assert not any(read_awaited(bpf))
     records = [record.transits[0] for record in bpf.read_records()]
     assert sorted((t.seq, [s.point for s in t.stamps]) for t in records) == sorted(expected)

@@ -40,4 +40,4 @@ def test_kernel_tests_pass_on(release: str, capsys: pytest.CaptureFixture[str]) 
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout, done.stdout[-2000:]
     with capsys.disabled():
-        print("\n" + "\n".join(line for line in done.stdout.splitlines() if line.startswith(LINE)))
+        sys.stdout.write("".join(f"\n{line}" for line in done.stdout.splitlines() if line.startswith(LINE)) + "\n")
