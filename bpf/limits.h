@@ -47,6 +47,10 @@
 #define EXCHANGES_MAX 65536
 #define EXCHANGE_SETS (EXCHANGES_MAX / TABLE_WAYS)
 
+/* Requests whose body may still come. 32768 bear 3,000 uploads a second of ten seconds each. 256 KiB. */
+#define BODIES_MAX 32768
+#define BODY_SETS  (BODIES_MAX / TABLE_WAYS)
+
 /* An exchange that gives way unanswered within a minute (2^20 ns) is counted: later, few responses come. */
 #define EXCHANGE_AGE 57220
 

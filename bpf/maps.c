@@ -13,7 +13,7 @@
 #include "limits.h"
 #include "record.h"
 #include "parse.h"
-#include "search.h"
+#include "contexts.h"
 #include "table.h"
 #include "transit.h"
 
@@ -23,6 +23,7 @@ BPF_F_TABLE("array", int, struct tag_set, transit_tags, TRANSIT_SETS, BPF_F_MMAP
 BPF_F_TABLE("array", int, struct transit_slot, transits, TRANSITS_MAX, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct tag_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct exchange, exchanges, EXCHANGES_MAX, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct tag_set, bodies, BODY_SETS, BPF_F_MMAPABLE);
 BPF_TABLE("array", int, struct turns, turns, 1);
 BPF_TABLE("array", int, __u32, awaited, AWAITED_MAX);
 BPF_TABLE("lru_hash", struct rate_key, struct rate, rates, RATES_MAX);

@@ -48,7 +48,8 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 	struct transit *transit = &slot->transit;
 	__u8 bit = 1 << (point - 1);
 	if (transit->seen & bit) {
-		count(REPEATED);
+		if (role == FIRST)
+			count(REPEATED); /* once for each packet, not for each point that it meets */
 		return;
 	}
 	transit->monotonic_ns[point - 1] = now;

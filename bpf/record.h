@@ -35,13 +35,16 @@ enum tunnel { NO_TUNNEL, VXLAN };
 
 enum transit_flag { PARTIAL = 1, SEGMENTS = 2, TLS = 4, AMBIGUOUS = 8 };
 
-/* Indexes of the per-CPU counters: what was seen, and under which reason a message was left alone or lost. */
+/* Indexes of the per-CPU counters: what was seen, and under which reason a message was left alone or lost; the last
+ * ones in the order of enum context_format.
+ */
 enum counter {
 	TRANSITS_STARTED,
 	TRANSITS_EMITTED,
 	TRANSITS_SWEPT,
 	REQUEST_NO_CONTEXT,
 	REQUEST_UNFINISHED,
+	REQUEST_TOO_LONG,
 	REQUEST_BAD_CONTEXT,
 	REQUEST_UNSAMPLED,
 	REQUEST_PIPELINED,
@@ -54,6 +57,9 @@ enum counter {
 	RING_FULL,
 	TLS_SEEN,
 	CONTEXT_TRACEPARENT,
+	CONTEXT_B3,
+	CONTEXT_B3MULTI,
+	CONTEXT_UBER_TRACE_ID,
 	COUNTERS,
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Searches a header block for a tracing context: bytes -> struct context. Touches no map; the caller lends the buffer.
+/* Searches a header block for the lines that hold a tracing context: bytes -> their places. Touches no map; the caller
+ * lends the buffer.
  *
- * The grammar (RFC 9112 section 2.1, RFC 9110 section 5, W3C Trace Context section 3.2):
+ * The grammar (RFC 9112 section 2.1, RFC 9110 section 5):
  *   message     = start-line CRLF *( field-name ":" OWS field-value OWS CRLF ) CRLF [ body ]
- *   traceparent = version "-" trace-id "-" parent-id "-" trace-flags      2, 32, 16 and 2 lower-case hex digits
  * A bare LF ends a line too (RFC 9112 section 2.2). Field names are case-insensitive.
  */
 #ifndef HOPSPAN_SEARCH_H
@@ -12,31 +12,56 @@
 #include "record.h"
 #include "verifier.h"
 
-#define TRACEPARENT_LENGTH	55
-#define TRACEPARENT_NAME_LENGTH 12 /* with the colon */
-#define TRACEPARENT_FLAGS_LAST	54 /* the digit that holds the sampled flag */
+/* Which formats are read: bits (enum context_format), set when the programs are compiled. What is off costs nothing. */
+#ifndef READ_CONTEXTS
+#define READ_CONTEXTS (1 << TRACEPARENT | 1 << B3 | 1 << B3MULTI | 1 << UBER_TRACE_ID)
+#endif
+#define READS(format) (READ_CONTEXTS >> (format) & 1)
 
 /* Behind the block there is room for a name, white space and a text, so that no read needs a second bound. */
-#define SEARCH_SLACK 96
+#define SEARCH_SLACK 192
+
+/* What a line of a header block is; contexts.h tells them by their names. */
+enum line {
+	OTHER_LINE,
+	TRACEPARENT_LINE,
+	B3_LINE,
+	B3_TRACE_LINE,
+	B3_SPAN_LINE,
+	B3_SAMPLED_LINE,
+	B3_FLAGS_LINE,
+	UBER_LINE,
+	LINES,
+};
+
+/* Lines that begin like the name of a context; a block with more of them is no request that anybody sends. */
+#define CANDIDATES_MAX 16
 
 struct search_buffer {
-	__u64 length; /* of the block that was loaded */
-	__u64 line;   /* the index of the line that the walk stopped at */
+	__u64 length;	  /* of the block that was loaded */
+	__u64 candidates; /* how many lines were found that may hold a context */
+	__u64 value;	  /* only passed through here: see READ_AGAIN */
+	__u32 repeated;	  /* bit (enum line): the block has several of them */
+	__u32 reserved;
+	__u32 candidate[CANDIDATES_MAX]; /* their indexes */
+	__u32 lines[LINES];		 /* index of each known line, 0 where the block has none */
 	union {
 		__u8 bytes[HEADER_BLOCK_MAX + SEARCH_SLACK];
 		__u64 words[(HEADER_BLOCK_MAX + SEARCH_SLACK) / 8];
 	};
 };
 
-enum search_result { CONTEXT_SAMPLED, CONTEXT_UNSAMPLED, CONTEXT_BAD, CONTEXT_NONE, BLOCK_UNFINISHED };
-
-/* All eight bytes lower case; what is no letter is not changed into one that the names hold. */
-#define LOWER_CASE    0x2020202020202020ULL
-#define NAME_TRACEPAR 0x7261706563617274ULL /* "tracepar", little-endian */
-#define NAME_ENT      0x00746e65U	    /* "ent" */
+enum search_result {
+	CONTEXT_SAMPLED,
+	CONTEXT_UNSAMPLED,
+	CONTEXT_BAD,
+	CONTEXT_NONE,
+	BLOCK_UNFINISHED,
+	BLOCK_TOO_LONG
+};
 
 /* Bytes that are looked at in one turn of the loop. */
-#define STRIDE 16
+#define STRIDE 32
 
 #define EACH_BYTE(byte) (0x0101010101010101ULL * (byte))
 
@@ -63,45 +88,6 @@ static __always_inline __u64 line_behind(__u64 i, __u64 marks)
 	return line;
 }
 
-static __always_inline int is_sampled(__u8 digit)
-{
-	/* '0'..'9' are odd where the value is, 'a'..'f' (0x61 is ten) where it is not. */
-	return digit <= '9' ? digit & 1 : !(digit & 1);
-}
-
-/* Copies the text at `start` into `context` and judges its outline; every digit is checked in user space. */
-static __always_inline enum search_result take_traceparent(const __u8 *value, __u64 available,
-							   struct context *context)
-{
-	if (available < TRACEPARENT_LENGTH + 1)
-		return BLOCK_UNFINISHED;
-	context->format = TRACEPARENT;
-	context->coding = PLAIN;
-	context->length = available < CONTEXT_TEXT_MAX ? available : CONTEXT_TEXT_MAX;
-	context->stream_id = 0;
-#pragma unroll
-	for (int i = 0; i < CONTEXT_TEXT_MAX; i += 8)
-		*(__u64 *)&context->text[i] = *(const __u64 *)&value[i];
-	if (context->text[2] != '-' || context->text[35] != '-' || context->text[52] != '-')
-		return CONTEXT_BAD;
-	return is_sampled(context->text[TRACEPARENT_FLAGS_LAST]) ? CONTEXT_SAMPLED : CONTEXT_UNSAMPLED;
-}
-
-/* Returns 0 where the text is an empty line (the block's end) or a traceparent field, else something else. In one
- * expression, since the verifier keeps every branch of every turn of the loop in mind, and has room for 8192:
- * "The sequence of 8193 jumps is too complex".
- */
-static __always_inline __u64 differs_from_known_lines(const __u8 *text)
-{
-	__u64 name = (*(const __u64 *)text | LOWER_CASE) ^ NAME_TRACEPAR;
-	__u64 rest = (*(const __u32 *)&text[8] | (LOWER_CASE & 0xffffff)) ^ (NAME_ENT | ':' << 24);
-	__u64 carriage_return = *(const __u16 *)text ^ ('\r' | '\n' << 8);
-	__u64 line_feed = text[0] ^ '\n';
-
-	/* Factors of 32, 16 and 8 bits: their product cannot overflow to 0. */
-	return ((name | name >> 32 | rest) & 0xffffffff) * carriage_return * line_feed;
-}
-
 /* Fills the buffer with the message at `offset` of the skb. Returns its length, 0 where it is too short to look at. */
 static __always_inline __u64 load_block(struct __sk_buff *skb, __u32 offset, struct search_buffer *buffer)
 {
@@ -121,13 +107,20 @@ static __always_inline __u64 load_block(struct __sk_buff *skb, __u32 offset, str
 		return 0;
 	if (bpf_skb_load_bytes(skb, offset, buffer->bytes, n) < 0)
 		return 0;
-	/* The tail of the last word is an earlier packet's: clear it. */
-	*(__u64 *)&buffer->bytes[n] = 0;
+	/* The rest of what the walk looks at together is an earlier packet's: clear it. */
+#pragma unroll
+	for (int i = 0; i < STRIDE; i += 8)
+		*(__u64 *)&buffer->bytes[n + i] = 0;
 	buffer->length = n;
+	buffer->candidates = 0;
+	buffer->repeated = 0;
+#pragma unroll
+	for (int i = 0; i < LINES; i++)
+		buffer->lines[i] = 0;
 	return READ_AGAIN(buffer->length); /* one value, where the clamp above made two to follow */
 }
 
-/* Whether one of 32 bytes may be a line feed: ASCII's control characters are those with neither bit 5 nor bit 6. One in
+/* Whether one of STRIDE bytes may be a line feed: ASCII's control characters are those with neither bit 5 nor bit 6. One in
  * ten words of a header block has one, so most are passed at a third of the cost of marking them.
  */
 static __always_inline int may_end_line(const __u64 *words)
@@ -140,10 +133,80 @@ static __always_inline int may_end_line(const __u64 *words)
 	return printable != EACH_BYTE(0x40);
 }
 
-/* Walks the lines of a block of `n` bytes up to the first that is known, whose index is left in the buffer. Returns 0
- * where the block goes on behind the `n` bytes.
+/* 1 where a value is 0, else 0; without a branch: the verifier keeps every branch of every turn of the walk in mind, and
+ * has room for 8192: "The sequence of 8193 jumps is too complex".
  */
-static __always_inline int find_known_line(struct search_buffer *buffer, __u64 n)
+static __always_inline __u64 is_zero(__u64 value)
+{
+	__u64 result = value | -value;
+
+	OPAQUE(result);
+	return ~result >> 63;
+}
+
+/* The first bytes, in lower case, of the lines that are looked at, as bits of their lower six. Others share these bits,
+ * but few headers' names begin so.
+ */
+#define FIRST_BYTE(byte) (1ULL << ((byte) & 0x3f))
+#define FIRST_BYTES                                                                                                  \
+	(FIRST_BYTE('\r' | 0x20) | FIRST_BYTE('\n' | 0x20) | (READS(TRACEPARENT) ? FIRST_BYTE('t') : 0) |            \
+	 (READS(B3) ? FIRST_BYTE('b') : 0) | (READS(B3MULTI) ? FIRST_BYTE('x') : 0) |                                \
+	 (READS(UBER_TRACE_ID) ? FIRST_BYTE('u') : 0))
+
+#define LOWER_CASE    0x2020202020202020ULL
+#define NAME_TRACEPAR 0x7261706563617274ULL /* "tracepar", little-endian */
+
+/* Whether a line that begins with one of FIRST_BYTES is the empty one: of those only CR and LF are so low. A bare CR
+ * ends the block too; no valid line begins with it (RFC 9112 section 2.2).
+ */
+static __always_inline __u64 is_block_end(const __u8 *text)
+{
+	__u64 result = ((__u64)text[0] - '\r' - 1) >> 63;
+
+	OPAQUE(result);
+	return result;
+}
+
+/* A traceparent whose flags are looked at while the lines are walked: the name, one space, 55 characters and one that
+ * ends them. In little-endian words: its first 16 bytes without the version, and those around the flags.
+ */
+#define UNSAMPLED_BYTES (12 + 1 + 55 + 1)
+#define UNSAMPLED_ENT	0x2d0000203a746e65ULL /* "ent: ", version, "-" */
+#define UNSAMPLED_MASK	0xff0000ffffffffffULL
+#define UNSAMPLED_LOWER 0x202020ULL
+#define UNSAMPLED_FLAGS 64
+
+/* Whether the line is a traceparent of the usual outline, without the sampled flag and not cut off at `n`. */
+static __always_inline __u64 is_unsampled_traceparent(const __u8 *text, __u64 line, __u64 n)
+{
+	__u64 difference = (*(const __u64 *)text | LOWER_CASE) ^ NAME_TRACEPAR;
+	__u64 flags = *(const __u32 *)&text[UNSAMPLED_FLAGS]; /* a digit, a dash, two digits */
+
+	difference |= ((*(const __u64 *)&text[8] | UNSAMPLED_LOWER) & UNSAMPLED_MASK) ^ UNSAMPLED_ENT;
+	difference |= (flags >> 8 & 0xff) ^ '-';
+	/* Digits are odd where their value is, letters (bit 6; 'a' is ten) where it is not. */
+	difference |= (flags >> 24 ^ flags >> 30) & 1;
+	return is_zero(difference | (n - line - UNSAMPLED_BYTES) >> 63);
+}
+
+/* Looks at the line at index `line`, and keeps it if it may hold a context or end the walk; unless an earlier one did,
+ * which `ended` says. Returns whether one does now.
+ */
+static __always_inline __u64 look_at_line(struct search_buffer *buffer, __u64 line, __u64 n, __u64 ended)
+{
+	const __u8 *text = &buffer->bytes[line];
+
+	if (!(FIRST_BYTES >> ((text[0] | 0x20) & 0x3f) & 1))
+		return ended;
+	buffer->candidate[buffer->candidates % CANDIDATES_MAX] = line;
+	buffer->candidates += ended ^ 1;
+	return ended | is_block_end(text) | (READS(TRACEPARENT) ? is_unsampled_traceparent(text, line, n) : 0);
+}
+
+/* Walks the lines of a block of `n` bytes up to its end, or to a traceparent that is not sampled: nothing behind it
+ * matters then, and most traced requests are such. That line is the last of the candidates. Returns 0 where the block goes on behind the `n` bytes.
+ */
+static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 {
 #pragma nounroll
 	for (__u32 stride = 0; stride < HEADER_BLOCK_MAX; stride += STRIDE) {
@@ -152,68 +215,24 @@ static __always_inline int find_known_line(struct search_buffer *buffer, __u64 n
 			return 0;
 		if (!may_end_line(&buffer->words[stride / 8]))
 			continue;
+		__u64 ended = 0;
 #pragma unroll
 		for (__u32 i = stride; i < stride + STRIDE; i += 8) {
 			__u64 marks = mark_line_feeds(buffer->words[i / 8]);
 			if (!marks)
 				continue;
-			if (i >= n)
-				return 0; /* an earlier packet's bytes */
-			buffer->line = line_behind(i, marks);
-			if (!differs_from_known_lines(&buffer->bytes[line_behind(i, marks)]))
-				return 1;
+			ended = look_at_line(buffer, line_behind(i, marks), n, ended);
 			/* Eight bytes hold at most two line ends that matter: the shortest field line, "a:\r\n", has
 			 * four.
 			 */
 			marks &= marks - 1;
-			if (!marks)
-				continue;
-			buffer->line = line_behind(i, marks);
-			if (!differs_from_known_lines(&buffer->bytes[line_behind(i, marks)]))
-				return 1;
+			if (marks)
+				ended = look_at_line(buffer, line_behind(i, marks), n, ended);
 		}
+		if (ended)
+			return 1;
 	}
 	return 0;
-}
-
-/* Skips white space behind the name. Returns the index of the value. */
-static __always_inline __u64 skip_white_space(const struct search_buffer *buffer, __u64 value)
-{
-	__u64 skipped = 0;
-
-#pragma unroll
-	for (int i = 0; i < WHITE_SPACE_MAX; i++) {
-		__u8 byte = buffer->bytes[value + i];
-		if (byte != ' ' && byte != '\t')
-			break;
-		skipped++;
-	}
-	return value + skipped;
-}
-
-/* Searches the message at `offset` of the skb. BLOCK_UNFINISHED: the header block goes on behind this segment. */
-static __always_inline enum search_result search_context(struct __sk_buff *skb, __u32 offset,
-							 struct search_buffer *buffer, struct context *context)
-{
-	__u64 n = load_block(skb, offset, buffer);
-
-	if (!n)
-		return BLOCK_UNFINISHED;
-	if (!find_known_line(buffer, n))
-		return BLOCK_UNFINISHED;
-	/* Read back from memory, so that the verifier forgets what each turn of the loop told it of these two; it would
-	 * else follow the rest of the program once for every turn: "BPF program is too large. Processed 1000001 insn".
-	 */
-	__u64 line = READ_AGAIN(buffer->line);
-	n = READ_AGAIN(buffer->length);
-	if (line > HEADER_BLOCK_MAX)
-		return BLOCK_UNFINISHED;
-	if (buffer->bytes[line] == '\r' || buffer->bytes[line] == '\n')
-		return CONTEXT_NONE;
-	__u64 value = skip_white_space(buffer, line + TRACEPARENT_NAME_LENGTH);
-	if (value >= n)
-		return BLOCK_UNFINISHED;
-	return take_traceparent(&buffer->bytes[value], n - value, context);
 }
 
 #endif

@@ -3,14 +3,22 @@
 /* Reads the request's context into the workspace. Returns 0 where the message is to be left alone: nothing sampled, or
  * counted here.
  */
-static __always_inline int find_request_context(struct __sk_buff *skb, struct workspace *work)
+static __always_inline int find_request_context(struct __sk_buff *skb, struct workspace *work,
+						const struct transit_key *key)
 {
-	switch (search_context(skb, work->message.payload_offset, &work->block, &work->context)) {
+	enum search_result result = search_context(skb, work->message.payload_offset, &work->block, &work->context);
+
+	if (result == CONTEXT_SAMPLED && is_inside_message(work, key)) {
+		count(REQUEST_PIPELINED);
+		return 0;
+	}
+	remember_message(skb, work, key);
+	switch (result) {
 	case CONTEXT_SAMPLED:
-		count(CONTEXT_TRACEPARENT);
+		count(CONTEXT_TRACEPARENT + work->context.format - TRACEPARENT);
 		return 1;
 	case CONTEXT_UNSAMPLED:
-		count(CONTEXT_TRACEPARENT);
+		count(CONTEXT_TRACEPARENT + work->context.format - TRACEPARENT);
 		count(REQUEST_UNSAMPLED);
 		return 0;
 	case CONTEXT_BAD:
@@ -21,6 +29,9 @@ static __always_inline int find_request_context(struct __sk_buff *skb, struct wo
 		return 0;
 	case BLOCK_UNFINISHED:
 		count(REQUEST_UNFINISHED);
+		return 0;
+	case BLOCK_TOO_LONG:
+		count(REQUEST_TOO_LONG);
 		return 0;
 	}
 	return 0;
@@ -82,7 +93,7 @@ static __always_inline void start_transit(struct __sk_buff *skb, struct workspac
 	struct transit_key key = key_of(&work->message);
 	int request = key.direction == REQUEST;
 
-	if (request ? !find_request_context(skb, work) : !find_response_context(skb, work, &key))
+	if (request ? !find_request_context(skb, work, &key) : !find_response_context(skb, work, &key))
 		return;
 	struct rate_key rate = rate_key_of(skb, &work->message, point);
 	work->now = bpf_ktime_get_coarse_ns(); /* some ms are near enough for rates and ages */

@@ -68,16 +68,16 @@ static __always_inline struct rate_key rate_key_of(struct __sk_buff *skb, const 
 	return rate;
 }
 
-/* Whether the status is 1xx: an interim response, which the final one follows (RFC 9110 section 15.2). The status
- * stands behind "HTTP/1.1 ".
+/* Whether the status is 1xx: an interim response, which the final one follows (RFC 9110 section 15.2). 101 is the last
+ * that the connection says in HTTP (section 7.8). The status stands behind "HTTP/1.1 ".
  */
 static __always_inline int is_interim(struct __sk_buff *skb, const struct message *message)
 {
-	__u8 first_digit;
+	__u32 status = 0;
 
-	if (bpf_skb_load_bytes(skb, message->payload_offset + 9, &first_digit, 1) < 0)
+	if (bpf_skb_load_bytes(skb, message->payload_offset + 9, &status, 3) < 0)
 		return 0;
-	return first_digit == '1';
+	return (__u8)status == '1' && status != WORD('1', '0', '1', 0);
 }
 
 static __always_inline void fill_outer(struct transit *transit, const struct outer *outer)

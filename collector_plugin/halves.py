@@ -13,9 +13,6 @@ from node_probe.wire_batch import NodeIdentity
 MAX_TIME_NS = (1 << 63) - 1
 """OTLP's signed integers end here, and no clock comes near."""
 
-_TSVAL_BYTES = slice(29, 33)
-"""Where node_probe.transit.message_key has the TSval: behind trace id, parent id, direction and sequence number."""
-
 
 class Origin(msgspec.Struct, frozen=True):
     """Where and when the transits of one batch were made; shared by all of them."""
@@ -76,8 +73,3 @@ class Half(msgspec.Struct, frozen=True):
 def parent_key(transit: Transit) -> bytes:
     """Return the key of the transit's parent, as parents are remembered: trace id and span id, 24 bytes."""
     return transit.context.trace_id + transit.context.parent_id
-
-
-def attempts_key(key: bytes) -> bytes:
-    """Return what all attempts of a message have in common: its message key without the TSval."""
-    return key[: _TSVAL_BYTES.start] + key[_TSVAL_BYTES.stop :]

@@ -8,10 +8,9 @@ import itertools
 import msgspec
 
 from collector_plugin.halves import Half, Role
-from node_probe.transit import Point, Stamp, Transit, Tunnel
+from node_probe.hop_names import name_hop
+from node_probe.transit import Point, Stamp, Tunnel
 
-VETH_HOP = "veth-hop"
-HOST_FORWARD = "host-forward"
 UNDERLAY = "underlay"
 
 _WAY = {
@@ -56,7 +55,7 @@ def list_hops(half: Half, theta_ns: int = 0) -> list[Hop]:
             if start.point < point < stop.point
             and (point not in _OVERLAY_POINTS or transit.tunnel is not Tunnel.NONE)
         )
-        name, is_tunnelled = _name_hop(start.point, stop.point, transit)
+        name, is_tunnelled = name_hop(start.point, stop.point, transit.tunnel)
         hops.append(Hop(name, _shift(start, theta_ns), _shift(stop, theta_ns), missed, is_tunnelled))
     return hops
 
@@ -77,15 +76,3 @@ def list_wire(near: Half, far: Half, theta_ns: int) -> list[Hop]:
 
 def _shift(stamp: Stamp, theta_ns: int) -> Stamp:
     return Stamp(stamp.point, stamp.ifindex, stamp.monotonic_ns - theta_ns) if theta_ns else stamp
-
-
-def _name_hop(start: Point, stop: Point, transit: Transit) -> tuple[str, bool]:
-    if (start, stop) in ((Point.POD_EGRESS, Point.VETH_INGRESS), (Point.VETH_EGRESS, Point.POD_INGRESS)):
-        return VETH_HOP, False
-    if transit.tunnel is not Tunnel.NONE:
-        tunnel = transit.tunnel.name.lower()
-        if (start, stop) == (Point.OVERLAY_EGRESS, Point.NIC_EGRESS):
-            return f"{tunnel}-encap", True
-        if (start, stop) == (Point.NIC_INGRESS, Point.OVERLAY_INGRESS):
-            return f"{tunnel}-decap", True
-    return HOST_FORWARD, False

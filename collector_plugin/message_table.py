@@ -6,8 +6,9 @@ Pure: `now_ns` is a parameter. Both orders are by deadline, since each has one f
 import bisect
 import collections
 
-from collector_plugin.halves import Half, attempts_key
+from collector_plugin.halves import Half
 from collector_plugin.messages import Message
+from node_probe.transit import attempts_key
 
 MAX_TRANSITS = 50_000
 """Transits that wait: five seconds, the SDKs' usual delay, of 10,000 a second."""

@@ -4,6 +4,7 @@ The program keeps plain integers and hands over callbacks that read them; nothin
 """
 
 import enum
+import math
 import socket
 import socketserver
 import threading
@@ -14,7 +15,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import Metric as Family
+from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -47,6 +49,31 @@ class Metric(msgspec.Struct, frozen=True):
     """(labels, value); one sample without labels is `(({}, 3),)`."""
 
 
+class Bucket(msgspec.Struct, frozen=True):
+    """What a histogram counted up to one bound."""
+
+    bound: float
+    """Inclusive, in the metric's unit; infinity for the last."""
+    count: int
+    """Everything up to the bound, smaller buckets included."""
+    trace_id: bytes | None = None
+    """Of one trace among those counted here and in no smaller bucket: the exemplar."""
+    example: float = 0.0
+    """Its value."""
+    example_epoch_s: float = 0.0
+    """When it was."""
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """One distribution for each combination of labels at this moment."""
+
+    name: str
+    """As a metric's."""
+    help: str
+    samples: tuple[tuple[dict[str, str], tuple[Bucket, ...], float], ...]
+    """(labels, buckets by growing bound, sum of all values)."""
+
+
 def count(name: str, text: str, value: float) -> Metric:
     """Return a counter without labels."""
     return Metric(name, MetricKind.COUNTER, text, (({}, value),))
@@ -73,7 +100,7 @@ class MetricsServer:
     def __init__(
         self,
         endpoint: Endpoint,
-        read_metrics: Callable[[], Iterable[Metric]],
+        read_metrics: Callable[[], Iterable[Metric | Histogram]],
         read_health: Callable[[], Health] = Health,
     ) -> None:
         """Listen at once. Both callbacks are called for every request, from another thread.
@@ -149,7 +176,7 @@ def _open_server(endpoint: Endpoint) -> _Server:
 
 
 class _Reader(Collector):
-    def __init__(self, read_metrics: Callable[[], Iterable[Metric]]) -> None:
+    def __init__(self, read_metrics: Callable[[], Iterable[Metric | Histogram]]) -> None:
         self._read_metrics = read_metrics
 
     def collect(self) -> Iterator[Any]:
@@ -157,15 +184,29 @@ class _Reader(Collector):
             yield _build_family(metric)
 
 
-def _build_family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
+def _build_family(metric: Metric | Histogram) -> Family:
     if not metric.name.startswith(PREFIX):
         raise ValueError(f"metric {metric.name} lacks the prefix {PREFIX}")
     labels = tuple(metric.samples[0][0]) if metric.samples else ()
-    family: CounterMetricFamily | GaugeMetricFamily
-    if metric.kind is MetricKind.COUNTER:
-        family = CounterMetricFamily(metric.name, metric.help, labels=labels)
-    else:
-        family = GaugeMetricFamily(metric.name, metric.help, labels=labels)
+    if isinstance(metric, Histogram):
+        return _build_histogram(metric, labels)
+    kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
+    family: CounterMetricFamily | GaugeMetricFamily = kind(metric.name, metric.help, labels=labels)
     for values, number in metric.samples:
         family.add_metric([values[label] for label in labels], number)
     return family
+
+
+def _build_histogram(metric: Histogram, labels: tuple[str, ...]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(metric.name, metric.help, labels=labels)
+    for values, buckets, total in metric.samples:
+        family.add_metric([values[label] for label in labels], [_build_bucket(bucket) for bucket in buckets], total)
+    return family
+
+
+def _build_bucket(bucket: Bucket) -> tuple[str, float] | tuple[str, float, Exemplar]:
+    bound = "+Inf" if math.isinf(bucket.bound) else str(bucket.bound)
+    if bucket.trace_id is None:
+        return bound, bucket.count
+    exemplar = Exemplar({"trace_id": bucket.trace_id.hex()}, bucket.example, bucket.example_epoch_s)
+    return bound, bucket.count, exemplar

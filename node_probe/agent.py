@@ -15,11 +15,13 @@ from node_probe.bpf import BpfMap
 from node_probe.changes import ChangeWatch
 from node_probe.clock import monotonic_ns, process_cpu_ns, read_epoch_offset_ns
 from node_probe.counters import Event, KernelCounter, Reason, sum_over_cpus
+from node_probe.device_dump import list_devices
 from node_probe.devices import Plan, name_devices, plan_points
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
+from node_probe.hop_histograms import HopHistograms
 from node_probe.interfaces import POD_BIT
-from node_probe.netlink import Netlink
+from node_probe.pace import Pace
 from node_probe.request_writer import RequestWriter
 from node_probe.ring import RingReader
 from node_probe.span_writer import SpanBatch, SpanWriter
@@ -39,9 +41,6 @@ BATCH_RECORDS = 500
 
 SWEEP_INTERVAL_NS = 250_000_000
 """A transit that meets no last point takes room for a quarter of a second more than it has to."""
-
-RETRY_PLAN_INTERVAL_NS = 1_000_000_000
-"""A device may appear before its namespace can be entered; and netlink may say nothing of the difference."""
 
 MAX_TUNNEL_PORTS = 4
 """Room in the programs' settings; a node has one or two."""
@@ -83,6 +82,9 @@ class Agent:
         self.backlog = Backlog()
         self.governor = Governor()
         self.heartbeat = Heartbeat()
+        self.hops = HopHistograms()
+        self.consumers: Sequence[Callable[[list[bytes], int], None]] = (self.hops.observe, self.write_spans)
+        """What becomes of the records that are kept: each takes them with the clock's offset of their reading."""
         self.tally = tally
         self.attacher = attacher
         self.stopping = StopRequest()
@@ -138,9 +140,11 @@ class Agent:
         return failures
 
     def _read_until_stopped(self, watch: ChangeWatch, follow: Callable[[], int], failures: int) -> None:
-        next_sweep_ns = next_plan_ns = 0
+        next_sweep_ns = 0
         full = False
-        while not self.stopping.wait(0 if full else READ_INTERVAL_S):
+        pace = Pace()
+        pace.note_plan(0, 0, failures=failures)
+        while not self.stopping.wait(0 if full or self.attacher.has_more else READ_INTERVAL_S):
             full = self._read_ring() == READ_LIMIT
             now_ns = monotonic_ns()
             self.governor.observe(now_ns, process_cpu_ns())
@@ -149,13 +153,18 @@ class Agent:
                 self._sweep(MIN_AGE_NS)
                 self.attacher.keep_guarded()
                 next_sweep_ns = now_ns + SWEEP_INTERVAL_NS
-            if watch.drain() or self.attacher.has_more or (failures and now_ns >= next_plan_ns):
+            if watch.drain():
+                pace.note_change()
+            if self.attacher.has_more or pace.is_due(now_ns):
                 failures = follow()
-                next_plan_ns = now_ns + RETRY_PLAN_INTERVAL_NS
+                pace.note_plan(now_ns, monotonic_ns(), failures=failures)
 
     def _follow_devices(self, settings: BpfMap, exclude: tuple[str, ...], rate_limit: int, *, pod: bool) -> int:
-        with Netlink() as netlink:
-            devices = netlink.list_devices()
+        try:
+            devices = list_devices()
+        except OSError as error:
+            self._log.warn("the devices cannot be listed", error=str(error))
+            return 1
         plan = plan_points(devices, exclude, pod=pod)
         self._names = name_devices(devices)
         self._tell_change("devices that are no points", plan.reasons)
@@ -169,9 +178,11 @@ class Agent:
         return failures
 
     def _tell_change(self, message: str, reasons: tuple[str, ...]) -> None:
-        if reasons != self._told.get(message, ()):
-            self._log.info(message, reasons="; ".join(reasons))
-            self._told[message] = reasons
+        told = self._told.get(message, ())
+        new = [reason for reason in reasons if reason not in told]
+        if new:
+            self._log.info(message, reasons="; ".join(new))
+        self._told[message] = reasons
 
     def _read_ring(self) -> int:
         records = self._ring.read(READ_LIMIT)
@@ -189,9 +200,14 @@ class Agent:
         self.tally.events.add(Event.RECORDS_READ, len(records))
         self.tally.reasons.add(Reason.CPU_CEILING, len(records) - len(kept))
         epoch_offset_ns = read_epoch_offset_ns()
+        for consume in self.consumers:
+            consume(kept, epoch_offset_ns)
+
+    def write_spans(self, records: list[bytes], epoch_offset_ns: int) -> None:
+        """Have the records wait as spans; what cannot be written is counted."""
         batches: list[SpanBatch] = []
-        for start in range(0, len(kept), BATCH_RECORDS):
-            written = self._spans.write(kept[start : start + BATCH_RECORDS], epoch_offset_ns)
+        for start in range(0, len(records), BATCH_RECORDS):
+            written = self._spans.write(records[start : start + BATCH_RECORDS], epoch_offset_ns)
             self.tally.reasons.add(Reason.BAD_CONTEXT, written.bad_contexts)
             for error in written.bad_records:
                 self.tally.reasons.add(Reason.BAD_RECORD)

@@ -1,14 +1,29 @@
-"""Tells that the devices or routes of a network namespace changed, not what: a subscription to rtnetlink."""
+"""Tells that the devices, addresses or routes of a network namespace changed, not what: a subscription to rtnetlink.
+
+What the plan does not depend on is no change: neighbours that come and go, what a bridge learns, its ports' states.
+"""
 
 import errno
 import socket
+import struct
 
-# linux/rtnetlink.h: RTMGRP_LINK, RTMGRP_IPV4_ROUTE.
-_GROUPS = 0x1 | 0x40
+from node_probe.rtnetlink import Message, read_attributes, read_messages
+
+# linux/rtnetlink.h: the groups LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR and NEXTHOP.
+_GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 1 << 31
+
+_LINK_KINDS = frozenset({16, 17})
+_NEIGHBOUR_KINDS = frozenset({28, 29})
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")
+_NDA_DST = 1
+_LEARNT = ~(0x80 | 0x40) & 0xFF
+"""Of a neighbour's states all but PERMANENT and NOARP, which somebody wrote."""
+
+_RECEIVE_BYTES = 1 << 16
 
 
 class ChangeWatch:
-    """Tells that devices or routes of the namespace changed, not what."""
+    """Tells that devices, addresses or routes of the namespace changed, not what."""
 
     def __init__(self) -> None:
         """Subscribe in the caller's namespace."""
@@ -21,15 +36,34 @@ class ChangeWatch:
         changed = False
         while True:
             try:
-                self._socket.recv(1 << 16)
+                data = self._socket.recv(_RECEIVE_BYTES)
             except BlockingIOError:
                 return changed
             except OSError as error:
-                # ENOBUFS: more changes than the socket's buffer holds; that something changed is all we ask.
+                # ENOBUFS: more changes than the socket's buffer holds; one of them may be of those that matter.
                 if error.errno != errno.ENOBUFS:
                     raise
-            changed = True
+                changed = True
+            else:
+                changed = changed or any(map(is_change, read_messages(data)))
 
     def close(self) -> None:
         """End the subscription."""
         self._socket.close()
+
+
+def is_change(message: Message) -> bool:
+    """Return whether a plan may differ for what the message tells."""
+    if not message.body:
+        return False
+    family = message.body[0]
+    if message.kind in _LINK_KINDS:
+        # Of the family bridge: a port's state.
+        return family != socket.AF_BRIDGE
+    if message.kind not in _NEIGHBOUR_KINDS:
+        return True
+    if family != socket.AF_BRIDGE or len(message.body) < _NEIGHBOUR.size:
+        return False
+    state = _NEIGHBOUR.unpack_from(message.body)[2]
+    # A peer of a vxlan device, which CNIs write; one that is learnt is reached by a route that is known already.
+    return not state & _LEARNT and _NDA_DST in read_attributes(message.body, _NEIGHBOUR.size)

@@ -1,7 +1,7 @@
 """Compiles and loads the BPF programs in a short-lived child process. The only module that imports bcc.
 
 LLVM takes 120 MiB or more, which the agent does not keep: the child hands the file descriptors over and exits. Run as
-`python -m node_probe.compiler FD`, where FD is a Unix socket.
+`python -m node_probe.compiler FD CONTEXTS`: a Unix socket, and the formats to read as bits (see `load`).
 """
 
 import json
@@ -20,7 +20,7 @@ from node_probe.programs import MAPS, PROGRAMS, SWEEP
 _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
 
-SOURCES = ("maps.c", "exchanges.c", "transits.c", "start.c", "points.c", "sweep.c")
+SOURCES = ("maps.c", "exchanges.c", "transits.c", "bodies.c", "start.c", "points.c", "sweep.c")
 """The parts of the program text, each of which uses what stands before it."""
 
 # bcc's loader includes helpers.h, which needs no more of the kernel's headers than these guards and the shim give.
@@ -69,10 +69,11 @@ def read_sources() -> str:
     return "".join(f'#line 1 "bpf/{name}"\n{(_BPF_DIRECTORY / name).read_text()}\n' for name in SOURCES)
 
 
-def load() -> tuple[Any, dict[str, int]]:
+def load(contexts: int | None = None) -> tuple[Any, dict[str, int]]:
     """Compile the programs and load every program; return bcc's module and the fds of programs and maps by name.
 
-    The fds are open as long as the module is kept.
+    `contexts` has a bit for each ContextFormat that is read; all where it is not given. The fds are open as long as
+    the module is kept.
     """
     with tempfile.TemporaryDirectory(prefix="hopspan-headers-") as directory:
         make_header_tree(Path(directory))
@@ -82,17 +83,19 @@ def load() -> tuple[Any, dict[str, int]]:
 
         seed = int.from_bytes(os.urandom(8), "little")
         flags = [*_CFLAGS, f"-DHASH_SEED={seed}ULL", f"-isystem/usr/include/{platform.machine()}-linux-gnu"]
+        if contexts is not None:
+            flags.append(f"-DREAD_CONTEXTS={contexts}")
         module = bcc.BPF(text=read_sources().encode(), cflags=flags)
         fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, SWEEP)}
     return module, fds | {name: module[name.encode()].map_fd for name in MAPS}
 
 
 def main() -> int:
-    """Send `{"names": [...]}` with the fds, or `{"error": "..."}`, over the socket given as argument."""
+    """Send `{"names": [...]}` with the fds, or `{"error": "..."}`, over the socket given as first argument."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     try:
         give_up_rights()
-        module, fds = load()
+        module, fds = load(int(sys.argv[2]))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here is the parent's to report
         channel.sendall(json.dumps({"error": describe_failure(error)}).encode())
         return 1

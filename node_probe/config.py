@@ -8,9 +8,9 @@ import msgspec
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
 from hopspan.values import Endpoint, Reader
 from node_probe.backlog import DEFAULT_MEMORY_MIB
+from node_probe.transit import HEADER_FORMATS
 
-READABLE_CONTEXTS = ("traceparent",)
-KNOWN_CONTEXTS = ("traceparent", "b3", "b3multi", "uber-trace-id")
+READABLE_CONTEXTS = tuple(context_format.label for context_format in HEADER_FORMATS)
 
 MAX_RATE_LIMIT = 1_000_000
 MAX_CPU = 1024
@@ -24,8 +24,6 @@ def read_context_name(text: str) -> str:
     """Return the name of a context format. Raises ValueError where this version does not read it."""
     if text in READABLE_CONTEXTS:
         return text
-    if text in KNOWN_CONTEXTS:
-        raise ValueError(f"{text!r} is not available in this version")
     raise ValueError(f"{text!r} is not one of {', '.join(READABLE_CONTEXTS)}")
 
 
@@ -92,7 +90,7 @@ class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
     points: PointSettings = PointSettings()
     limits: Limits = Limits()
     contexts: tuple[Annotated[str, Reader(read_context_name)], ...] = READABLE_CONTEXTS
-    """Header formats to read. This version reads `traceparent`."""
+    """Header formats to read: `traceparent`, `b3`, `b3multi`, `uber-trace-id`. Default: all. What is off is free."""
     telemetry: ProbeTelemetry = ProbeTelemetry()
 
     def validate(self) -> Iterator[str]:

@@ -4,7 +4,7 @@ Pure. Devices are known by kind, peer and address, never by a name that a CNI ch
 """
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 
 import msgspec
@@ -24,8 +24,10 @@ class Device(msgspec.Struct, frozen=True):
     has_subnet: bool = False
     """It bears an address with neighbours on the link: a NIC or a router's link, not a pod's host end."""
     vxlan_port: int = 0
-    underlay_ifindex: int = 0
-    """For a vxlan: the device that its outer route leaves by, 0 where none was found."""
+    underlays: tuple[int, ...] = ()
+    """For a vxlan: the devices that its outer routes leave by, none where none was found."""
+    has_gateway: bool = False
+    """A route with a gateway leaves by it. Known only where there is no vxlan."""
 
 
 class Side(Enum):
@@ -34,6 +36,9 @@ class Side(Enum):
     INGRESS = "ingress"
     EGRESS = "egress"
 
+
+_UNTUNNELLED = frozenset({"", "bond", "bridge", "ipvlan", "macvlan", "team", "veth", "vlan"})
+"""Kinds whose packets are what the wire carries, of whatever is below them; hardware has none."""
 
 OWN_NAMESPACE = -1
 """Stands for the node's own network namespace where others have an id: the kernel's ids begin at 0."""
@@ -55,13 +60,30 @@ class Attachment(msgspec.Struct, frozen=True, order=True):
         return Side.INGRESS if "ingress" in self.program else Side.EGRESS
 
 
+class Objection(msgspec.Struct, frozen=True):
+    """Why a device is no point."""
+
+    ifindex: int
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.name}: {self.reason}"
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What to attach, and the tunnel ports to tell the kernel."""
 
     attachments: frozenset[Attachment]
     tunnel_ports: tuple[int, ...]
-    reasons: tuple[str, ...]
-    """One line for each device that is no point although it is a veth or a vxlan, or has no known underlay."""
+    objections: tuple[Objection, ...]
+    """One for each device that is no point although it is a veth or a vxlan, or would be an underlay."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return the objections, each as one line."""
+        return tuple(map(str, self.objections))
 
 
 def plan_points(devices: Iterable[Device], exclude: Iterable[str], *, pod: bool) -> Plan:
@@ -73,23 +95,23 @@ def plan_points(devices: Iterable[Device], exclude: Iterable[str], *, pod: bool)
     known = {device.ifindex: device for device in devices}
     patterns = tuple(exclude)
     attachments: set[Attachment] = set()
-    reasons: list[str] = []
-    overlays = [d for d in known.values() if d.kind == "vxlan"]
-    underlays = {d.underlay_ifindex for d in overlays if d.underlay_ifindex}
+    objections: list[Objection] = []
+    overlays = [d for d in known.values() if d.kind == "vxlan" and not _is_excluded(d, patterns)]
+    underlays = _find_underlays(known.values(), overlays)
     for device in known.values():
         if device.kind not in {"veth", "vxlan"} and device.ifindex not in underlays:
             continue
         reason = _find_objection(device, underlays, patterns)
         if reason:
-            reasons.append(f"{device.name}: {reason}")
+            objections.append(Objection(device.ifindex, device.name, reason))
         elif device.ifindex in underlays:
             attachments |= {Attachment(device.ifindex, "nic_egress"), Attachment(device.ifindex, "nic_ingress")}
         elif device.kind == "vxlan":
             attachments |= {Attachment(device.ifindex, f"overlay_{side.value}") for side in Side}
         else:
             attachments |= _plan_veth(device, pod=pod)
-    ports = tuple(sorted({d.vxlan_port for d in overlays if not _is_excluded(d, patterns)}))
-    return Plan(frozenset(attachments), ports, tuple(reasons))
+    ports = tuple(sorted({d.vxlan_port for d in overlays}))
+    return Plan(frozenset(attachments), ports, tuple(objections))
 
 
 def without_pods(attachments: frozenset[Attachment], host_ifindexes: set[int]) -> frozenset[Attachment]:
@@ -108,6 +130,19 @@ def without_pods(attachments: frozenset[Attachment], host_ifindexes: set[int]) -
 def name_devices(devices: Iterable[Device]) -> Mapping[int, str]:
     """Return the names of the node's devices by index."""
     return {device.ifindex: device.name for device in devices}
+
+
+def _find_underlays(devices: Collection[Device], overlays: list[Device]) -> set[int]:
+    """Return the overlays' underlays; on a node with pods and no vxlan, the devices that reach other nodes."""
+    if any(device.kind == "vxlan" for device in devices):
+        return {ifindex for overlay in overlays for ifindex in overlay.underlays}
+    if not any(_is_pods(device) for device in devices):
+        return set()
+    return {d.ifindex for d in devices if d.has_gateway and d.kind in _UNTUNNELLED and not _is_pods(d)}
+
+
+def _is_pods(device: Device) -> bool:
+    return device.kind == "veth" and device.peer_namespace is not None and not device.has_subnet
 
 
 def _plan_veth(device: Device, *, pod: bool) -> set[Attachment]:
@@ -130,7 +165,7 @@ def _find_objection(device: Device, underlays: set[int], exclude: tuple[str, ...
     if device.ifindex in underlays:
         return ""
     if device.kind == "vxlan":
-        return "" if device.underlay_ifindex else "no route tells which device its outer packets leave by"
+        return "" if device.underlays else "no route tells which device its outer packets leave by"
     if device.peer_namespace is None:
         return "its peer is in the same namespace"
     return "bears a subnet of its own, so it is no pod's" if device.has_subnet else ""

@@ -1,33 +1,25 @@
-"""Netlink: lists devices, and keeps tc filters where tcx is missing. The only importer of pyroute2.
+"""Netlink: keeps tc filters where tcx is missing. The only importer of pyroute2.
 
 Reads and writes in the network namespace that the calling thread is in; its errors are OSErrors.
 """
 
 import contextlib
 import errno
-import socket
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from node_probe.devices import Device, Side
+from node_probe.devices import Side
 from node_probe.filters import QDISC_MARK, Filter
 from node_probe.tc_dump import NO_SUCH_PLACE, dump_filters, has_chains
-
-_NOT_ASSIGNED = 0xFFFFFFFF
 
 FILTER_PRIORITY = 10
 """Behind whoever takes priority 1, as Cilium does: a fight over it took a fleet's pods off the network."""
 
 _PRIORITIES_TRIED = 20
 _LAST_PRIORITY = FILTER_PRIORITY + _PRIORITIES_TRIED - 1
-
-# A subnet leaves room for neighbours; /31 and /32 are what point-to-point CNIs put on the host's end of a pod's veth.
-_POINT_TO_POINT_PREFIX = {socket.AF_INET: 31, socket.AF_INET6: 127}
-_LINK_SCOPE = 253
 
 _CLSACT_PARENTS = {Side.INGRESS: 0xFFFFFFF2, Side.EGRESS: 0xFFFFFFF3}
 
@@ -60,20 +52,6 @@ class Netlink:
     def close(self) -> None:
         """Close the socket."""
         self._route.close()
-
-    @_mapped()
-    def list_devices(self) -> list[Device]:
-        """Return the namespace's devices."""
-        subnets = {a["index"] for a in self._route.get_addr() if _is_subnet(a)}
-        return [self._describe(link, subnets) for link in self._route.get_links()]
-
-    @_mapped()
-    def find_namespace_id(self, path: Path) -> int | None:
-        """Return the id under which this namespace knows the one at `path`, None where it does not."""
-        with path.open("rb") as file:
-            identity = self._route.get_netnsid(fd=file.fileno())["nsid"]
-        # Unsigned in the answer; -1 is the kernel's "not assigned" (NETNSA_NSID_NOT_ASSIGNED).
-        return None if identity >= _NOT_ASSIGNED else int(identity)
 
     @_mapped()
     def add_filter(self, ifindex: int, side: Side, program_fd: int, name: str) -> None:
@@ -201,43 +179,6 @@ class Netlink:
             for item in dump_filters(ifindex, _CLSACT_PARENTS[side])
             if item.name
         ]
-
-    def _describe(self, link: Any, subnets: set[int]) -> Device:
-        info = link.get_attr("IFLA_LINKINFO")
-        kind = (info.get_attr("IFLA_INFO_KIND") or "") if info is not None else ""
-        data = info.get_attr("IFLA_INFO_DATA") if info is not None else None
-        return Device(
-            ifindex=link["index"],
-            name=link.get_attr("IFLA_IFNAME"),
-            kind=kind,
-            peer_ifindex=link.get_attr("IFLA_LINK") or 0,
-            peer_namespace=link.get_attr("IFLA_LINK_NETNSID") if kind == "veth" else None,
-            has_subnet=link["index"] in subnets,
-            vxlan_port=data.get_attr("IFLA_VXLAN_PORT") or 0 if kind == "vxlan" and data is not None else 0,
-            underlay_ifindex=self._find_underlay(link["index"], data) if kind == "vxlan" else 0,
-        )
-
-    def _find_underlay(self, ifindex: int, data: Any) -> int:
-        """Return the device of the outer route: the one the vxlan is bound to, else the way to a known peer."""
-        if data is None:
-            return 0
-        bound = data.get_attr("IFLA_VXLAN_LINK")
-        if bound:
-            return int(bound)
-        peers = [data.get_attr("IFLA_VXLAN_GROUP"), data.get_attr("IFLA_VXLAN_GROUP6")]
-        peers += [entry.get_attr("NDA_DST") for entry in self._route.fdb("dump", ifindex=ifindex)]
-        for peer in peers:
-            if not peer:
-                continue
-            with contextlib.suppress(NetlinkError):
-                for route in self._route.route("get", dst=peer):
-                    return int(route.get_attr("RTA_OIF") or 0)
-        return 0
-
-
-def _is_subnet(address: Any) -> bool:
-    shortest_without = _POINT_TO_POINT_PREFIX.get(address["family"], 0)
-    return bool(address["scope"] != _LINK_SCOPE and address["prefixlen"] < shortest_without)
 
 
 @contextlib.contextmanager

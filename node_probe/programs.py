@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from node_probe.errors import ProbeError
+from node_probe.transit import HEADER_FORMATS, ContextFormat
 
 PROGRAMS: Final = (
     "pod_egress",
@@ -42,13 +43,17 @@ _COMPILE_TIMEOUT_S = 300
 _MAX_MESSAGE_BYTES = 1 << 20
 
 
-def load_programs() -> Mapping[str, int]:
-    """Compile and load in a child; return the fds by name. Raises ProbeError with the child's reason."""
+def load_programs(formats: Iterable[ContextFormat] = HEADER_FORMATS) -> Mapping[str, int]:
+    """Compile and load in a child; return the fds by name. Raises ProbeError with the child's reason.
+
+    The programs read the formats and no other, and what they do not read costs no packet anything.
+    """
+    mask = sum(1 << context_format for context_format in set(formats))
     parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # A file, since a verifier's log overflows a pipe that nobody reads yet.
     with parent, child, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "node_probe.compiler", str(child.fileno())],
+            [sys.executable, "-P", "-m", "node_probe.compiler", str(child.fileno()), str(mask)],
             pass_fds=[child.fileno()],
             stdin=subprocess.DEVNULL,
             stderr=log,

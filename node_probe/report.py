@@ -3,18 +3,23 @@
 Pure. Names follow the Collector's nouns and the OpenMetrics rules; README says what a healthy value is.
 """
 
+import itertools
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from hopspan.health import Health
-from hopspan.metrics import Metric, count, count_by, gauge, gauge_by
+from hopspan.metrics import Bucket, Histogram, Metric, count, count_by, gauge, gauge_by
 from node_probe.agent import Agent
-from node_probe.counters import Event, KernelCounter
+from node_probe.counters import Event, KernelCounter, Reason
 from node_probe.devices import Attachment
 from node_probe.health import Pulse, judge_health
+from node_probe.hop_histograms import BOUNDS_NS, Distribution, Example, HopName
 from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.sender import Sender
 from node_probe.tables import TABLE_SIZES
+
+_NS_PER_S = 1e9
 
 _LOSSES = (
     KernelCounter.RATE_LIMITED,
@@ -33,7 +38,7 @@ _CONTEXTS = tuple(c for c in KernelCounter if c.label.startswith(_CONTEXT_PREFIX
 """One counter for each format that the programs read."""
 
 
-def read_metrics(agent: Agent) -> Iterator[Metric]:
+def read_metrics(agent: Agent) -> Iterator[Metric | Histogram]:
     """Yield all metrics as they are now."""
     kernel = agent.tally.read_kernel()
     events = agent.tally.events.read()
@@ -53,7 +58,7 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
     yield count(
         "hopspan_probe_tls_segments", "Segments at a first point that look like TLS", kernel[KernelCounter.TLS_SEEN]
     )
-    losses = [(c.label, kernel[c]) for c in _LOSSES] + [(r.value, n) for r, n in agent.tally.reasons.read().items()]
+    losses = list_losses(kernel, agent.tally.reasons.read())
     yield count_by("hopspan_probe_transits_dropped", "Transits lost, by reason", "reason", losses)
     contexts = [(c.label.removeprefix(_CONTEXT_PREFIX), kernel[c]) for c in _CONTEXTS]
     yield count_by("hopspan_probe_contexts", "Requests with a context that can be read", "format", contexts)
@@ -72,6 +77,32 @@ def read_metrics(agent: Agent) -> Iterator[Metric]:
         "hopspan_probe_records_kept_ratio",
         "Part of the records that the CPU ceiling leaves to be decoded",
         agent.governor.kept_ratio,
+    )
+    yield Histogram(
+        "hopspan_probe_hop_duration_seconds", "Durations of the hops", tuple(_list_hops(agent.hops.read()))
+    )
+
+
+def list_losses(kernel: Mapping[KernelCounter, int], reasons: Mapping[Reason, int]) -> list[tuple[str, int]]:
+    """Return how many transits were lost under each reason, the kernel's and the agent's."""
+    return [(c.label, kernel[c]) for c in _LOSSES] + [(reason.value, n) for reason, n in reasons.items()]
+
+
+def _list_hops(
+    distributions: Mapping[HopName, Distribution],
+) -> Iterator[tuple[dict[str, str], tuple[Bucket, ...], float]]:
+    bounds_s = [bound_ns / _NS_PER_S for bound_ns in BOUNDS_NS] + [math.inf]
+    for (hop, direction), found in sorted(distributions.items()):
+        totals = itertools.accumulate(found.counts)
+        buckets = tuple(map(_make_bucket, bounds_s, totals, found.examples))
+        yield {"hop": hop, "direction": direction}, buckets, found.sum_ns / _NS_PER_S
+
+
+def _make_bucket(bound_s: float, total: int, example: Example | None) -> Bucket:
+    if example is None:
+        return Bucket(bound_s, total)
+    return Bucket(
+        bound_s, total, example.read_trace_id(), example.duration_ns / _NS_PER_S, example.epoch_ns / _NS_PER_S
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hopspan.protowire import FIXED32, FIXED64, LENGTH, write_integer, write_length, write_varint
 from node_probe.interfaces import identify_interfaces
 from node_probe.kernel_record import CONTEXT_OFFSET, RECORD_BYTES, RECORD_FIELDS, check_kind, offset_of
-from node_probe.transit import SPAN_ID_BYTES, TRACE_ID_BYTES, ContextFormat, Point
+from node_probe.transit import SPAN_ID_BYTES, TRACE_ID_BYTES, Point
 from node_probe.wire_record import HEAD_BYTES, RECORD_KEY, SPAN_NAME, STAMP_BYTES
 from node_probe.wire_record import VERSION as WIRE_VERSION
 
@@ -75,8 +75,8 @@ class Layout:
         "read_times",
     )
 
-    def __init__(self, kind: bytes) -> None:
-        """Take the first KIND_BYTES of a record with one context. Raises KernelRecordError."""
+    def __init__(self, kind: bytes, context_format: int) -> None:
+        """Take the first KIND_BYTES of a record with one context, and its format. Raises KernelRecordError."""
         check_kind(kind, RECORD_BYTES)
         _, direction, seen, flags, tunnel, _ = kind
         self.points = tuple(point for point in Point if seen >> (point - 1) & 1)
@@ -87,7 +87,7 @@ class Layout:
         self.pack_stamps = struct.Struct("<" + "8sQ" * count).pack
         self.constants = _list_constants(
             record_bytes=HEAD_BYTES + STAMP_BYTES * count,
-            before_order=bytes([WIRE_VERSION, direction, ContextFormat.TRACEPARENT, count]),
+            before_order=bytes([WIRE_VERSION, direction, context_format, count]),
             before_vni=bytes([tunnel, flags, 0, 0]),
         )
         """What stands before each of the variable parts."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from hopspan.protowire import read_fields, write_length
-from node_probe.context import PLAIN, match_traceparent
+from node_probe.context import PLAIN, Fields, match_traceparent, read_ids
 from node_probe.kernel_record import CONTEXT_TEXT_MAX, KIND_BYTES, RECORD_BYTES, KernelRecordError, split_contexts
 from node_probe.span_layout import FLAGS, FLAGS_BYTES, Layout, Place, read_context, read_fixed
 from node_probe.transit import TRANSIT_ID_PREFIX, ContextFormat, derive_id
@@ -22,7 +22,7 @@ MAX_PLACES = 4096
 
 _TEXT_OFFSET = RECORD_BYTES - CONTEXT_TEXT_MAX
 _NO_FLAGS = b"00"
-_READABLE = bytes([ContextFormat.TRACEPARENT, PLAIN])
+_TRACEPARENT = bytes([ContextFormat.TRACEPARENT, PLAIN])
 
 
 class SpanBatch(msgspec.Struct, frozen=True):
@@ -82,9 +82,14 @@ class SpanWriter:
 
     def _write_record(self, record: bytes, epoch_offset_ns: int, spans: list[bytes]) -> Place | None:
         """Append the span of a record with one context, and return its place; None where the context is bad."""
-        layout = self._layouts.get(record[:KIND_BYTES]) or self._add_layout(record)
         coding, length, stream, trace_hex, parent_hex, flags = read_context(record)
-        if coding != _READABLE or not match_traceparent(record, _TEXT_OFFSET, _TEXT_OFFSET + length):
+        layout = self._layouts.get(record[:KIND_BYTES] + coding) or self._add_layout(record, coding)
+        if coding != _TRACEPARENT:
+            fields = _read_other(coding, record[_TEXT_OFFSET : _TEXT_OFFSET + length])
+            if fields is None:
+                return None
+            trace_hex, parent_hex, flags = fields
+        elif not match_traceparent(record, _TEXT_OFFSET, _TEXT_OFFSET + length):
             return None
         ifindexes = layout.read_ifindexes(record)
         place = layout.places.get(ifindexes) or self._add_place(layout, ifindexes)
@@ -114,9 +119,9 @@ class SpanWriter:
         spans.append(span if flags != _NO_FLAGS else _drop_flags(span))
         return place
 
-    def _add_layout(self, record: bytes) -> Layout:
-        kind = record[:KIND_BYTES]
-        layout = Layout(kind)
+    def _add_layout(self, record: bytes, coding: bytes) -> Layout:
+        kind = record[:KIND_BYTES] + coding
+        layout = Layout(record[:KIND_BYTES], coding[0])
         if len(self._layouts) >= MAX_LAYOUTS:
             self._layouts.clear()
         self._layouts[kind] = layout
@@ -128,6 +133,11 @@ class SpanWriter:
             layout.places.clear()
         layout.places[ifindexes] = place
         return place
+
+
+def _read_other(coding: bytes, text: bytes) -> Fields | None:
+    context_format, text_coding = coding
+    return read_ids(context_format, text) if text_coding == PLAIN else None
 
 
 def _list_singles(records: Sequence[bytes], bad_records: list[KernelRecordError]) -> Sequence[bytes]:

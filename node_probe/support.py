@@ -16,6 +16,7 @@ from node_probe.ring import ORDERED_MACHINES
 MIN_KERNEL = (6, 1)
 """The oldest kernel that the tests run on (Debian 12's); older verifiers refuse the header search."""
 
+_TCX_KERNEL = (6, 6)
 _NO_DEVICE = 0x7FFFFFFF
 _INITIAL_USERS = "0 0 4294967295"
 _PROC = Path("/proc")
@@ -27,9 +28,13 @@ def check_platform(release: str, machine: str) -> None:
     """Require a supported kernel (`uname -r`) and architecture (`uname -m`). Raises ProbeError."""
     if machine not in ORDERED_MACHINES:
         raise ProbeError(f"architecture {machine} is not supported: the ring can be read safely on x86_64 alone")
-    match = re.match(r"(\d+)\.(\d+)", release)
-    if match is None or (int(match[1]), int(match[2])) < MIN_KERNEL:
+    if _read_release(release) < MIN_KERNEL:
         raise ProbeError(f"kernel {release} is not supported: 6.1 or later is needed")
+
+
+def has_tcx_by_release(release: str) -> bool:
+    """Return whether a kernel of this `uname -r` should attach by tcx: for who may not ask it."""
+    return _read_release(release) >= _TCX_KERNEL
 
 
 def find_tcx() -> bool:
@@ -72,6 +77,11 @@ def find_degraded_modes(*, tcx: bool, pod_wanted: bool, pod: bool, jit: Path = _
         yield "running with the host's points alone", "CAP_SYS_ADMIN, which pod points need, is missing"
     if _read(jit).strip() == "0":
         yield "running interpreted programs, several times as dear", "net.core.bpf_jit_enable is 0"
+
+
+def _read_release(release: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return (int(match[1]), int(match[2])) if match is not None else (0, 0)
 
 
 def _read(path: Path) -> str:

@@ -1,33 +1,26 @@
 """Asks the kernel for the filters and chains of a device's clsact, in rtnetlink's own words.
 
 Pyroute2 knows neither chains nor a filter's program. Speaks for the network namespace that the calling thread is in.
-Layout (linux/rtnetlink.h, pkt_sched.h, pkt_cls.h): nlmsghdr, tcmsg, then attributes of length, type and value.
+Layout (linux/rtnetlink.h, pkt_sched.h, pkt_cls.h): tcmsg, then attributes.
 """
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Iterator
 
 import msgspec
 
+from node_probe.rtnetlink import Channel, read_attributes
+
 _RTM_NEWTFILTER, _RTM_GETTFILTER = 44, 46
 _RTM_NEWCHAIN, _RTM_GETCHAIN = 100, 102
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_REQUEST_DUMP = 0x1 | 0x300
-_TYPE_MASK = 0x3FFF
 
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TCA_BPF_NAME, _TCA_BPF_ID = 7, 11
 
-_HEADER = struct.Struct("=IHHII")
 _TC_MESSAGE = struct.Struct("=B3xiIII")
-_ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=I")
-_ERROR = struct.Struct("=i")
-_RECEIVE_BYTES = 1 << 17
-"""A dump comes in messages of at most 32 KiB, several to a datagram on some kernels."""
 
 NO_SUCH_PLACE = frozenset({errno.ENOENT, errno.EINVAL, errno.ENODEV})
 """What rtnetlink answers where the device, its clsact or the filter went in the meantime, or never was."""
@@ -50,7 +43,7 @@ def dump_filters(ifindex: int, parent: int) -> list[TcFilter]:
     """Return all filters at `parent` (a side of the clsact) of the device, of every chain. Raises OSError."""
     found = []
     for handle, info, attributes in _dump(_RTM_GETTFILTER, _RTM_NEWTFILTER, ifindex, parent):
-        options = dict(_split(attributes.get(_TCA_OPTIONS, b"")))
+        options = read_attributes(attributes.get(_TCA_OPTIONS, b""))
         item = TcFilter(
             kind=_read_text(attributes.get(_TCA_KIND, b"")),
             handle=handle,
@@ -71,34 +64,16 @@ def has_chains(ifindex: int, parent: int) -> bool:
 
 def _dump(request: int, answer: int, ifindex: int, parent: int) -> Iterator[tuple[int, int, dict[int, bytes]]]:
     """Yield handle, info and attributes of each answer."""
-    body = _TC_MESSAGE.pack(0, ifindex, 0, parent, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as channel:
-        channel.send(_HEADER.pack(_HEADER.size + len(body), request, _REQUEST_DUMP, 1, 0) + body)
-        while True:
-            data = channel.recv(_RECEIVE_BYTES)
-            while data:
-                length, kind, _, _, _ = _HEADER.unpack_from(data)
-                if kind == _NLMSG_DONE:
-                    return
-                if kind == _NLMSG_ERROR:
-                    _check(-_ERROR.unpack_from(data, _HEADER.size)[0])
-                    return
-                if kind == answer:
-                    _, _, handle, _, info = _TC_MESSAGE.unpack_from(data, _HEADER.size)
-                    yield handle, info, dict(_split(data[_HEADER.size + _TC_MESSAGE.size : length]))
-                data = data[(length + 3) & ~3 :]
-
-
-def _check(code: int) -> None:
-    if code not in NO_SUCH_PLACE:
-        raise OSError(code, os.strerror(code))
-
-
-def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        yield kind & _TYPE_MASK, data[_ATTRIBUTE.size : length]
-        data = data[max((length + 3) & ~3, _ATTRIBUTE.size) :]
+    try:
+        with Channel() as channel:
+            bodies = channel.dump(request, answer, _TC_MESSAGE.pack(0, ifindex, 0, parent, 0))
+    except OSError as error:
+        if error.errno in NO_SUCH_PLACE:
+            return
+        raise
+    for body in bodies:
+        _, _, handle, _, info = _TC_MESSAGE.unpack_from(body)
+        yield handle, info, read_attributes(body, _TC_MESSAGE.size)
 
 
 def _read_text(value: bytes) -> str:

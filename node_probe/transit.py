@@ -1,6 +1,6 @@
 """The transit value: one packet's stamps on one node, the node that it comes from, and the ids derived from both.
 
-Pure: no IO, no clock. The collector plugin imports this module and the two wire codecs, nothing else of the probe.
+Pure: no IO, no clock. The collector plugin imports this module, the hops' names and the two wire codecs, no more.
 """
 
 import hashlib
@@ -55,6 +55,15 @@ class ContextFormat(IntEnum):
     B3MULTI = 3
     UBER_TRACE_ID = 4
     FLOW = 5
+
+    @property
+    def label(self) -> str:
+        """Return the format's name as users see it: `uber-trace-id`."""
+        return self.name.lower().replace("_", "-")
+
+
+HEADER_FORMATS = (ContextFormat.TRACEPARENT, ContextFormat.B3, ContextFormat.B3MULTI, ContextFormat.UBER_TRACE_ID)
+"""Those that are read from a header, in the order of their rank: of several in one request the first counts."""
 
 
 class Tunnel(IntEnum):
@@ -134,6 +143,8 @@ class NodeIdentity(msgspec.Struct, frozen=True):
 
 
 _MESSAGE = struct.Struct("<16s8sBIIH16sI")
+_TSVAL_OFFSET = struct.calcsize("<16s8sBI")
+_TSVAL_END = _TSVAL_OFFSET + struct.calcsize("<I")
 _NO_ID = bytes(SPAN_ID_BYTES)
 _BLANK_HASH = hashlib.blake2b(digest_size=SPAN_ID_BYTES)
 TRANSIT_ID_PREFIX = b"transit"
@@ -154,6 +165,11 @@ def message_key(transit: Transit) -> bytes:
         transit.client_address,
         transit.stream_id,
     )
+
+
+def attempts_key(key: bytes) -> bytes:
+    """Return what all attempts of a message have in common: its message key without the TSval."""
+    return key[:_TSVAL_OFFSET] + key[_TSVAL_END:]
 
 
 def derive_id(data: bytes) -> bytes:

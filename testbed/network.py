@@ -12,7 +12,8 @@ from testbed.errors import TestbedError
 from testbed.interrupt import hold_interrupts
 from testbed.lock import take_lock
 from testbed.namespace import identify_namespaces, kill_all_in, list_namespaces, write_sysctls
-from testbed.overlay import render_overlay_forwarding, render_overlay_links
+from testbed.overlay import FLANNEL, Overlay, render_overlay_forwarding, render_overlay_links
+from testbed.routed import list_veth_sysctls, render_routed_node, render_routed_pod
 from testbed.services import render_service_rules
 from testbed.topology import (
     BRIDGE_DEVICE,
@@ -65,12 +66,15 @@ COMMIT
 
 
 @contextmanager
-def two_nodes() -> Iterator[None]:
-    """Hold two nodes with their pods, joined by the underlay alone. Raises TestbedError."""
+def two_nodes(*, bridged: bool = True) -> Iterator[None]:
+    """Hold two nodes with their pods, joined by the underlay alone. Raises TestbedError.
+
+    Pods hang on a bridge, or unless `bridged` each on a route of its own, as Calico has it.
+    """
     with take_lock():
         remove_network()
         try:
-            _build_nodes()
+            _build_nodes(bridged=bridged)
             yield
         finally:
             with hold_interrupts():
@@ -85,11 +89,11 @@ def two_nodes_vxlan() -> Iterator[None]:
         yield
 
 
-def add_overlay() -> None:
+def add_overlay(overlay: Overlay = FLANNEL) -> None:
     """Add overlay and services to two nodes that stand; they go with them. Raises TestbedError."""
     for node in NODES:
-        run_ip_batch(render_overlay_links(node), node.namespace)
-        forwarding = "".join(f"{line}\n" for line in render_overlay_forwarding(node))
+        run_ip_batch(render_overlay_links(node, overlay), node.namespace)
+        forwarding = "".join(f"{line}\n" for line in render_overlay_forwarding(node, overlay))
         run_command(["bridge", "-n", node.namespace, "-batch", "-"], forwarding)
         run_in_namespace(node.namespace, ["iptables-restore", "--noflush"], render_service_rules())
 
@@ -113,7 +117,7 @@ def _list_root_links() -> list[str]:
     return sorted(name for _, name in socket.if_nameindex() if name.startswith(ROOT_LINK_PREFIX))
 
 
-def _build_nodes() -> None:
+def _build_nodes(*, bridged: bool) -> None:
     run_ip_batch([f"netns add {place.namespace}" for place in (*NODES, *PODS)])
     for node in NODES:
         write_sysctls(node.namespace, _NODE_SYSCTLS)
@@ -121,10 +125,13 @@ def _build_nodes() -> None:
         write_sysctls(pod.namespace, _POD_SYSCTLS)
     run_ip_batch(_render_links())
     for node in NODES:
-        run_ip_batch(_render_node(node), node.namespace)
+        join = _render_bridge if bridged else render_routed_node
+        run_ip_batch([*_render_node(node), *join(node)], node.namespace)
+        if not bridged:
+            write_sysctls(node.namespace, list_veth_sysctls(node))
         run_in_namespace(node.namespace, ["iptables-restore", "--noflush"], _MANAGEMENT_RULES)
     for pod in PODS:
-        run_ip_batch(_render_pod(pod), pod.namespace)
+        run_ip_batch(_render_pod(pod) if bridged else render_routed_pod(pod), pod.namespace)
     run_ip_batch(_render_management())
 
 
@@ -148,12 +155,17 @@ def _render_links() -> list[str]:
 
 
 def _render_node(node: Node) -> list[str]:
-    lines = [
+    return [
         "link set lo up",
         f"addr add {node.underlay_address}/{UNDERLAY_NETWORK.prefixlen} dev {UNDERLAY_DEVICE}",
         f"link set {UNDERLAY_DEVICE} up",
         f"addr add {node.management_address}/{MANAGEMENT_NETWORK.prefixlen} dev {MANAGEMENT_DEVICE}",
         f"link set {MANAGEMENT_DEVICE} up",
+    ]
+
+
+def _render_bridge(node: Node) -> list[str]:
+    lines = [
         f"link add {BRIDGE_DEVICE} address {mac_of(node.gateway)} mtu {OVERLAY_MTU_BYTES} type bridge",
         f"addr add {node.gateway}/{node.pod_network.prefixlen} dev {BRIDGE_DEVICE}",
         f"link set {BRIDGE_DEVICE} up",

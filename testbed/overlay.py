@@ -3,6 +3,9 @@
 Turns the topology into lines of ip(8) and bridge(8); no IO.
 """
 
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
 from testbed.topology import (
     NODES,
     OVERLAY_DEVICE,
@@ -14,28 +17,57 @@ from testbed.topology import (
 )
 
 
-def render_overlay_links(node: Node) -> list[str]:
+@dataclass(frozen=True)
+class Overlay:
+    """How pods of different nodes reach each other: by default as flannel's VXLAN backend has it."""
+
+    vxlan_port: int = VXLAN_PORT
+    has_device: bool = True
+    """False: no tunnel at all, as flannel's host-gw."""
+    is_direct: bool = False
+    """The routes go past the device by the underlay, as with flannel's DirectRouting."""
+    ends: tuple[tuple[Node, IPv4Address], ...] = ()
+    """The tunnel's addresses, where they are not those of the underlay device: the tunnel is then bound to none."""
+
+    def end_of(self, node: Node) -> IPv4Address:
+        return dict(self.ends).get(node, node.underlay_address)
+
+
+FLANNEL = Overlay()
+
+
+def render_overlay_links(node: Node, overlay: Overlay = FLANNEL) -> list[str]:
     """Return the lines of `ip -batch` that give a node its VXLAN device and the ways to the other nodes."""
-    tunnel = (
-        f"vxlan id {VXLAN_ID} dev {UNDERLAY_DEVICE} local {node.underlay_address} dstport {VXLAN_PORT} nolearning"
-    )
+    lines = _render_device(node, overlay) if overlay.has_device else []
+    for other in _list_others(node):
+        if overlay.is_direct or not overlay.has_device:
+            lines += [f"route add {other.pod_network} via {other.underlay_address} dev {UNDERLAY_DEVICE}"]
+        else:
+            lines += [f"route add {other.pod_network} via {other.overlay_address} dev {OVERLAY_DEVICE} onlink"]
+    return lines
+
+
+def _render_device(node: Node, overlay: Overlay) -> list[str]:
+    bound = "" if overlay.ends else f"dev {UNDERLAY_DEVICE} "
+    ends = f"{bound}local {overlay.end_of(node)} dstport {overlay.vxlan_port}"
+    tunnel = f"vxlan id {VXLAN_ID} {ends} nolearning"
     lines = [
         f"link add {OVERLAY_DEVICE} address {node.overlay_mac} mtu {OVERLAY_MTU_BYTES} type {tunnel}",
         f"addr add {node.overlay_address}/32 dev {OVERLAY_DEVICE}",
         f"link set {OVERLAY_DEVICE} up",
     ]
-    for other in _list_others(node):
-        lines += [
-            f"neigh add {other.overlay_address} lladdr {other.overlay_mac} dev {OVERLAY_DEVICE} nud permanent",
-            f"route add {other.pod_network} via {other.overlay_address} dev {OVERLAY_DEVICE} onlink",
-        ]
-    return lines
+    return lines + [
+        f"neigh add {other.overlay_address} lladdr {other.overlay_mac} dev {OVERLAY_DEVICE} nud permanent"
+        for other in _list_others(node)
+    ]
 
 
-def render_overlay_forwarding(node: Node) -> list[str]:
+def render_overlay_forwarding(node: Node, overlay: Overlay = FLANNEL) -> list[str]:
     """Return the lines of `bridge -batch` that tell which node has which inner MAC."""
+    if not overlay.has_device:
+        return []
     return [
-        f"fdb append {other.overlay_mac} dev {OVERLAY_DEVICE} dst {other.underlay_address}"
+        f"fdb append {other.overlay_mac} dev {OVERLAY_DEVICE} dst {overlay.end_of(other)}"
         for other in _list_others(node)
     ]
 

@@ -17,8 +17,8 @@ from hopspan.stop import StopRequest
 from node_probe.agent import READ_INTERVAL_S, Tally, write_settings
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
+from node_probe.device_dump import list_devices
 from node_probe.devices import plan_points
-from node_probe.netlink import Netlink
 from node_probe.programs import PROGRAMS, RING_BYTES, load_programs
 from node_probe.ring import RingReader
 from node_probe.support import find_tcx
@@ -57,8 +57,7 @@ def main() -> int:
 
 def attach(attacher: Attacher, settings: BpfMap) -> None:
     """Attach all points of the node, with a rate limit that is looked up and never reached."""
-    with Netlink() as netlink:
-        plan = plan_points(netlink.list_devices(), (), pod=True)
+    plan = plan_points(list_devices(), (), pod=True)
     write_settings(settings, plan, UNREACHED_RATE)
     more = True
     while more:

@@ -1,7 +1,8 @@
 """`python -m tests.bench.probe`: measures what node_probe and bpf/ cost; a table, and build/bench/probe.json.
 
-Composes the parts: programs alone, replayed ring, and on the testbed traffic, rates, agents and stamps. Figures are
-medians of rounds with the lowest and the highest; the machine may be busy, so only --strict fails on a target.
+Composes the parts: programs alone, replayed ring, new pods, and on the testbed traffic, rates, agents and stamps.
+Figures are medians of rounds with the lowest and the highest; the machine may be busy, so only --strict fails on a
+target.
 """
 
 import argparse
@@ -20,13 +21,13 @@ from testbed.errors import TestbedError
 from testbed.interrupt import raise_on_terminate
 from testbed.network import two_nodes_vxlan
 from testbed.requirements import missing_requirements
-from tests.bench import agent_cost, program_runs, rates, traffic, truth
+from tests.bench import agent_cost, discovery, program_runs, rates, traffic, truth
 from tests.bench.load import missing_commands, running_server
 from tests.bench.machine import describe_machine
 from tests.bench.targets import judge, render_table
 from tests.bench.variants import running_sink
 
-PARTS = ("ns", "replay", "traffic", "rps", "agent", "truth")
+PARTS = ("ns", "replay", "discovery", "traffic", "rps", "agent", "truth")
 TESTBED_PARTS = frozenset({"traffic", "rps", "agent", "truth"})
 DEFAULT_OUT = Path("build/bench/probe.json")
 
@@ -52,6 +53,7 @@ class Bench:
             | traffic.describe()
             | rates.describe()
             | agent_cost.describe()
+            | discovery.describe()
             | truth.describe(),
         }
 
@@ -65,6 +67,8 @@ class Bench:
             self._add("ns", runs.measure())
         if "replay" in self._parts:
             self._add("agent", agent_cost.measure_replay(50_000 if self._quick else 300_000, self._rounds))
+        if "discovery" in self._parts:
+            self._add("discovery", discovery.measure_discovery(20 if self._quick else 200, min(self._rounds, 3)))
         if self._parts & TESTBED_PARTS:
             with tempfile.TemporaryDirectory(prefix="hopspan-bench-") as directory, held_testbed():
                 self._run_on_testbed(Path(directory))

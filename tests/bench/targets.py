@@ -47,12 +47,17 @@ REPORTED = (
     "rps.loss_percent_100_kernel",
     "rps.loss_percent_100_agent",
     "agent.compile_child_peak_mib",
+    "discovery.attach_s",
+    "discovery.attach_cpu_s",
+    "discovery.release_s",
+    "discovery.release_cpu_s",
+    "discovery.plan_ms",
     "verified_instructions",
 )
 """Keys without a target that every report has."""
 
 
-SECTIONS = ("ns", "rps", "agent", "truth", "verified_instructions")
+SECTIONS = ("ns", "rps", "agent", "discovery", "truth", "verified_instructions")
 """The parts of a report that hold figures; the others tell what it was measured on."""
 
 

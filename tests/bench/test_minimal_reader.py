@@ -11,11 +11,11 @@ from hopspan.stop import StopRequest
 from node_probe.attach import ATTACH_LIMIT, Attacher
 from node_probe.bpf import BpfMap
 from node_probe.devices import Device
-from node_probe.netlink import Netlink
 from node_probe.ring import RingReader
+from tests.bench import minimal_reader
 from tests.bench.minimal_reader import READY_LINE, attach, read_until
 
-OVERLAYS = [Device(100 + i, f"vxlan{i}", kind="vxlan", underlay_ifindex=1) for i in range(ATTACH_LIMIT)]
+OVERLAYS = [Device(100 + i, f"vxlan{i}", kind="vxlan", underlays=(1,)) for i in range(ATTACH_LIMIT)]
 """Two points each: twice as many as one call attaches."""
 
 
@@ -44,7 +44,7 @@ class StoppedRing(RingReader):
 
 def test_all_points_are_attached(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What one call leaves, the next ones attach; then the reader says that it is ready."""
-    monkeypatch.setattr(Netlink, "list_devices", lambda _: OVERLAYS)
+    monkeypatch.setattr(minimal_reader, "list_devices", lambda: OVERLAYS)
     monkeypatch.setattr("node_probe.attach.create_tcx_link", lambda *_: os.eventfd(0))
     programs = {"overlay_ingress": 0, "overlay_egress": 0}
     with closing(Attacher(programs, Log(), tcx=True)) as attacher:
@@ -55,7 +55,7 @@ def test_all_points_are_attached(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_point_that_fails_ends_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A measurement of half the points would be none."""
-    monkeypatch.setattr(Netlink, "list_devices", lambda _: OVERLAYS)
+    monkeypatch.setattr(minimal_reader, "list_devices", lambda: OVERLAYS)
 
     def refuse(*_: object) -> int:
         raise PermissionError

@@ -2,8 +2,8 @@
 
 import pytest
 
-from collector_plugin.halves import MAX_TIME_NS, Half, Role, attempts_key, parent_key
-from node_probe.transit import Stamp, message_key
+from collector_plugin.halves import MAX_TIME_NS, Half, Role, parent_key
+from node_probe.transit import Stamp, attempts_key, message_key
 from tests.collector_plugin.builders import (
     MONOTONIC_NS,
     NODE_1,

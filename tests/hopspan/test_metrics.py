@@ -1,6 +1,7 @@
 """The pages that a program serves of itself: metrics and health."""
 
 import json
+import math
 import re
 import socket
 import urllib.error
@@ -9,11 +10,12 @@ from collections.abc import Iterable
 from http.client import HTTPConnection
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from hopspan import metrics
 from hopspan.errors import HopspanError
 from hopspan.health import Health
-from hopspan.metrics import Metric, MetricKind, MetricsServer, count, count_by, gauge
+from hopspan.metrics import Bucket, Histogram, Metric, MetricKind, MetricsServer, count, count_by, gauge
 from hopspan.values import Endpoint
 from tests.house.repository import ROOT
 
@@ -50,6 +52,35 @@ def test_page_shows_the_numbers_of_the_moment() -> None:
     assert page.endswith("# EOF\n")
     assert "hopspan_a_total 2.0\n" in read_page(server.port)
     server.close()
+
+
+def test_histogram_with_exemplars() -> None:
+    """As a scraper of OpenMetrics reads it; a histogram without samples is on the page too."""
+    buckets = (Bucket(5e-07, 2), Bucket(0.001, 5, bytes(15) + b"\x2a", 0.0007, 1234.5), Bucket(math.inf, 6))
+    samples = (({"hop": "veth-hop", "way": "in"}, buckets, 0.25),)
+    server = MetricsServer(
+        ANY_PORT, lambda: [Histogram("hopspan_h", "An h.", samples), Histogram("hopspan_n", "N.", ())]
+    )
+    page = read_page(server.port)
+    plain = read_answer(server.port, "/metrics")[2]
+    server.close()
+    parsed = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]  # it has no types
+    families = {family.name: family for family in parsed}
+    found = [(s.name, s.labels.get("le"), s.value) for s in families["hopspan_h"].samples]
+    assert found == [
+        ("hopspan_h_bucket", "5e-07", 2),
+        ("hopspan_h_bucket", "0.001", 5),
+        ("hopspan_h_bucket", "+Inf", 6),
+        ("hopspan_h_count", None, 6),
+        ("hopspan_h_sum", None, 0.25),
+    ]
+    assert all(s.labels["hop"] == "veth-hop" for s in families["hopspan_h"].samples)
+    (exemplar,) = [s.exemplar for s in families["hopspan_h"].samples if s.exemplar]
+    assert (exemplar.labels, exemplar.value) == ({"trace_id": f"{42:032x}"}, 0.0007)
+    assert float(exemplar.timestamp) == 1234.5
+    assert (families["hopspan_n"].type, families["hopspan_n"].samples) == ("histogram", [])
+    assert b'le="0.001"' in plain
+    assert b"trace_id" not in plain
 
 
 def test_cost_of_the_process_is_as_documented() -> None:

@@ -17,8 +17,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from node_probe.bpf import TCX_EGRESS, TCX_INGRESS, call_bpf
+from node_probe.device_dump import list_devices
 from node_probe.namespaces import entered
-from node_probe.netlink import Netlink
 from tests.house.repository import ROOT
 
 DEADLINE_S = 120.0
@@ -177,5 +177,4 @@ def find_python(tree: Path) -> Path:
 
 
 def has_device(name: str) -> bool:
-    with Netlink() as netlink:
-        return any(device.name == name for device in netlink.list_devices())
+    return any(device.name == name for device in list_devices())

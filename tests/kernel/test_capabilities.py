@@ -20,6 +20,9 @@ from tests.kernel.made_node import DEADLINE_S, Node, Probe, find_python, run, wa
 from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, readable_tree
 from tests.requirements import require_bcc, require_root
 
+CONTEXTS = "2"
+"""traceparent alone, as the compiling child is told."""
+
 pytestmark = pytest.mark.bpf
 
 SETPCAP = frozenset({Capability.SETPCAP})
@@ -92,7 +95,7 @@ def test_search_is_kept_where_the_code_needs_it(directory: Path) -> None:
 def compile_with(wrapper: list[str], tree: Path) -> tuple[list[str], dict[str, set[int]]]:
     """Run the compiling child; return the names that it loaded, and its capabilities at its end."""
     parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [*wrapper, str(find_python(tree)), "-m", "node_probe.compiler", str(child.fileno())]
+    command = [*wrapper, str(find_python(tree)), "-m", "node_probe.compiler", str(child.fileno()), CONTEXTS]
     process = subprocess.Popen(
         command, pass_fds=[child.fileno()], cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}
     )

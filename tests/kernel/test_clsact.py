@@ -17,10 +17,10 @@ from hopspan.logs import Log
 from node_probe.__main__ import main
 from node_probe.attach import Attacher
 from node_probe.bpf import load_idle_program
+from node_probe.device_dump import list_devices
 from node_probe.devices import Attachment, Plan, plan_points
 from node_probe.guardian import remove_filters
 from node_probe.namespaces import entered
-from node_probe.netlink import Netlink
 from node_probe.programs import PROGRAMS
 from tests.house.repository import ROOT
 from tests.kernel.made_node import DEADLINE_S, Node, run, wait_until
@@ -51,8 +51,7 @@ def attacher(node: Node, programs: Mapping[str, int]) -> Iterator[Attacher]:
 
 def plan_now(*, pod: bool = True) -> Plan:
     """Return the plan for the current namespace."""
-    with Netlink() as netlink:
-        return plan_points(netlink.list_devices(), (), pod=pod)
+    return plan_points(list_devices(), (), pod=pod)
 
 
 def count_filters(node: Node, program: str) -> int:

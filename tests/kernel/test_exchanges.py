@@ -122,7 +122,7 @@ def test_packet_that_meets_a_point_twice(bpf: Harness, port: int) -> None:
         bpf.watch(program, frame)
     (record,) = bpf.read_records()
     assert [s.point for s in record.transits[0].stamps] == [1, 2, 8]
-    assert bpf.counts()["repeated"] == 1
+    assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
 
 
 def test_pipelined_request_is_counted(bpf: Harness, port: int) -> None:
@@ -205,3 +205,44 @@ def test_rate_limit_is_each_senders_own_where_other_nodes_packets_come_in(bpf: H
     bpf.start_afresh()
     bpf.watch("nic_ingress", vxlan(request(traced_request(), client_port=port, client="10.244.1.11")))
     assert bpf.counts() == {"transits_started": 1}
+
+
+UPLOAD = http_request("content-length: 100000", method="POST") + b"x" * 500
+UNSAMPLED_UPLOAD = http_request(f"traceparent: {TRACEPARENT[:-2]}00", method="PUT", body=b"x" * 500)
+
+
+@pytest.mark.parametrize(
+    "upload", [UPLOAD, UNSAMPLED_UPLOAD, traced_request() + b"x"], ids=["untraced", "unsampled", "traced"]
+)
+def test_body_that_looks_like_a_request(bpf: Harness, port: int, upload: bytes) -> None:
+    """A segment of a body that begins like a traced request starts no transit, whatever its own request was."""
+    bpf.watch("pod_egress", request(upload, client_port=port))
+    bpf.forget_counts()
+    inside = traced_request(TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7"))
+    for number in range(1, 4):
+        bpf.watch("pod_egress", request(inside, client_port=port, seq=(SEQ + number * 1400) % 2**32, options=LATER))
+    assert bpf.counts() == {"request_pipelined": 3}
+
+
+def test_request_after_an_upload_that_was_answered(bpf: Harness, port: int) -> None:
+    """Once the server has answered, the next request of the connection is one."""
+    bpf.watch("pod_egress", request(UPLOAD, client_port=port))
+    bpf.watch("pod_egress", request(traced_request(), client_port=port, seq=SEQ + 5, ack=ACK + 40))
+    assert bpf.counts() == {"request_no_context": 1, "transits_started": 1}
+
+
+def test_retransmitted_upload(bpf: Harness, port: int) -> None:
+    """A traced upload that is sent again is not inside itself."""
+    upload = traced_request() + b"x" * 100
+    for options in (TIMESTAMPS, LATER):
+        bpf.watch("pod_egress", request(upload, client_port=port, options=options))
+    assert bpf.counts() == {"transits_started": 2}
+
+
+def test_switching_protocols_is_the_response(bpf: Harness, port: int) -> None:
+    """101 is the last that is said in HTTP, so it is measured, and nothing behind it is a response."""
+    switching = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"
+    bpf.watch("pod_egress", request(traced_request(), client_port=port))
+    bpf.watch("nic_ingress", vxlan(response(switching, client_port=port)))
+    bpf.watch("nic_ingress", vxlan(response(client_port=port, seq=ACK + len(switching))))
+    assert bpf.counts() == {"transits_started": 2, "response_no_exchange": 1}

@@ -1,15 +1,20 @@
 """What is tried when, and what becomes of a point that cannot be attached: without a kernel, by a made-up tcx."""
 
+import contextlib
 import errno
+import io
+import itertools
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from hopspan.logs import Log
+from hopspan.logs import Log, RepeatGate
 from node_probe import attach
-from node_probe.attach import ATTACH_LIMIT, Attacher
+from node_probe.attach import ATTACH_LIMIT, ATTACH_TIME_NS, Attacher
 from node_probe.devices import Attachment, Plan
+from node_probe.namespaces import Namespace
 
 FAILING = 100
 """More than one call tries."""
@@ -104,3 +109,55 @@ def test_mechanism_is_what_was_told(tcx: MadeUpTcx, attacher: Attacher) -> None:
     assert tcx.tried == {1: 1, 2: 1}
     attacher.close()
     assert Attacher({}, Log(), tcx=False).mechanism == "clsact"
+
+
+def test_failure_is_told_once(tcx: MadeUpTcx, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that went while it was attached is a line in the log, and no other at each new attempt; nor twice."""
+    monkeypatch.setattr(attach, "find_namespaces", lambda _: {})
+    text = io.StringIO()
+    log = Log(stream=text)
+    log._gate = RepeatGate(0)  # which would hold back what is told too often
+    tcx.refused = {1: errno.ENODEV, 2: errno.EPERM}
+    hidden = {Attachment(2, "pod_ingress", 5, 3), Attachment(3, PROGRAM)}
+    plan = Plan(plan_of(range(1, 3)).attachments | hidden, (), ())
+    attacher = Attacher({PROGRAM: 0, "veth_ingress_first": 0, "veth_egress_last": 0}, log, tcx=True)
+    assert [attacher.apply(plan) for _ in range(3)] == [3, 3, 3]
+    lines = text.getvalue().splitlines()
+    assert len(lines) == 3
+    for words in ("went while", "could not be attached", "no process or name holds"):
+        assert sum(words in line for line in lines) == 1
+    attacher.apply(plan_of(range(7, 8)))
+    attacher.apply(plan)
+    assert len(text.getvalue().splitlines()) == 6
+    attacher.close()
+
+
+def test_pods_are_attached_one_after_the_other(attacher: Attacher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ends of a pod's veth are attached before the next pod's: none waits half-measured for all others."""
+    places = {n: Namespace(Path("/proc/self/ns/net"), 0) for n in range(ATTACH_LIMIT)}
+    monkeypatch.setattr(attach, "find_namespaces", lambda _: places)
+    monkeypatch.setattr(attach, "read_device_name", lambda _: "eth0")
+    monkeypatch.setattr(attach, "_entered", lambda _: contextlib.nullcontext())
+    ends = {Attachment(100 + n, PROGRAM) for n in range(ATTACH_LIMIT)}
+    in_pods = {Attachment(2, PROGRAM, n, 100 + n) for n in range(ATTACH_LIMIT)}
+    plan = Plan(frozenset(ends | in_pods), (), ())
+    assert (attacher.apply(plan), attacher.has_more) == (0, True)
+    done = Counter(a.host_ifindex or a.ifindex for a in attacher.attached)
+    assert set(done.values()) == {2}
+    attacher.close()
+
+
+def test_slow_kernel_takes_no_longer_from_the_ring(attacher: Attacher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call ends when its time is over, and says that there is more; but it tries one at least."""
+    now_ns = itertools.count(step=ATTACH_TIME_NS // 2)
+    monkeypatch.setattr(attach, "monotonic_ns", lambda: next(now_ns))
+    plan = plan_of(range(1, 6))
+    assert [(attacher.apply(plan), attacher.has_more, len(attacher.attached)) for _ in range(3)] == [
+        (0, True, 2),
+        (0, True, 4),
+        (0, False, 5),
+    ]
+    monkeypatch.setattr(attach, "ATTACH_TIME_NS", -1)
+    attacher.apply(plan_of(range(1, 8)))
+    assert len(attacher.attached) == 6
+    attacher.close()

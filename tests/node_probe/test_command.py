@@ -24,7 +24,7 @@ FAULTS = [
     (GOOD + "limits: {cpu: all}", "limits.cpu: expected float, got str"),
     (GOOD + "limits: {memory_mib: 99}", "limits.memory_mib: 99 is not between 100 and 65536"),
     (GOOD + "contexts: []", "contexts: names none, so nothing would be traced"),
-    (GOOD + "contexts: [b3]", "contexts[0]: 'b3' is not available in this version"),
+    (GOOD + "contexts: [b4]", "contexts[0]: 'b4' is not one of traceparent, b3, b3multi, uber-trace-id"),
     (GOOD + "contexts: [sw8]", "contexts[0]: 'sw8' is not one of traceparent"),
     (
         GOOD + "telemetry: {logs: {level: loud}}",

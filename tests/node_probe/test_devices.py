@@ -5,7 +5,7 @@ import msgspec
 from node_probe.devices import OWN_NAMESPACE, Attachment, Device, Side, plan_points, without_pods
 
 NIC = Device(2, "ens3", has_subnet=True)
-OVERLAY = Device(7, "any.name", kind="vxlan", vxlan_port=8472, underlay_ifindex=2)
+OVERLAY = Device(7, "any.name", kind="vxlan", vxlan_port=8472, underlays=(2,))
 BRIDGE = Device(6, "cni0", kind="bridge", has_subnet=True)
 POD_A = Device(11, "veth1234", kind="veth", peer_ifindex=2, peer_namespace=0)
 POD_B = Device(12, "cali5678", kind="veth", peer_ifindex=2, peer_namespace=1)
@@ -74,7 +74,7 @@ def test_underlay_may_be_a_veth() -> None:
 
 def test_overlay_without_an_underlay() -> None:
     """A vxlan device whose outer route is unknown is no point, and says so."""
-    lost = msgspec.structs.replace(OVERLAY, underlay_ifindex=0)
+    lost = msgspec.structs.replace(OVERLAY, underlays=())
     plan = plan_points([lost], (), pod=True)
     assert plan.attachments == frozenset()
     assert plan.reasons == ("any.name: no route tells which device its outer packets leave by",)
@@ -82,7 +82,7 @@ def test_overlay_without_an_underlay() -> None:
 
 def test_several_overlays_and_underlays() -> None:
     """Each overlay has its own underlay, and all ports are told."""
-    other = Device(8, "vxlan.calico", kind="vxlan", vxlan_port=4789, underlay_ifindex=3)
+    other = Device(8, "vxlan.calico", kind="vxlan", vxlan_port=4789, underlays=(3,))
     plan = plan_points([NIC, Device(3, "ens4"), OVERLAY, other], (), pod=True)
     assert programs(plan.attachments, 3) == {"nic_egress", "nic_ingress"}
     assert plan.tunnel_ports == (4789, 8472)
@@ -107,3 +107,33 @@ def test_side_follows_the_point() -> None:
         "veth_egress",
         "pod_egress",
     }
+
+
+def test_upper_device_is_the_underlay_alone() -> None:
+    """Of bond and slaves, VLAN and parent the one that the outer route names is the underlay, whatever its kind."""
+    lower = [Device(2, "ens3"), Device(3, "ens4")]
+    for kind in ("bond", "vlan", "bridge", "macvlan"):
+        upper = Device(4, "upper", kind=kind, has_subnet=True)
+        overlay = msgspec.structs.replace(OVERLAY, underlays=(4,))
+        plan = plan_points([*lower, upper, overlay], (), pod=True)
+        assert {a.ifindex for a in plan.attachments} == {4, 7}
+
+
+def test_excluded_overlay_takes_its_underlay_along() -> None:
+    """An underlay carries what is of interest for its overlay alone, or for another that is not excluded."""
+    assert programs(plan_points(NODE, ("any.name",), pod=True).attachments, 2) == set()
+    other = Device(8, "vxlan.calico", kind="vxlan", vxlan_port=4789, underlays=(2,))
+    plan = plan_points([*NODE, other], ("any.name",), pod=True)
+    assert programs(plan.attachments, 2) == {"nic_egress", "nic_ingress"}
+
+
+def test_node_without_an_overlay() -> None:
+    """What a gateway's route leaves by is the underlay, but no tunnel, no pod, and on a node without pods nothing."""
+    nic = msgspec.structs.replace(NIC, has_gateway=True)
+    tunnel = Device(9, "tunl0", kind="ipip", has_gateway=True)
+    gateway_pod = msgspec.structs.replace(POD_B, has_gateway=True)
+    plan = plan_points([nic, tunnel, POD_A, gateway_pod], (), pod=True)
+    assert {a.ifindex for a in plan.attachments if "nic" in a.program} == {2}
+    assert programs(plan.attachments, 12) == {"veth_ingress", "veth_egress"}
+    assert plan.tunnel_ports == ()
+    assert plan_points([nic, tunnel], (), pod=True).attachments == frozenset()

@@ -1,17 +1,20 @@
 """The probe's metrics page: what each number is read from."""
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hopspan.counters import Counters
-from hopspan.metrics import Metric
+from hopspan.metrics import Bucket, Histogram, Metric
 from node_probe import report
 from node_probe.counters import Event, KernelCounter, Reason
 from node_probe.devices import Attachment
+from node_probe.hop_histograms import BOUNDS_NS, HopHistograms
 from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.report import read_metrics
+from tests.node_probe.records import TRACEPARENT, make_context, make_record
 
 ATTACHED = frozenset(
     {
@@ -24,8 +27,13 @@ ATTACHED = frozenset(
 )
 
 
-def read_page(attached: frozenset[Attachment] = ATTACHED) -> dict[str, Metric]:
-    """Return the metrics of an agent whose kernel counters are 100 and their index, by name."""
+HISTOGRAM = "hopspan_probe_hop_duration_seconds"
+
+
+def read_all(
+    attached: frozenset[Attachment] = ATTACHED, hops: HopHistograms | None = None
+) -> dict[str, Metric | Histogram]:
+    """Return all metrics of an agent whose kernel counters are 100 and their index, by name."""
     reasons, events = Counters(Reason), Counters(Event)
     tally = SimpleNamespace(
         reasons=reasons,
@@ -39,9 +47,15 @@ def read_page(attached: frozenset[Attachment] = ATTACHED) -> dict[str, Metric]:
         backlog=range(12),
         governor=SimpleNamespace(kept_ratio=0.5),
         heartbeat=SimpleNamespace(failed_points=3),
+        hops=hops or HopHistograms(),
         ring_fill_bytes=lambda: 4096,
     )
     return {metric.name: metric for metric in read_metrics(agent)}
+
+
+def read_page(attached: frozenset[Attachment] = ATTACHED) -> dict[str, Metric]:
+    """Return those that are numbers."""
+    return {name: metric for name, metric in read_all(attached).items() if isinstance(metric, Metric)}
 
 
 def read_value(page: dict[str, Metric], name: str) -> float:
@@ -100,3 +114,24 @@ def test_contexts_are_counted_by_format(monkeypatch: pytest.MonkeyPatch) -> None
     labels = {labels["reason"] for labels, _ in page["hopspan_probe_messages_untraced"].samples}
     assert "request_pipelined" not in labels
     assert "request_unsampled" in labels
+
+
+def test_hops_are_a_histogram_in_seconds() -> None:
+    """Counts add up over the buckets, the last is all; an example has its trace, or none where it is not valid."""
+    hops = HopHistograms()
+    hops.observe([make_record(seen=0b11, monotonic_ns=[0, time_ns, *[0] * 6]) for time_ns in (600, 700, 3000)], 10**9)
+    hops.observe([make_record(make_context(b"00-?"), seen=0b11, monotonic_ns=[0, 2 * 10**9, *[0] * 6])], 10**9)
+    metric = read_all(hops=hops)[HISTOGRAM]
+    assert isinstance(metric, Histogram)
+    ((labels, buckets, total),) = metric.samples
+    assert labels == {"hop": "veth-hop", "direction": "request"}
+    assert [bucket.bound for bucket in buckets] == [bound / 1e9 for bound in BOUNDS_NS] + [math.inf]
+    assert [bucket.count for bucket in buckets] == [0, 2, 2, *[3] * (len(BOUNDS_NS) - 3), 4]
+    assert total == pytest.approx(2 + 4.3e-6)
+    assert buckets[3] == Bucket(5e-6, 3, bytes.fromhex(TRACEPARENT[3:35].decode()), 3e-6, 1.000003)
+    assert buckets[-1].trace_id is None
+
+
+def test_hop_that_was_never_measured_is_not_there() -> None:
+    """The metric is there from the start, without samples."""
+    assert read_all()[HISTOGRAM].samples == ()

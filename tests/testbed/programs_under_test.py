@@ -39,11 +39,15 @@ def start_plugin(work_dir: Path, sink: str, *, settle: str = "2s") -> ManagedPro
     return plugin
 
 
-def start_probe(work_dir: Path, node: Node, *, pod: bool = True) -> ManagedProcess:
-    """Start a node's node-probe, which sends to PLUGIN_ENDPOINT; not ready yet."""
+def start_probe(work_dir: Path, node: Node, *, pod: bool = True, limited: bool = True) -> ManagedProcess:
+    """Start a node's node-probe, which sends to PLUGIN_ENDPOINT; not ready yet.
+
+    Unless `limited`, it has no limit of rate and of CPU, so that no count depends on how fast the machine is.
+    """
     config = {
         "node": {"name": node.name},
-        "points": {"pod": pod},
+        "points": {"pod": pod} | ({} if limited else {"rate_limit": 0}),
+        "limits": {} if limited else {"cpu": 0},
         "exporters": {"otlp": {"endpoint": PLUGIN_ENDPOINT, "tls": {"insecure": True}}},
     }
     command = _render_command("node_probe", work_dir, node.name, config)
@@ -51,10 +55,15 @@ def start_probe(work_dir: Path, node: Node, *, pod: bool = True) -> ManagedProce
 
 
 @contextmanager
-def running_probes(work_dir: Path, *nodes: Node, pod: bool = True) -> Iterator[dict[str, ManagedProcess]]:
+def running_probes(
+    work_dir: Path, *nodes: Node, pod: bool = True, limited: bool = True
+) -> Iterator[dict[str, ManagedProcess]]:
     """Hold node-probes that are ready, by node name; without nodes those of all."""
     with ExitStack() as stack:
-        probes = {node.name: stack.enter_context(start_probe(work_dir, node, pod=pod)) for node in nodes or NODES}
+        probes = {
+            node.name: stack.enter_context(start_probe(work_dir, node, pod=pod, limited=limited))
+            for node in nodes or NODES
+        }
         for probe in probes.values():
             probe.wait_for_output('"ready"', READY_TIMEOUT_S)
         yield probes

@@ -1,0 +1,135 @@
+"""The histograms of the metrics page against counting each hop of each decoded transit."""
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_probe import hop_histograms
+from node_probe.hop_histograms import BOUNDS_NS, Distribution, HopHistograms, HopName
+from node_probe.hop_names import name_hop
+from node_probe.kernel_record import decode_kernel_record
+from tests.node_probe.records import TRACEPARENT, make_context, make_record
+
+REQUEST_HOPS = [("veth-hop", "request"), ("host-forward", "request"), ("vxlan-encap", "request")]
+TRACE_ID = bytes.fromhex(TRACEPARENT[3:35].decode())
+
+
+def observe(*records: bytes, epoch_offset_ns: int = 0) -> dict[HopName, Distribution]:
+    histograms = HopHistograms()
+    histograms.observe(records, epoch_offset_ns)
+    return histograms.read()
+
+
+def find_index(duration_ns: int) -> int:
+    return next((at for at, bound_ns in enumerate(BOUNDS_NS) if duration_ns <= bound_ns), len(BOUNDS_NS))
+
+
+gaps = st.sampled_from([0, 1, 499, 500, 501, 999, 1000, 1001, 3000, 10**9, 10**9 + 1])
+records = st.builds(
+    lambda seen, direction, tunnel, flags, first_ns, steps: make_record(
+        seen=seen,
+        direction=direction,
+        tunnel=tunnel,
+        flags=flags,
+        monotonic_ns=[first_ns + sum(steps[:at]) for at in range(8)],
+    ),
+    seen=st.integers(1, 255),
+    direction=st.integers(0, 1),
+    tunnel=st.integers(0, 3),
+    flags=st.integers(0, 1),
+    first_ns=st.integers(10**12, 10**15),
+    steps=st.lists(gaps | st.integers(-5000, 10**6), min_size=8, max_size=8),
+)
+
+
+@given(st.lists(st.lists(records, max_size=12), max_size=4))
+def test_counts_are_those_of_the_decoded_transits(readings: list[list[bytes]]) -> None:
+    """Counts by bucket, and sums, are those of a plain count, in whatever order a packet met its points."""
+    histograms = HopHistograms()
+    counts: Counter[tuple[HopName, int]] = Counter()
+    sums: Counter[HopName] = Counter()
+    for reading in readings:
+        histograms.observe(reading, 0)
+        for transit in (decode_kernel_record(record).transits[0] for record in reading):
+            for start, stop in itertools.pairwise(transit.stamps):
+                hop = name_hop(start.point, stop.point, transit.tunnel)[0], transit.direction.label
+                duration_ns = stop.monotonic_ns - start.monotonic_ns
+                counts[hop, find_index(duration_ns)] += 1
+                sums[hop] += duration_ns
+    found = histograms.read()
+    assert {hop: list(each.counts) for hop, each in found.items()} == {
+        hop: [counts[hop, at] for at in range(len(BOUNDS_NS) + 1)] for hop in sums
+    }
+    assert {hop: each.sum_ns for hop, each in found.items()} == sums
+    for each in found.values():
+        for at, example in enumerate(each.examples):
+            assert example is None or (find_index(example.duration_ns) == at and each.counts[at])
+
+
+def test_bound_belongs_to_its_bucket() -> None:
+    """As OpenMetrics has it: `le` is less than or equal."""
+    found = observe(*(make_record(seen=0b11, monotonic_ns=[1000, 1000 + at_ns, *[0] * 6]) for at_ns in (1000, 1001)))
+    counts = found[REQUEST_HOPS[0]].counts
+    assert counts[BOUNDS_NS.index(1000)] == counts[BOUNDS_NS.index(2000)] == 1
+    assert sum(counts) == 2
+
+
+def test_example_is_the_slowest_of_its_reading() -> None:
+    """Its record, from which the trace id is read later, and the time at which it ended."""
+    slow = make_record(seen=0b11, monotonic_ns=[10, 900_010, *[0] * 6])
+    quick = make_record(make_context(b"00-?"), seen=0b11, monotonic_ns=[10, 710_010, *[0] * 6])
+    (example,) = [
+        each for each in observe(quick, slow, quick, epoch_offset_ns=5)[REQUEST_HOPS[0]].examples if each is not None
+    ]
+    assert (example.duration_ns, example.epoch_ns, example.record) == (900_000, 900_015, slow)
+    assert example.read_trace_id() == TRACE_ID
+
+
+def test_example_without_a_valid_context_names_no_trace() -> None:
+    """What is no trace id never gets onto the page."""
+    found = observe(make_record(make_context(b"00-?\xff\n"), seen=0b11))
+    (example,) = [each for each in found[REQUEST_HOPS[0]].examples if each is not None]
+    assert example.read_trace_id() is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        make_record()[:5],
+        make_record()[:100],
+        make_record(version=99),
+        make_record(seen=0),
+        make_record(direction=2),
+    ],
+    ids=["empty", "short kind", "short", "version", "no stamp", "direction"],
+)
+def test_what_is_no_record_is_left_out(record: bytes) -> None:
+    """It is counted elsewhere, and takes nothing of another kind with it."""
+    good = make_record(direction=1, tunnel=1)
+    assert observe(record, good, record) == observe(good)
+    assert sum(observe(record, good)["vxlan-encap", "response"].counts) == 1
+
+
+def test_single_stamp_is_no_hop() -> None:
+    """A transit that met one point measured nothing."""
+    assert observe(make_record(seen=0b100)) == {}
+
+
+def test_packet_counts_once_whatever_it_holds() -> None:
+    """A record with several contexts is still one packet's way."""
+    found = observe(make_record(make_context(), make_context(), tunnel=1, context_count=2))
+    assert {hop: sum(each.counts) for hop, each in found.items()} == dict.fromkeys(REQUEST_HOPS, 1)
+
+
+def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More kinds of records than are remembered cost memory of none, and every record still counts."""
+    monkeypatch.setattr(hop_histograms, "MAX_KINDS", 3)
+    histograms = HopHistograms()
+    histograms.observe([make_record(seen=seen, flags=flags) for seen in range(256) for flags in range(2)], 0)
+    assert len(histograms._kinds) <= 3
+    expected = 2 * sum(seen.bit_count() - 1 for seen in range(1, 256))
+    assert sum(sum(each.counts) for each in histograms.read().values()) == expected

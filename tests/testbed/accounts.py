@@ -1,0 +1,175 @@
+"""Balances a node's books: what an observer saw there, what its probe counted, and what a sink was sent of it.
+
+Every packet that begins a message at a first point of the node must be a transit, or be counted under its reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from testbed.deadline import wait_until
+from testbed.topology import NODES, Node
+from tests.testbed.arrivals import Arrival, Sending
+from tests.testbed.programs_under_test import read_probe_metrics
+from tests.testbed.talk import LINE_END, SEEN, Message
+from tests.testbed.tape import Segment
+
+SETTLE_TIMEOUT_S = 20.0
+"""What meets no last point is swept after a second and a quarter."""
+
+_PREFIX = "hopspan_probe_"
+_PLAIN = ("transits_started", "transits_emitted", "transits_swept", "transits_sent", "tls_segments")
+_REASONED = ("transits_dropped", "messages_untraced")
+
+_BEGINNINGS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"PATC", b"OPTI", b"CONN", b"TRAC", b"HTTP")
+"""What a message can begin with, by RFC 9110 section 9 and RFC 9112 section 4, with PATCH (RFC 5789)."""
+
+_AT_OTHER_POINTS = {"exchange_map_full", "ring_full"}
+_AFTER_THE_KERNEL = {"bad_record", "bad_context", "cpu_ceiling", "backlog_full", "encode_failed", "shutdown"}
+
+Counts = Counter[str]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A node's books over some time.
+
+    `sightings` are the packets that began a message of the test at a first point, in the order met at each, and
+    `finished` the sendings of them that were seen at a last one. `hidden` are the messages that began in the midst of
+    a segment there. `alike` counts all segments at first points that begin like a message, whatever they are.
+    """
+
+    sightings: Sequence[tuple[Message, Sending]]
+    finished: frozenset[Sending]
+    hidden: Sequence[Message]
+    alike: int
+    counts: Counts
+    arrivals: Sequence[Arrival]
+
+    def select(self, direction: str) -> list[Arrival]:
+        """Return the transits of a direction."""
+        return [arrival for arrival in self.arrivals if arrival.sending.direction == direction]
+
+
+def read_counts(node: Node) -> Counts:
+    """Return what a node's probe has counted, by the names of its log; what is 0 is left out."""
+    counts: Counts = Counter()
+    for sample, value in read_probe_metrics(node).items():
+        name, _, labels = sample.removeprefix(_PREFIX).replace("_total", "").partition("{")
+        if name in _PLAIN:
+            counts[name] = int(value)
+        elif name in _REASONED:
+            counts[labels.partition('"')[2].rstrip('"}')] = int(value)
+    return +counts
+
+
+def read_settled_counts(node: Node) -> Counts:
+    """Wait until nothing of a node is on its way any more, and return its counts. Raises TestbedError."""
+    found: list[Counts] = []
+
+    def is_settled() -> bool:
+        found.append(read_counts(node))
+        return is_balanced(found[-1])
+
+    wait_until(is_settled, f"{node.name} did not settle", SETTLE_TIMEOUT_S)
+    return found[-1]
+
+
+def is_balanced(counts: Counts) -> bool:
+    """Tell whether each transit that was started has been handed over and sent, or was counted as lost."""
+    left = counts["transits_emitted"] + counts["transits_swept"]
+    lost = sum(counts[reason] for reason in _AFTER_THE_KERNEL)
+    return counts["transits_started"] == left + counts["ring_full"] and left == counts["transits_sent"] + lost
+
+
+def open_account(
+    node: Node, segments: Iterable[Segment], said: Iterable[Message], counts: Counts, arrivals: Iterable[Arrival]
+) -> Account:
+    """Return the node's books, out of what the tape, the probe and the sink tell."""
+    messages = {message.first_line: message for message in said}
+    here = [segment for segment in segments if segment.place.node == node]
+    first = [segment for segment in here if segment.place.is_first]
+    known = [(segment, messages.get(segment.payload.partition(LINE_END)[0] + LINE_END)) for segment in here]
+    sendings = [(segment, message, name_sending(segment, message)) for segment, message in known if message]
+    return Account(
+        sightings=[(message, sending) for segment, message, sending in sendings if segment.place.is_first],
+        finished=frozenset(sending for segment, _, sending in sendings if not segment.place.is_first),
+        hidden=[message for segment in first for message in find_hidden(segment, messages)],
+        alike=sum(segment.payload.startswith(_BEGINNINGS) for segment in first),
+        counts=counts,
+        arrivals=[arrival for arrival in arrivals if arrival.node == node.name],
+    )
+
+
+def find_hidden(segment: Segment, messages: Mapping[bytes, Message]) -> list[Message]:
+    """Return the messages that begin inside the segment, behind its first byte."""
+    begins = [0]
+    lines = segment.payload.splitlines(keepends=True)
+    for line in lines:
+        begins.append(begins[-1] + len(line))
+    found = [messages.get(segment.payload[begin:].partition(LINE_END)[0] + LINE_END) for begin in begins[1:]]
+    return [message for message in found if message]
+
+
+def name_sending(segment: Segment, message: Message) -> Sending:
+    """Return what a transit of the message that the segment begins must say of itself."""
+    client, port = (
+        (segment.source, segment.source_port)
+        if message.direction == "request"
+        else (segment.destination, segment.destination_port)
+    )
+    return Sending(message.direction, *message.context, client, port, segment.seq, segment.tsval)
+
+
+def expect(node: Node, account: Account) -> tuple[Counts, Counter[Sending]]:
+    """Return what the observer expects: the probe's counts, and the sendings whose transits the sink was sent."""
+    counts: Counts = Counter()
+    sent: Counter[Sending] = Counter()
+    for message, sending in account.sightings:
+        reason = message.reason_at(node.name)
+        if reason == SEEN and sending in sent:
+            reason = "repeated"  # the same packet again, within one tick of TSval
+        if reason != SEEN:
+            counts[reason] += 1
+            continue
+        sent[sending] += 1
+        end = "transits_emitted" if sending in account.finished else "transits_swept"
+        counts.update(["transits_started", "transits_sent", end])
+    return counts, sent
+
+
+def list_differences(node: Node, account: Account, allowed: Mapping[str, int] | None = None) -> list[str]:
+    """Return, a line each, where observer, probe and sink disagree; `allowed` are counts that no message explains."""
+    counts, sent = expect(node, account)
+    counts += Counter(allowed or {})
+    arrived = Counter(arrival.sending for arrival in account.arrivals)
+    partial = sum(arrival.is_partial for arrival in account.arrivals)
+    lines = [f"seen on the wire and not sent: {sending} {number}" for sending, number in (sent - arrived).items()]
+    lines += [f"sent and not on the wire: {sending} {number}" for sending, number in (arrived - sent).items()]
+    lines += [
+        f"{name}: expected {counts[name]}, counted {account.counts[name]}"
+        for name in sorted({*counts, *account.counts})
+        if counts[name] != account.counts[name]
+    ]
+    lines += [f"inside a segment, measured by nobody: {message.first_line!r}" for message in account.hidden]
+    if partial != counts["transits_swept"]:
+        lines.append(f"partial: expected {counts['transits_swept']}, sent {partial}")
+    met = count_at_first_points(account.counts)
+    if met != account.alike:
+        lines.append(f"segments like a message at first points: {account.alike}, counted there {met}")
+    return [f"{node.name}: {line}" for line in lines]
+
+
+def count_at_first_points(counts: Counts) -> int:
+    """Return how many packets that begin like a message the probe says it met at first points."""
+    left = {*_PLAIN, *_AT_OTHER_POINTS, *_AFTER_THE_KERNEL}
+    return counts["transits_started"] + sum(number for name, number in counts.items() if name not in left)
+
+
+def check_accounts(accounts: Mapping[str, Account], allowed: Mapping[str, Mapping[str, int]] | None = None) -> None:
+    """Check that observer, probe and sink agree on every node to the last packet, `allowed` by node aside."""
+    aside = allowed or {}
+    differences = [
+        line for node in NODES for line in list_differences(node, accounts[node.name], aside.get(node.name))
+    ]
+    assert not differences, "\n".join(differences)

@@ -1,0 +1,126 @@
+"""Messages that are sent again, overtaken or doubled: every sending is a transit of its own, or counted by name.
+
+A tape on the devices says what passed; the probes' counts and what they sent must agree with it to the last packet.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from testbed.topology import NODE_1, NODE_2, Node
+from tests.soak import scale
+from tests.testbed.accounts import Account, check_accounts
+from tests.testbed.bench import Bench, opened_bench
+from tests.testbed.losses import BOTH_PODS, MARK, detour, losing, resending_soon, without_timestamps
+from tests.testbed.talk import Connection, Message, connected, make_request, make_response, route_by_service
+
+pytestmark = pytest.mark.testbed
+
+CONNECTIONS = 101
+PART = b"x" * 500
+
+Told = list[Message]
+
+
+@pytest.fixture(scope="module")
+def bench(two_nodes_vxlan: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Hold probes, tape and sink."""
+    del two_nodes_vxlan
+    with opened_bench(tmp_path_factory.mktemp("lossy")) as bench:
+        yield bench
+
+
+def ask_on_each(connections: list[Connection], unlucky: str) -> Told:
+    """Send a request on each connection, once all are there an answer; `unlucky` is the direction that is lost."""
+    requests = [make_request(headers=(MARK,) if unlucky == "request" else ()) for _ in connections]
+    headers = ("Content-Length: 2", *((MARK,) if unlucky == "response" else ()))
+    responses = [make_response(request, headers=headers) for request in requests]
+    for messages in (requests, responses):
+        for connection, message in zip(connections, messages, strict=True):
+            connection.write(message)
+        for connection, message in zip(connections, messages, strict=True):
+            connection.read(message)
+    return [*requests, *responses]
+
+
+def count_attempts(account: Account, direction: str) -> int:
+    """Return how many sendings of a direction the tape saw at first points."""
+    return sum(message.direction == direction for message, _ in account.sightings)
+
+
+@pytest.mark.parametrize("node", [NODE_1, NODE_2], ids=lambda node: node.name)
+@pytest.mark.parametrize("unlucky", ["request", "response"])
+def test_lost_message_is_sent_again(bench: Bench, unlucky: str, node: Node) -> None:
+    """Each attempt is a transit: partial on the node that lost it, whole on those that it passed."""
+    number = scale(CONNECTIONS)
+    with resending_soon(*BOTH_PODS), connected(route_by_service(), number) as connections, losing(node):
+        accounts = bench.run(lambda: ask_on_each(connections, unlucky))
+    assert count_attempts(accounts[node.name], unlucky) > number, "nothing was lost"
+    check_accounts(accounts)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the second is counted at each point, and stamps the first where that was lost"
+)
+@pytest.mark.parametrize(("unlucky", "node"), [("request", NODE_1), ("response", NODE_2)])
+def test_lost_message_without_timestamps(bench: Bench, unlucky: str, node: Node) -> None:
+    """Attempts cannot be told apart: the first is the transit, each further one is counted as repeated."""
+    number = scale(CONNECTIONS)
+    with (
+        without_timestamps(*BOTH_PODS),
+        resending_soon(*BOTH_PODS),
+        connected(route_by_service(), number) as connections,
+        losing(node),
+    ):
+        accounts = bench.run(lambda: ask_on_each(connections, unlucky))
+    assert count_attempts(accounts[node.name], unlucky) > number, "nothing was lost"
+    check_accounts(accounts)
+
+
+def test_head_overtaken_by_its_body(bench: Bench) -> None:
+    """A request whose first segment arrives behind its second is measured, by the first segment's own way."""
+
+    def story() -> Told:
+        told: Told = []
+        for connection in connections:
+            request = make_request("POST", headers=(MARK, f"Content-Length: {len(PART)}"))
+            response = make_response(request)
+            connection.write(request)
+            connection.client.sendall(PART)
+            held.release(request.first_line)
+            connection.read(request)
+            connection.server.recv(len(PART))
+            connection.send(response)
+            told += [request, response]
+        return told
+
+    with detour() as held, connected(route_by_service(), scale(CONNECTIONS)) as connections:
+        accounts = bench.run(story)
+    check_accounts(accounts)
+
+
+@pytest.mark.xfail(strict=True, reason="a request that follows an answer unacknowledged takes over its exchange")
+def test_answer_lost_while_the_next_request_is_sent(bench: Bench) -> None:
+    """An answer that is sent again stays its own request's, though the next request has acknowledged none of it."""
+
+    def story() -> Told:
+        told: Told = []
+        for connection in connections:
+            first, second = make_request(), make_request(reasons={"node-1": "request_pipelined"})
+            answer = make_response(first, headers=("Content-Length: 2", MARK))
+            other = make_response(second, reason="response_no_exchange")
+            connection.send(first)
+            connection.write(answer)  # lost once, on its way through node-2
+            connection.send(second)
+            connection.read(answer)
+            connection.send(other)
+            told += [first, second, answer, other]
+        return told
+
+    with (
+        resending_soon(*BOTH_PODS),
+        connected(route_by_service(), scale(CONNECTIONS) // 3) as connections,
+        losing(NODE_2),
+    ):
+        accounts = bench.run(story)
+    check_accounts(accounts)
