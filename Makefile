@@ -20,7 +20,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test bench-probe soak lint format clean
+.PHONY: help demo test test-accounts bench-probe soak lint format clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench-probe: build/setup-test
 soak: build/setup-test
 	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py \
 		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py
+
+## make test-accounts          paths and exchanges on the testbed, each count compared with a capture to the last packet
+test-accounts: build/setup-test
+	$(PYTHON) -m pytest -m accounts tests/testbed
 
 ## make lint                   format, lint, types and import contracts alone
 lint: build/setup-test

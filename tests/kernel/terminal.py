@@ -15,8 +15,14 @@ from collections.abc import Mapping, Sequence
 from tests.kernel.made_node import DEADLINE_S
 
 ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
+_OF_TERMINALS = frozenset({"COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"})
 _HOME = "\x1b[H"
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def without_terminal(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what says of another terminal how wide or colourful it is."""
+    return {name: value for name, value in environment.items() if name not in _OF_TERMINALS}
 
 
 class Terminal:
@@ -35,7 +41,7 @@ class Terminal:
             stderr=slave,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread runs here
-            env={**environment, "TERM": "xterm-256color"},
+            env={**without_terminal(environment), "TERM": "xterm-256color"},
         )
         self._slave = slave
         self.text = ""

@@ -26,7 +26,7 @@ from tests.testbed.talk import (
     route_directly,
 )
 
-pytestmark = pytest.mark.testbed
+pytestmark = [pytest.mark.testbed, pytest.mark.accounts]
 
 EXCHANGES = 101
 MANY = 1009

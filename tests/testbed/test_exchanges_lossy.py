@@ -14,7 +14,7 @@ from tests.testbed.bench import Bench, opened_bench
 from tests.testbed.losses import BOTH_PODS, MARK, detour, losing, resending_soon, without_timestamps
 from tests.testbed.talk import Connection, Message, connected, make_request, make_response, route_by_service
 
-pytestmark = pytest.mark.testbed
+pytestmark = [pytest.mark.testbed, pytest.mark.accounts]
 
 CONNECTIONS = 101
 PART = b"x" * 500

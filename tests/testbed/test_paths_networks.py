@@ -15,7 +15,7 @@ from tests.testbed.networks import SECOND_UNDERLAY, joined_nodes, two_overlays, 
 from tests.testbed.paths import BARE_IN, BARE_OUT, ONE_NODE, WHOLE, Path, Ways, check_path
 from tests.testbed.talk import POD_TO_POD, route_by_service
 
-pytestmark = [pytest.mark.testbed, pytest.mark.usefixtures("able_machine")]
+pytestmark = [pytest.mark.testbed, pytest.mark.accounts, pytest.mark.usefixtures("able_machine")]
 
 BARE: Ways = {"node-1": (BARE_OUT, BARE_IN), "node-2": (BARE_IN, BARE_OUT)}
 
