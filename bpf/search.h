@@ -34,8 +34,8 @@ enum line {
 	LINES,
 };
 
-/* Lines that begin like the name of a context; a block with more of them is no request that anybody sends. */
-#define CANDIDATES_MAX 16
+/* Lines that may hold a context, by their first letter. Servers commonly take a hundred header lines in all. */
+#define CANDIDATES_MAX 64
 
 struct search_buffer {
 	__u64 length;	  /* of the block that was loaded */
