@@ -27,14 +27,14 @@
 #define UBER_HEAD 56
 #define UBER_MAX  80
 
-/* Returns the index of the value behind the name and white space of the line at `index`; 0 where the block has no such
- * line (0), or ends before the value.
+/* Returns the index of the value behind the name and white space of a known line; 0 where the block has no such line, or
+ * ends before the value.
  */
-static __always_inline __u64 find_value(struct search_buffer *buffer, __u64 index, __u32 name_length, __u64 n)
+static __always_inline __u64 find_value(struct search_buffer *buffer, enum line line, __u32 name_length, __u64 n)
 {
+	__u64 index = BOUNDED(buffer->lines[line], HEADER_BLOCK_MAX);
 	__u64 space = 0, in_space = 1;
 
-	index = BOUNDED(index, HEADER_BLOCK_MAX);
 	if (!index)
 		return 0;
 #pragma unroll
@@ -69,7 +69,7 @@ static __always_inline int is_sampled(__u8 digit)
 	return digit <= '9' ? digit & 1 : !(digit & 1);
 }
 
-/* `available` counts the bytes behind `value` in the block; `complete`: the block ends there, and no segment follows. */
+/* Here and below `available` counts the bytes behind `value`, and `complete` says that the block ends in this segment. */
 static __always_inline enum search_result take_traceparent(const __u8 *value, __u64 available,
 							   struct context *context)
 {
@@ -102,10 +102,10 @@ static __always_inline enum search_result take_b3(const __u8 *value, __u64 avail
 static __always_inline enum search_result take_b3_multi(struct search_buffer *buffer, __u64 n, int complete,
 							struct context *context)
 {
-	__u64 trace = find_value(buffer, buffer->lines[B3_TRACE_LINE], sizeof("x-b3-traceid:") - 1, n);
-	__u64 span = find_value(buffer, buffer->lines[B3_SPAN_LINE], sizeof("x-b3-spanid:") - 1, n);
-	__u64 sampled = find_value(buffer, buffer->lines[B3_SAMPLED_LINE], sizeof("x-b3-sampled:") - 1, n);
-	__u64 flags = find_value(buffer, buffer->lines[B3_FLAGS_LINE], sizeof("x-b3-flags:") - 1, n);
+	__u64 trace = find_value(buffer, B3_TRACE_LINE, sizeof("x-b3-traceid:") - 1, n);
+	__u64 span = find_value(buffer, B3_SPAN_LINE, sizeof("x-b3-spanid:") - 1, n);
+	__u64 sampled = find_value(buffer, B3_SAMPLED_LINE, sizeof("x-b3-sampled:") - 1, n);
+	__u64 flags = find_value(buffer, B3_FLAGS_LINE, sizeof("x-b3-flags:") - 1, n);
 	__u8 decision = sampled ? buffer->bytes[sampled] : 0;
 	__u8 debug = flags ? buffer->bytes[flags] : 0;
 
@@ -168,17 +168,17 @@ static __always_inline enum search_result take_context(struct search_buffer *buf
 	if (buffer->repeated)
 		return CONTEXT_BAD; /* two are none: W3C Trace Context, section 3.2.3 */
 	if (READS(TRACEPARENT) && buffer->lines[TRACEPARENT_LINE]) {
-		value = find_value(buffer, buffer->lines[TRACEPARENT_LINE], sizeof("traceparent:") - 1, n);
+		value = find_value(buffer, TRACEPARENT_LINE, sizeof("traceparent:") - 1, n);
 		return value ? take_traceparent(&buffer->bytes[value], n - value, context) : BLOCK_UNFINISHED;
 	}
 	if (READS(B3) && buffer->lines[B3_LINE]) {
-		value = find_value(buffer, buffer->lines[B3_LINE], sizeof("b3:") - 1, n);
+		value = find_value(buffer, B3_LINE, sizeof("b3:") - 1, n);
 		return value ? take_b3(&buffer->bytes[value], n - value, complete, context) : BLOCK_UNFINISHED;
 	}
 	if (READS(B3MULTI) && (buffer->lines[B3_TRACE_LINE] || buffer->lines[B3_SAMPLED_LINE]))
 		return take_b3_multi(buffer, n, complete, context);
 	if (READS(UBER_TRACE_ID) && buffer->lines[UBER_LINE]) {
-		value = find_value(buffer, buffer->lines[UBER_LINE], sizeof("uber-trace-id:") - 1, n);
+		value = find_value(buffer, UBER_LINE, sizeof("uber-trace-id:") - 1, n);
 		return value ? take_uber(buffer, value, n, complete, context) : BLOCK_UNFINISHED;
 	}
 	return complete ? CONTEXT_NONE : BLOCK_UNFINISHED;

@@ -13,16 +13,14 @@
 #define EIGHT(a, b, c, d, e, f, g, h) ((__u64)LINE_START(a, b, c, d) | (__u64)LINE_START(e, f, g, h) << 32)
 
 /* Whether 16 bytes begin with a name: `letters` has 0x20 where a letter is, which may be a capital; `behind` has ff where
- * the second half counts. 1 or 0, without branches.
+ * the second half counts. 1 or 0, without a branch.
  */
 static __always_inline __u64 is_named(const __u64 *text, const __u64 *name, const __u64 *letters, __u64 behind)
 {
 	__u64 difference = (text[0] | letters[0]) ^ name[0];
 
 	difference |= ((text[1] | letters[1]) ^ name[1]) & behind;
-	difference |= -difference;
-	OPAQUE(difference);
-	return ~difference >> 63;
+	return is_zero(difference);
 }
 
 #define NAME(...)     ((const __u64[]){__VA_ARGS__})

@@ -34,11 +34,12 @@ enum line {
 	LINES,
 };
 
-/* Lines that may hold a context, by their first letter. Servers commonly take a hundred header lines in all. */
-#define CANDIDATES_MAX 64
+/* Lines that begin nearly like the name of a context; a block with more of them is no request that anybody sends. */
+#define CANDIDATES_MAX 16
 
 struct search_buffer {
 	__u64 length;	  /* of the block that was loaded */
+	__u64 ended;	  /* 1 once the walk has met the line that it ends with */
 	__u64 candidates; /* how many lines were found that may hold a context */
 	__u64 value;	  /* only passed through here: see READ_AGAIN */
 	__u32 repeated;	  /* bit (enum line): the block has several of them */
@@ -113,6 +114,7 @@ static __always_inline __u64 load_block(struct __sk_buff *skb, __u32 offset, str
 		*(__u64 *)&buffer->bytes[n + i] = 0;
 	buffer->length = n;
 	buffer->candidates = 0;
+	buffer->ended = 0;
 	buffer->repeated = 0;
 #pragma unroll
 	for (int i = 0; i < LINES; i++)
@@ -133,31 +135,35 @@ static __always_inline int may_end_line(const __u64 *words)
 	return printable != EACH_BYTE(0x40);
 }
 
-/* 1 where a value is 0, else 0; without a branch: the verifier keeps every branch of every turn of the walk in mind, and
+/* 1 where a value is 0, else 0, which clang does not know, so that it makes no branch of it: the verifier keeps every branch of every turn of the walk in mind, and
  * has room for 8192: "The sequence of 8193 jumps is too complex".
  */
 static __always_inline __u64 is_zero(__u64 value)
 {
-	__u64 result = value | -value;
+	__u64 result = ~(value | -value) >> 63;
 
 	OPAQUE(result);
-	return ~result >> 63;
+	return result;
 }
 
-/* The first bytes, in lower case, of the lines that are looked at, as bits of their lower six. Others share these bits,
- * but few headers' names begin so.
+/* The first bytes of the lines that are looked at, as bits of their lower five, in which letters of both cases are equal;
+ * others share these bits. Many names begin with x, so the third byte decides which of these lines are kept: few have
+ * both.
  */
-#define FIRST_BYTE(byte) (1ULL << ((byte) & 0x3f))
+#define BYTE_BIT(byte) (1U << ((byte) & 0x1f))
 #define FIRST_BYTES                                                                                                  \
-	(FIRST_BYTE('\r' | 0x20) | FIRST_BYTE('\n' | 0x20) | (READS(TRACEPARENT) ? FIRST_BYTE('t') : 0) |            \
-	 (READS(B3) ? FIRST_BYTE('b') : 0) | (READS(B3MULTI) ? FIRST_BYTE('x') : 0) |                                \
-	 (READS(UBER_TRACE_ID) ? FIRST_BYTE('u') : 0))
+	(BYTE_BIT('\r') | BYTE_BIT('\n') | (READS(TRACEPARENT) ? BYTE_BIT('t') : 0) |                                \
+	 (READS(B3) ? BYTE_BIT('b') : 0) | (READS(B3MULTI) ? BYTE_BIT('x') : 0) |                                    \
+	 (READS(UBER_TRACE_ID) ? BYTE_BIT('u') : 0))
+#define THIRD_BYTES                                                                                                  \
+	((READS(TRACEPARENT) ? BYTE_BIT('a') : 0) | (READS(B3) ? BYTE_BIT(':') : 0) |                                \
+	 (READS(B3MULTI) ? BYTE_BIT('b') : 0) | (READS(UBER_TRACE_ID) ? BYTE_BIT('e') : 0))
 
 #define LOWER_CASE    0x2020202020202020ULL
 #define NAME_TRACEPAR 0x7261706563617274ULL /* "tracepar", little-endian */
 
-/* Whether a line that begins with one of FIRST_BYTES is the empty one: of those only CR and LF are so low. A bare CR
- * ends the block too; no valid line begins with it (RFC 9112 section 2.2).
+/* Whether a line that begins with one of FIRST_BYTES is the empty one: of those CR and LF alone are so low, but for one
+ * control character. That, as a bare CR, ends the block too; no valid line begins with either (RFC 9112 section 2.2).
  */
 static __always_inline __u64 is_block_end(const __u8 *text)
 {
@@ -189,22 +195,24 @@ static __always_inline __u64 is_unsampled_traceparent(const __u8 *text, __u64 li
 	return is_zero(difference | (n - line - UNSAMPLED_BYTES) >> 63);
 }
 
-/* Looks at the line at index `line`, and keeps it if it may hold a context or end the walk; unless an earlier one did,
- * which `ended` says. Returns whether one does now.
+/* Looks at the line at index `line`, and keeps it if it may hold a context or ends the walk, unless an earlier one did.
+ * What is known of that lies in memory: what is in a register the verifier follows on each path.
  */
-static __always_inline __u64 look_at_line(struct search_buffer *buffer, __u64 line, __u64 n, __u64 ended)
+static __always_inline void look_at_line(struct search_buffer *buffer, __u64 line, __u64 n)
 {
 	const __u8 *text = &buffer->bytes[line];
 
-	if (!(FIRST_BYTES >> ((text[0] | 0x20) & 0x3f) & 1))
-		return ended;
+	if (!(FIRST_BYTES >> (text[0] & 0x1f) & 1))
+		return;
+	__u64 ends = is_block_end(text) | (READS(TRACEPARENT) ? is_unsampled_traceparent(text, line, n) : 0);
 	buffer->candidate[buffer->candidates % CANDIDATES_MAX] = line;
-	buffer->candidates += ended ^ 1;
-	return ended | is_block_end(text) | (READS(TRACEPARENT) ? is_unsampled_traceparent(text, line, n) : 0);
+	buffer->candidates += (ends | THIRD_BYTES >> (text[2] & 0x1f)) & (READ_AGAIN(buffer->ended) ^ 1);
+	buffer->ended |= ends;
 }
 
 /* Walks the lines of a block of `n` bytes up to its end, or to a traceparent that is not sampled: nothing behind it
- * matters then, and most traced requests are such. That line is the last of the candidates. Returns 0 where the block goes on behind the `n` bytes.
+ * matters then, and most traced requests are such. That line is the last of the candidates. Returns 0 where the block
+ * goes on behind the `n` bytes.
  */
 static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 {
@@ -215,21 +223,20 @@ static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 			return 0;
 		if (!may_end_line(&buffer->words[stride / 8]))
 			continue;
-		__u64 ended = 0;
 #pragma unroll
 		for (__u32 i = stride; i < stride + STRIDE; i += 8) {
 			__u64 marks = mark_line_feeds(buffer->words[i / 8]);
 			if (!marks)
 				continue;
-			ended = look_at_line(buffer, line_behind(i, marks), n, ended);
+			look_at_line(buffer, line_behind(i, marks), n);
 			/* Eight bytes hold at most two line ends that matter: the shortest field line, "a:\r\n", has
 			 * four.
 			 */
 			marks &= marks - 1;
 			if (marks)
-				ended = look_at_line(buffer, line_behind(i, marks), n, ended);
+				look_at_line(buffer, line_behind(i, marks), n);
 		}
-		if (ended)
+		if (READ_AGAIN(buffer->ended))
 			return 1;
 	}
 	return 0;

@@ -18,12 +18,12 @@ LINE = "verified instructions on"
 """How the line begins that is printed for each kernel."""
 
 
-def test_programs_leave_room_below_the_limit(
+def test_programs_take_less_than_half_of_the_limit(
     program_fds: Mapping[str, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another compiler or verifier may need more; three tenths of the limit are the room for that."""
+    """Another compiler or verifier may need more; half of the limit is the room for that."""
     verified = {name: read_program_facts(program_fds[name])["verified_insns"] for name in (*PROGRAMS, SWEEP)}
     with capsys.disabled():
         numbers = ", ".join(f"{name} {number}" for name, number in verified.items())
         sys.stdout.write(f"\n{LINE} {os.uname().release}: {numbers}\n")
-    assert all(0 < number < LIMIT * 7 // 10 for number in verified.values())
+    assert all(0 < number < LIMIT // 2 for number in verified.values())
