@@ -62,7 +62,7 @@ class Distribution(msgspec.Struct, frozen=True):
     """By bucket, one for each bound and the last for what is longer."""
     sum_ns: int = 0
     examples: tuple[Example | None, ...] = (None,) * (len(BOUNDS_NS) + 1)
-    """The newest of each bucket among those that were the slowest of their reading."""
+    """The newest of each bucket among those that were the slowest of their part of a reading."""
 
 
 class HopHistograms:

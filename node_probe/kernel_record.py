@@ -1,7 +1,7 @@
 """The kernel's record, mirrored: what the bytes of the ring and of the map of unfinished transits mean.
 
 Pure. The one Python side of `struct transit` in bpf/record.h; a test compares names, offsets and sizes. The agent
-goes on from here with span_writer; tests and benches take the record apart with `decode_kernel_record`.
+sends what span_writer makes of it; `top`, exemplars and tests take the record apart with `decode_kernel_record`.
 """
 
 import itertools
@@ -85,7 +85,7 @@ class KernelRecord(msgspec.Struct, frozen=True):
 
 
 def decode_kernel_record(data: bytes) -> KernelRecord:
-    """Return the transits of a record, the second opinion on what span_writer makes of it.
+    """Return the transits of a record.
 
     Stamps are put in the order met. Interface indexes are as the kernel gave them, those of pod points counted within
     the pod's namespace. Raises KernelRecordError.

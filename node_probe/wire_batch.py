@@ -1,30 +1,24 @@
-"""A batch of transits as one OTLP ResourceSpans, decoded by the plugin, and its encoder beside it.
+"""Reads a batch of transits, one OTLP ResourceSpans, as the plugin gets it. span_writer and request_writer write it.
 
 Reads no clock. What is constant for a node lies on the resource, the rest in one bytes attribute of each span.
-The probe itself writes the same bytes by span_writer and request_writer, which the tests hold to this encoder's.
 """
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
-from node_probe.transit import NodeIdentity, Transit, transit_id
+from node_probe.transit import NodeIdentity, Transit
 from node_probe.wire_record import (
     RECORD_KEY,
     SCOPE,
-    SERVICE_NAME,
-    SPAN_NAME,
     RecordError,
     decode_record,
-    encode_record,
 )
 
-__all__ = ["RECORD_KEY", "SCOPE", "BatchError", "NodeIdentity", "TransitBatch", "decode_batch", "encode_batch"]
+__all__ = ["RECORD_KEY", "SCOPE", "BatchError", "NodeIdentity", "TransitBatch", "decode_batch"]
 
 MAX_NAME = 253
 """Characters of a node's or host's name: DNS names have no more. Each is copied into every network span."""
@@ -53,21 +47,6 @@ class TransitBatch(msgspec.Struct, frozen=True):
     transits: tuple[Transit, ...]
     rejected: tuple[RecordError, ...] = ()
     """Decoding only: one error for each span of the batch that was not a readable transit."""
-
-
-def encode_batch(batch: TransitBatch, version: str) -> bytes:
-    """Return `batch` as the bytes of an OTLP ExportTraceServiceRequest with one ResourceSpans: the tests' reference.
-
-    `version` is the probe's, sent as the scope's version.
-    """
-    request = ExportTraceServiceRequest()
-    message = request.resource_spans.add()
-    message.resource.attributes.extend(_resource_attributes(batch))
-    scope_spans = message.scope_spans.add()
-    scope_spans.scope.name = SCOPE
-    scope_spans.scope.version = version
-    scope_spans.spans.extend(_encode_transit(t, batch.node.name, batch.epoch_offset_ns) for t in batch.transits)
-    return request.SerializeToString()
 
 
 def decode_batch(resource_spans: bytes) -> TransitBatch:
@@ -105,44 +84,6 @@ def decode_batch(resource_spans: bytes) -> TransitBatch:
                 rejected.append(error)
     return TransitBatch(
         node, offset.int_value, _read_interfaces(attributes), tuple(transits), rejected=tuple(rejected)
-    )
-
-
-def _resource_attributes(batch: TransitBatch) -> Iterable[KeyValue]:
-    node = batch.node
-    strings = {
-        "service.name": SERVICE_NAME,
-        "host.id": node.host_id,
-        "host.name": node.host_name,
-        "hopspan.node": node.name,
-        "k8s.node.name": node.k8s_node_name,
-        "hopspan.clock.id": node.clock_id,
-    }
-    for key, value in strings.items():
-        if value:
-            yield KeyValue(key=key, value=AnyValue(string_value=value))
-    yield KeyValue(key="hopspan.epoch_offset_ns", value=AnyValue(int_value=batch.epoch_offset_ns))
-    occurring = {stamp.ifindex for transit in batch.transits for stamp in transit.stamps}
-    names = AnyValue()
-    names.array_value.values.extend(
-        AnyValue(string_value=f"{ifindex} {name}")
-        for ifindex, name in sorted(batch.interfaces.items())
-        if ifindex in occurring
-    )
-    yield KeyValue(key="hopspan.interfaces", value=names)
-
-
-def _encode_transit(transit: Transit, node: str, epoch_offset_ns: int) -> Span:
-    return Span(
-        trace_id=transit.context.trace_id,
-        span_id=transit_id(transit, node),
-        parent_span_id=transit.context.parent_id,
-        flags=transit.context.flags,
-        name=SPAN_NAME,
-        kind=Span.SPAN_KIND_INTERNAL,
-        start_time_unix_nano=transit.stamps[0].monotonic_ns + epoch_offset_ns,
-        end_time_unix_nano=transit.stamps[-1].monotonic_ns + epoch_offset_ns,
-        attributes=[KeyValue(key=RECORD_KEY, value=AnyValue(bytes_value=encode_record(transit)))],
     )
 
 

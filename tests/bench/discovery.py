@@ -39,10 +39,6 @@ def measure_discovery(count: int, rounds: int) -> dict[str, Any]:
                     before = _read_cost(probe)
                 _note(seen, "release", before, _wait_for(probe, POINTS_PER_POD))
     finally:
-        for probe in node.probes:
-            probe.process.kill()
-            probe.process.wait(DEADLINE_S)
-            probe.manager.close()
         node.remove()
     return {"pods": count, "plan_ms": spread(plans), **{key: spread(values) for key, values in seen.items()}}
 

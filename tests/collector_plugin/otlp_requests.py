@@ -9,7 +9,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 from collector_plugin.otlp_walk import Walk
 from hopspan.protowire import LENGTH, read_fields, write_integer, write_length
 from node_probe.transit import Transit
-from node_probe.wire_batch import encode_batch
 from tests.collector_plugin.builders import (
     NODE_1,
     make_batch,
@@ -18,6 +17,7 @@ from tests.collector_plugin.builders import (
     make_span,
     make_transit,
 )
+from tests.node_probe.batch_reference import encode_batch
 
 UNKNOWN = write_length(2000, b"from a later version") + write_integer(1999, 7)
 

@@ -22,7 +22,6 @@ from hopspan.logs import Log
 from hopspan.otlp_export import EXPORT_METHOD
 from hopspan.settings import OtlpExporter, TlsClient
 from hopspan.values import Endpoint
-from node_probe.wire_batch import encode_batch
 from tests.collector_plugin.builders import (
     NODE_1,
     NODE_2,
@@ -33,6 +32,7 @@ from tests.collector_plugin.builders import (
     make_transit,
 )
 from tests.hopspan.grpc_peer import DEADLINE_S, GrpcPeer
+from tests.node_probe.batch_reference import encode_batch
 
 ANY_PORT = Endpoint("localhost", 0)
 SPANS = make_request(make_resource_spans([make_span()]), make_resource_spans([make_span(span_id=b"\1" * 8)]))

@@ -18,7 +18,6 @@ from hopspan.counters import Counters
 from hopspan.export_errors import ExportResult, PermanentExportError, RetryableExportError
 from hopspan.logs import Log
 from hopspan.protowire import WireError
-from node_probe.wire_batch import encode_batch
 from tests.collector_plugin.builders import (
     NODE_1,
     NODE_2,
@@ -31,6 +30,7 @@ from tests.collector_plugin.builders import (
     make_transit,
 )
 from tests.collector_plugin.gated_exporter import DEADLINE_S, GatedExporter, wait_until
+from tests.node_probe.batch_reference import encode_batch
 
 SPANS = make_request(make_resource_spans([make_span()]))
 NEAR = encode_batch(make_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")

@@ -26,7 +26,6 @@ from hopspan.errors import HopspanError
 from hopspan.logs import Log
 from hopspan.settings import OtlpExporter, TlsClient
 from hopspan.values import Endpoint
-from node_probe.wire_batch import encode_batch
 from tests.collector_plugin.builders import (
     NODE_1,
     SPAN_ID,
@@ -39,6 +38,7 @@ from tests.collector_plugin.builders import (
 from tests.collector_plugin.gated_exporter import wait_until
 from tests.collector_plugin.plugin_bench import FAR, NEAR, SPANS, Bench, make_config
 from tests.hopspan.grpc_peer import DEADLINE_S, GrpcPeer, refuse, stall
+from tests.node_probe.batch_reference import encode_batch
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from node_probe.programs import load_programs
 from tests.kernel.bpf_harness import Harness
-from tests.kernel.made_node import DEADLINE_S, Node
+from tests.kernel.made_node import Node
+from tests.kernel.talking_node import TalkingNode
 from tests.requirements import require_bcc, require_root
 
 
@@ -44,13 +45,19 @@ def port(port_numbers: Iterator[int]) -> int:
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    """Make a node with one pod; end its probes and remove it afterwards."""
+    """Make a node with one pod, and remove it afterwards."""
     require_root()
     require_bcc()
     made = Node(secrets.token_hex(3))
     yield made
-    for probe in made.probes:
-        probe.process.kill()
-        probe.process.wait(DEADLINE_S)
-        probe.manager.close()
+    made.remove()
+
+
+@pytest.fixture
+def talking_node() -> Iterator[TalkingNode]:
+    """Make a node with two pods, and remove it afterwards."""
+    require_root()
+    require_bcc()
+    made = TalkingNode(secrets.token_hex(3))
+    yield made
     made.remove()

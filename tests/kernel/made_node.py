@@ -58,6 +58,11 @@ class Node:
         run("ip", "-n", self.pod, "link", "set", "eth0", "up")
 
     def remove(self) -> None:
+        """End its probes, and remove it."""
+        for probe in self.probes:
+            probe.process.kill()
+            probe.process.wait(DEADLINE_S)
+            probe.manager.close()
         for name in (self.pod, self.node):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 

@@ -1,9 +1,7 @@
 """The hops' durations on the metrics page of a real probe, with traces of the traffic as exemplars."""
 
 import re
-import secrets
 import signal
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -12,25 +10,11 @@ import pytest
 from node_probe.namespaces import entered
 from tests.kernel.made_node import DEADLINE_S, METRICS_PORT, Probe, wait_until
 from tests.kernel.talking_node import TalkingNode
-from tests.requirements import require_bcc, require_root
 
 pytestmark = pytest.mark.bpf
 
 EXCHANGES = 23
 NAME = "hopspan_probe_hop_duration_seconds"
-
-
-@pytest.fixture
-def talking_node() -> Iterator[TalkingNode]:
-    require_root()
-    require_bcc()
-    made = TalkingNode(secrets.token_hex(3))
-    yield made
-    for probe in made.probes:
-        probe.process.kill()
-        probe.process.wait(DEADLINE_S)
-        probe.manager.close()
-    made.remove()
 
 
 def read_page(node: TalkingNode) -> str:

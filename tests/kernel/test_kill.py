@@ -113,10 +113,6 @@ def crowded(rng: random.Random) -> Iterator[CrowdedNode]:
         node.furnish(rng)
         yield node
     finally:
-        for probe in node.probes:
-            probe.process.kill()
-            probe.process.wait(DEADLINE_S)
-            probe.manager.close()
         node.remove()
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import secrets
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,6 @@ from tests.kernel.rights import as_nobody_with, as_root_with, readable_tree
 from tests.kernel.talking_node import CLIENT, POINTS, SERVER, TalkingNode
 from tests.kernel.terminal import ENTER_SCREEN, LEAVE_SCREEN, Terminal
 from tests.kernel.without_tcx import WRAPPER
-from tests.requirements import require_bcc, require_root
 
 pytestmark = pytest.mark.bpf
 
@@ -34,15 +32,6 @@ RIGHTS = {
     Capability.SYS_PTRACE,
 }
 """Those in the README's table."""
-
-
-@pytest.fixture
-def talking_node() -> Iterator[TalkingNode]:
-    require_root()
-    require_bcc()
-    made = TalkingNode(secrets.token_hex(3))
-    yield made
-    made.remove()
 
 
 def command(node: TalkingNode, *options: str, wrapper: Sequence[str] = (), tree: Path = ROOT) -> list[str]:

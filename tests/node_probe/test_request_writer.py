@@ -5,8 +5,9 @@ import pytest
 from node_probe.request_writer import RequestWriter
 from node_probe.span_writer import SpanBatch, SpanWriter
 from node_probe.transit import NodeIdentity
-from node_probe.wire_batch import TransitBatch, decode_batch, encode_batch
+from node_probe.wire_batch import TransitBatch, decode_batch
 from tests.golden_files import GOLDEN, read_story
+from tests.node_probe.batch_reference import encode_batch
 from tests.node_probe.records import make_record
 from tests.node_probe.resource_spans import read_resource_spans
 

@@ -13,8 +13,9 @@ from node_probe.kernel_record import KernelRecordError, decode_kernel_record
 from node_probe.request_writer import RequestWriter
 from node_probe.span_writer import SpanBatch, SpanWriter, Written
 from node_probe.transit import NodeIdentity, Transit
-from node_probe.wire_batch import TransitBatch, decode_batch, encode_batch
+from node_probe.wire_batch import TransitBatch, decode_batch
 from tests.golden_files import list_stories, read_story
+from tests.node_probe.batch_reference import encode_batch
 from tests.node_probe.records import TRACEPARENT, make_context, make_record
 from tests.node_probe.resource_spans import read_resource_spans
 

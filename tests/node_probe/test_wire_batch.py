@@ -8,9 +8,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from node_probe.transit import transit_id
-from node_probe.wire_batch import BatchError, NodeIdentity, TransitBatch, decode_batch, encode_batch
+from node_probe.wire_batch import BatchError, NodeIdentity, TransitBatch, decode_batch
 from node_probe.wire_record import RecordVersionError
 from tests.golden_files import GOLDEN
+from tests.node_probe.batch_reference import encode_batch
 from tests.node_probe.transits import REQUEST, vary
 
 NODE = NodeIdentity("node-1", "4d3c", "worker-a", "b1f0c0de-0000-4000-8000-000000000001", "k8s-node-1")
