@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hands out the transits whose packet never met the node's last point: local sockets, drops, host-network pods. Attached
  * nowhere: the agent runs it by PROG_TEST_RUN, so that the sweep and a last point can settle by compare-and-swap who has
- * a transit. `mark` is the step, of SWEEP_STEP transits each, and `priority` the least age in units of 2^20 ns.
+ * a transit. `mark` is the step, of SWEEP_STEP transits each, and `priority` the least age in units of 2^20 ns. The packet
+ * is made up for the run, and no traffic ever is here.
  */
 int sweep(struct __sk_buff *skb)
 {
 	__u32 now = coarse_time(bpf_ktime_get_ns());
 	__u32 first = skb->mark * (SWEEP_STEP / TABLE_WAYS);
 	__u32 least = skb->priority;
+
+	skb->mark += 1; /* the repetitions of a run have one packet: each takes the next step */
 
 #pragma nounroll
 	for (__u32 i = 0; i < SWEEP_STEP; i++) {

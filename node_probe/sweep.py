@@ -17,8 +17,8 @@ STEPS = 64
 COARSE_SHIFT = 20
 """As in bpf/record.h."""
 
-_CONTEXT = struct.Struct("=8x I 20x I 156x")
-"""struct __sk_buff of uapi/linux/bpf.h: mark at byte 8, priority at byte 32."""
+_PRIORITY = struct.Struct("=32xI156x")
+"""struct __sk_buff of uapi/linux/bpf.h: the priority at byte 32; the mark, at byte 8, begins with 0."""
 
 _PACKET = bytes(14)
 """An Ethernet header, which the kernel asks for."""
@@ -27,14 +27,18 @@ _PACKET = bytes(14)
 def sweep_transits(program_fd: int, min_age_ns: int = MIN_AGE_NS) -> None:
     """Hand the transits that started so long ago to the ring. Raises OSError."""
     packet = ctypes.create_string_buffer(_PACKET, len(_PACKET))
-    for step in range(STEPS):
-        context = ctypes.create_string_buffer(_CONTEXT.pack(step, min_age_ns >> COARSE_SHIFT), _CONTEXT.size)
-        run_program(
-            ProgramRun(
-                prog_fd=program_fd,
-                data_size_in=len(_PACKET),
-                data_in=ctypes.addressof(packet),
-                ctx_size_in=_CONTEXT.size,
-                ctx_in=ctypes.addressof(context),
-            )
-        )
+    context = ctypes.create_string_buffer(_PRIORITY.pack(min_age_ns >> COARSE_SHIFT), _PRIORITY.size)
+    run = ProgramRun(
+        prog_fd=program_fd,
+        data_size_in=len(_PACKET),
+        data_in=ctypes.addressof(packet),
+        repeat=STEPS,
+        ctx_size_in=_PRIORITY.size,
+        ctx_in=ctypes.addressof(context),
+    )
+    while True:
+        try:
+            run_program(run)
+        except InterruptedError:
+            continue  # a signal came between two repetitions; what was swept is not there any more
+        return

@@ -1,6 +1,7 @@
 """The tables of transits and exchanges: bounded, exact under a sweep at the same time, and every loss counted."""
 
 import random
+import signal
 import struct
 import threading
 from collections.abc import Iterator
@@ -77,6 +78,21 @@ def test_sweep_takes_what_met_no_last_point(bpf: Harness, port: int) -> None:
     assert [stamp.point for stamp in record.transits[0].stamps] == [1, 2]
     assert bpf.list_transits() == {}
     assert bpf.counts() == {"transits_started": 1, "transits_swept": 1}
+
+
+def test_signals_do_not_end_a_sweep(bpf: Harness, port: int) -> None:
+    """The kernel gives a run of many repetitions up when a signal comes; every transit is swept all the same."""
+    start_many(bpf, 3_000, port)
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for _ in range(scale(500)):
+            sweep_transits(bpf.fd("sweep"), 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert bpf.list_transits() == {}
+    assert bpf.counts()["transits_swept"] == bpf.counts()["transits_started"]
 
 
 def test_swept_transit_is_not_met_again(bpf: Harness, port: int) -> None:
