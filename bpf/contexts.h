@@ -184,20 +184,19 @@ static __always_inline enum search_result take_context(struct search_buffer *buf
 	return complete ? CONTEXT_NONE : BLOCK_UNFINISHED;
 }
 
-/* Searches the message at `offset` of the skb. BLOCK_UNFINISHED: the header block goes on behind this segment. */
-static __always_inline enum search_result search_context(struct __sk_buff *skb, __u32 offset,
+/* Searches the block of which buffer->length bytes lie in the buffer, and `length` more at `offset` of the skb. */
+static __always_inline enum search_result search_context(struct __sk_buff *skb, __u32 offset, __u32 length,
 							 struct search_buffer *buffer, struct context *context)
 {
-	__u64 n = load_block(skb, offset, buffer);
+	__u64 n = load_block(skb, offset, length, buffer);
 
 	if (!n)
-		return BLOCK_UNFINISHED;
+		return BLOCK_UNREADABLE;
 	__u64 stopped = walk_lines(buffer, n);
 	/* Read back from memory, so that the verifier forgets what each turn of the loop told it of these; it would
 	 * else follow the rest of the program once for every turn: "BPF program is too large. Processed 1000001 insn".
 	 */
-	__u64 last = READ_AGAIN(buffer->candidate[(READ_AGAIN(buffer->candidates) - 1) % CANDIDATES_MAX]);
-	last = BOUNDED(last, HEADER_BLOCK_MAX);
+	__u64 last = last_candidate(buffer);
 	n = READ_AGAIN(buffer->length);
 	if (READS(TRACEPARENT) && stopped && buffer->bytes[last] > '\r') {
 		context->format = TRACEPARENT;

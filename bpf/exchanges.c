@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of exchanges: a request enters its context, and its response finds it by the number that it acknowledged. */
 
-/* Returns the set of tags of a hash. */
-static __always_inline struct tag_set *exchange_set(__u64 hash)
+/* Returns the tags of what waits for the response whose key has the hash. */
+static __always_inline struct answer_set *answer_set_of(__u64 hash)
 {
 	int index = hash % EXCHANGE_SETS;
 
 	return exchange_tags.lookup(&index);
+}
+
+/* Of these the tags of the exchanges. */
+static __always_inline struct tag_set *exchange_set(__u64 hash)
+{
+	struct answer_set *set = answer_set_of(hash);
+
+	return set ? &set->exchanges : 0;
 }
 
 /* Finds the exchange of `key` in its set, and where its tag is. Returns 0 where there is none. */
@@ -94,4 +102,19 @@ static __always_inline int enter_exchange(const struct transit_key *key, struct 
 	known->answered = 0;
 	known->context = work->context;
 	return 1;
+}
+
+/* Reads the context of a request that was seen before, and is sent again, into the workspace. Returns 0 where it was not. */
+static __always_inline int copy_known_context(struct workspace *work, const struct transit_key *key)
+{
+	struct transit_key answer = response_key(key, work->message.ack);
+	__u64 hash = hash_key(&answer), *where = 0;
+	struct tag_set *set = exchange_set(hash);
+	struct exchange *known = set ? find_exchange(set, &answer, hash, &where) : 0;
+
+	if (!known || known->request_seq != key->seq)
+		return 0;
+	work->context = known->context;
+	asm volatile("" ::: "memory");
+	return same_key(&known->key, &answer);
 }

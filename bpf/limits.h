@@ -47,9 +47,17 @@
 #define EXCHANGES_MAX 65536
 #define EXCHANGE_SETS (EXCHANGES_MAX / TABLE_WAYS)
 
-/* Requests whose body may still come. 32768 bear 3,000 uploads a second of ten seconds each. 256 KiB. */
-#define BODIES_MAX 32768
-#define BODY_SETS  (BODIES_MAX / TABLE_WAYS)
+/* Requests whose header block goes on in further segments, which follow within microseconds as a rule: each is kept with
+ * what came of it. 2 MiB.
+ */
+#define UNFINISHED_MAX	256
+#define UNFINISHED_SETS (UNFINISHED_MAX / TABLE_WAYS)
+
+/* Segments of a header block. 8 KiB are six of an Ethernet's 1,500 bytes. */
+#define SEGMENTS_MAX 8
+
+/* How long the rest of a header block is waited for (2^20 ns): 0.9 s, less than the sweep lets transits be. */
+#define UNFINISHED_AGE 858
 
 /* An exchange that gives way unanswered within a minute (2^20 ns) is counted: later, few responses come. */
 #define EXCHANGE_AGE 57220

@@ -6,6 +6,7 @@
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/if_ether.h>
 #include <uapi/linux/ip.h>
+#include <uapi/linux/ipv6.h>
 #include <uapi/linux/pkt_cls.h>
 #include <uapi/linux/tcp.h>
 #include <uapi/linux/udp.h>
@@ -13,17 +14,19 @@
 #include "limits.h"
 #include "record.h"
 #include "parse.h"
+#include "tunnel.h"
 #include "contexts.h"
 #include "table.h"
 #include "transit.h"
 
 /* Two tables: see table.h. The own bits of a transit's tag are its coarse time (upper 16) and its slot, those of an
- * exchange the number of its turn. To be mapped is not wanted, but aligns them to pages, and so each set to a cache line. */
+ * exchange the number of its turn, those of a body the number of its request's first byte. To be mapped is not wanted, but aligns them to pages, and so each set to a cache line. */
 BPF_F_TABLE("array", int, struct tag_set, transit_tags, TRANSIT_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct transit_slot, transits, TRANSITS_MAX, BPF_F_MMAPABLE);
-BPF_F_TABLE("array", int, struct tag_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct answer_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct exchange, exchanges, EXCHANGES_MAX, BPF_F_MMAPABLE);
-BPF_F_TABLE("array", int, struct tag_set, bodies, BODY_SETS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct tag_set, unfinished_tags, UNFINISHED_SETS, BPF_F_MMAPABLE);
+BPF_TABLE("array", int, struct unfinished_block, unfinished, UNFINISHED_MAX);
 BPF_TABLE("array", int, struct turns, turns, 1);
 BPF_TABLE("array", int, __u32, awaited, AWAITED_MAX);
 BPF_TABLE("lru_hash", struct rate_key, struct rate, rates, RATES_MAX);
@@ -38,8 +41,12 @@ struct workspace {
 	struct message message;
 	struct outer outer;
 	__u64 now;
-	__u64 found; /* only passed through here: see READ_AGAIN */
-	__u64 freed; /* the transit slot that this CPU freed last */
+	__u64 found;		  /* only passed through here: see READ_AGAIN */
+	__u64 result;		  /* the same */
+	__u64 freed;		  /* the transit slot that this CPU freed last */
+	struct transit_key first; /* of the request's transit */
+	__u32 segments;		  /* of the request, with this one */
+	__u32 flags;
 	struct context context;
 	struct search_buffer block;
 };

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads packet headers: bytes of an skb -> struct message. Touches no map, changes nothing. */
+/* Reads TCP and what its payload begins with: bytes of an skb -> struct message. Touches no map. */
 #ifndef HOPSPAN_PARSE_H
 #define HOPSPAN_PARSE_H
 
-#include "record.h"
-#include "verifier.h"
-
-#define IPV4_PROTOCOL_TCP    6
-#define IPV4_PROTOCOL_UDP    17
-#define IPV4_FRAGMENT_OFFSET 0x1fff /* RFC 791 section 3.1 */
-#define VXLAN_PORTS_UNSET    0
+#include "network.h"
 
 #define TCP_OPTION_END		0
 #define TCP_OPTION_NOP		1
@@ -22,45 +16,23 @@
 /* The first four bytes of a message, as a little-endian word reads them on every supported machine. */
 #define WORD(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
 
-/* IPv4 and TCP without options, the timestamp option, four bytes of payload. A segment that is shorter can hold no
- * HTTP message: the shortest, "GET / HTTP/1.0" and two line ends, has 18 bytes, and 16 without the option suffice.
- */
-struct packet_head {
-	struct iphdr ip;
+/* TCP without options, the timestamp option, four bytes of payload. */
+struct tcp_head {
 	struct tcphdr tcp;
 	__u32 options[3];
 	__u32 payload;
 } __attribute__((packed));
 
-struct tunnel_head {
+/* What nearly every segment of a message begins with. One that is shorter than that, for want of the option, is read with
+ * less.
+ */
+struct packet_head {
 	struct iphdr ip;
-	struct udphdr udp;
-	__u32 flags;
-	__u32 vni; /* upper 24 bits, network order */
+	struct tcp_head segment;
 } __attribute__((packed));
 
-/* Addresses, ports, seq, ack and tsval in network order. */
-struct message {
-	__u32 source;
-	__u32 destination;
-	__u16 source_port;
-	__u16 destination_port;
-	__u32 seq;
-	__u32 ack;
-	__u32 tsval;
-	__u32 payload_offset; /* from the skb's start */
-	__u32 direction;
-};
-
-/* The encapsulation around a message; tunnel NO_TUNNEL: none. */
-struct outer {
-	__u32 tunnel;
-	__u32 vni;
-	__u32 source;
-	__u32 destination;
-};
-
-enum payload_kind { OTHER_PAYLOAD, HTTP_REQUEST, HTTP_RESPONSE, TLS_RECORD };
+/* What TCP looks like at the least: four bytes of payload, and no options. */
+#define SHORT_SEGMENT (sizeof(struct tcphdr) + sizeof(__u32))
 
 static __always_inline enum payload_kind classify_payload(__u32 word)
 {
@@ -127,96 +99,83 @@ static __always_inline __u32 search_timestamp(struct __sk_buff *skb, __u32 offse
 	return WORD(options[i + 2], options[i + 3], options[i + 4], options[i + 5]);
 }
 
-/* Reads the message that an IPv4 TCP packet at `offset` begins. Returns what its payload is; `message` is filled for
- * HTTP_REQUEST and HTTP_RESPONSE alone.
+/* Reads the IP header at `offset`, and TCP's into `head` where that takes no second call. Returns where TCP begins, 0 where
+ * it does not. `length` is that of the packet from `offset` on.
  */
-static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u32 offset, struct message *message)
+static __always_inline __u32 read_ip(struct __sk_buff *skb, __u32 offset, struct packet_head *head,
+				     struct message *message, __u32 *length)
+{
+	if (bpf_skb_load_bytes(skb, offset, head, sizeof(*head)) < 0 &&
+	    bpf_skb_load_bytes(skb, offset, head, sizeof(head->ip) + SHORT_SEGMENT) < 0)
+		return 0;
+	__u32 next = offset + head->ip.ihl * 4;
+	if (head->ip.version == 6) {
+		next = read_ipv6(skb, offset, message, length);
+	} else {
+		if (head->ip.version != 4 || head->ip.ihl < 5 || head->ip.protocol != PROTOCOL_TCP)
+			return 0;
+		if (head->ip.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+			return 0;
+		*length = head->ip.tot_len ? bpf_ntohs(head->ip.tot_len) : skb->len - offset; /* BIG TCP */
+		message->source = head->ip.saddr;
+		message->destination = head->ip.daddr;
+		message->family = FAMILY_IPV4;
+		if (head->ip.ihl == 5)
+			return next;
+	}
+	if (!next)
+		return 0;
+	if (bpf_skb_load_bytes(skb, next, &head->segment, sizeof(head->segment)) < 0 &&
+	    bpf_skb_load_bytes(skb, next, &head->segment, SHORT_SEGMENT) < 0)
+		return 0;
+	return next;
+}
+
+/* Reads the TCP packet at `offset`. Returns what its payload is; `message` is filled for HTTP_REQUEST and HTTP_RESPONSE, and
+ * where `all` is set, for OTHER_PAYLOAD too.
+ */
+static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u32 offset, struct message *message,
+						      int all)
 {
 	struct packet_head head;
+	__u32 length = 0;
+	__u32 next = read_ip(skb, offset, &head, message, &length);
 
-	if (bpf_skb_load_bytes(skb, offset, &head, sizeof(head)) < 0)
-		return OTHER_PAYLOAD;
-	if (head.ip.version != 4 || head.ip.protocol != IPV4_PROTOCOL_TCP)
-		return OTHER_PAYLOAD;
-	if (head.ip.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
-		return OTHER_PAYLOAD;
+	if (!next)
+		return NO_PAYLOAD;
+	__u32 tcp_length = head.segment.tcp.doff * 4;
+	if (tcp_length < sizeof(head.segment.tcp))
+		return NO_PAYLOAD;
 
-	__u32 ip_length = head.ip.ihl * 4;
-	if (ip_length < sizeof(head.ip))
-		return OTHER_PAYLOAD;
-	if (ip_length != sizeof(head.ip) &&
-	    bpf_skb_load_bytes(skb, offset + ip_length, &head.tcp, sizeof(head) - sizeof(head.ip)) < 0)
-		return OTHER_PAYLOAD;
-	__u32 tcp_length = head.tcp.doff * 4;
-	if (tcp_length < sizeof(head.tcp))
-		return OTHER_PAYLOAD;
-
-	__u32 payload_offset = offset + ip_length + tcp_length;
-	__u32 word = head.payload;
-	if (tcp_length == sizeof(head.tcp))
-		word = head.options[0];
-	else if (tcp_length != sizeof(head.tcp) + sizeof(head.options) &&
+	__u32 payload_offset = next + tcp_length;
+	__u32 word = head.segment.payload;
+	if (tcp_length == sizeof(head.segment.tcp))
+		word = head.segment.options[0];
+	else if (tcp_length != sizeof(head.segment.tcp) + sizeof(head.segment.options) &&
 		 bpf_skb_load_bytes(skb, payload_offset, &word, sizeof(word)) < 0)
-		return OTHER_PAYLOAD;
+		return NO_PAYLOAD;
+	message->payload_length = length - (payload_offset - offset);
+	if ((__s32)message->payload_length <= 0)
+		return NO_PAYLOAD; /* an acknowledgement, which Ethernet may have filled up */
 	enum payload_kind kind = classify_payload(word);
-	if (kind != HTTP_REQUEST && kind != HTTP_RESPONSE)
+	if (kind != HTTP_REQUEST && kind != HTTP_RESPONSE && !(all && kind == OTHER_PAYLOAD))
 		return kind;
 
-	message->source = head.ip.saddr;
-	message->destination = head.ip.daddr;
-	message->source_port = head.tcp.source;
-	message->destination_port = head.tcp.dest;
-	message->seq = head.tcp.seq;
-	message->ack = head.tcp.ack_seq;
+	const struct tcphdr *tcp = &head.segment.tcp;
+	message->source_port = tcp->source;
+	message->destination_port = tcp->dest;
+	message->seq = tcp->seq;
+	message->ack = tcp->ack_seq;
+	message->ip_offset = offset;
 	message->payload_offset = payload_offset;
-	message->direction = kind == HTTP_RESPONSE ? RESPONSE : REQUEST;
+	message->kind = kind;
 	message->tsval = 0;
-	if (tcp_length >= sizeof(head.tcp) + sizeof(head.options) && head.options[0] == TIMESTAMP_FIRST_WORD)
-		message->tsval = head.options[1];
-	else if (tcp_length > sizeof(head.tcp))
-		message->tsval =
-			search_timestamp(skb, offset + ip_length + sizeof(head.tcp), tcp_length - sizeof(head.tcp));
+	if (tcp_length >= sizeof(*tcp) + sizeof(head.segment.options) &&
+	    head.segment.options[0] == TIMESTAMP_FIRST_WORD)
+		message->tsval = head.segment.options[1];
+	else if (tcp_length > sizeof(*tcp))
+		message->tsval = search_timestamp(skb, next + sizeof(*tcp), tcp_length - sizeof(*tcp));
 	return kind;
-}
-
-/* Copies what stands behind the Ethernet header, without a call where it is linear, as it nearly always is. Returns 0
- * where the packet is shorter.
- */
-static __always_inline int load_tunnel_head(struct __sk_buff *skb, struct tunnel_head *head)
-{
-	void *data = (void *)(long)skb->data;
-	void *end = (void *)(long)skb->data_end;
-
-	if (data + ETH_HLEN + sizeof(*head) > end)
-		return bpf_skb_load_bytes(skb, ETH_HLEN, head, sizeof(*head)) >= 0;
-#pragma unroll
-	for (int i = 0; i < sizeof(*head) / 4; i++)
-		((__u32 *)head)[i] = ((const __u32 *)(data + ETH_HLEN))[i];
-	return 1;
-}
-
-/* Reads a VXLAN header (RFC 7348) behind IPv4 and UDP. Returns the offset of the inner IP header, 0 where there is
- * none: the packet is not for one of the ports of `settings`.
- */
-static __always_inline __u32 read_tunnel(struct __sk_buff *skb, const struct settings *settings, struct outer *outer)
-{
-	struct tunnel_head head;
-
-	if (!load_tunnel_head(skb, &head))
-		return 0;
-	if (head.ip.version != 4 || head.ip.ihl != 5 || head.ip.protocol != IPV4_PROTOCOL_UDP)
-		return 0;
-	__u16 port = head.udp.dest;
-	if (port != settings->tunnel_ports[0] && port != settings->tunnel_ports[1] &&
-	    port != settings->tunnel_ports[2] && port != settings->tunnel_ports[3])
-		return 0;
-	if (port == VXLAN_PORTS_UNSET)
-		return 0;
-	outer->tunnel = VXLAN;
-	outer->vni = bpf_ntohl(head.vni) >> 8;
-	outer->source = head.ip.saddr;
-	outer->destination = head.ip.daddr;
-	return ETH_HLEN + sizeof(head) + ETH_HLEN;
 }
 
 #endif

@@ -10,41 +10,29 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 	if (role != FIRST && !awaits)
 		return;
 	struct message message;
-	enum payload_kind kind = read_message(skb, offset, &message);
+	int is_expected = role == FIRST && awaits;
+	enum payload_kind kind = read_message(skb, offset, &message, is_expected);
 
 	if (kind == TLS_RECORD && role == FIRST)
 		count(TLS_SEEN);
-	if (kind != HTTP_REQUEST && kind != HTTP_RESPONSE)
+	int is_http = kind == HTTP_REQUEST || kind == HTTP_RESPONSE;
+	if (!is_http && !(is_expected && kind == OTHER_PAYLOAD))
 		return;
 
 	struct transit_key key = key_of(&message);
-	__u64 hash = hash_key(&key), found = 0;
-	int index = hash % TRANSIT_SETS;
-	struct tag_set *set = 0;
-	if (awaits) {
-		set = transit_tags.lookup(&index);
-		if (!set)
-			return;
-		found = find_way(set, hash);
-	}
-	if (!found) {
+	__u64 *where, tag;
+	struct transit_slot *slot = awaits && is_http ? find_transit(&key, &where, &tag) : 0;
+	if (!slot) {
 		int zero = 0;
 		struct workspace *work = role == FIRST ? workspaces.lookup(&zero) : 0;
 		if (work) {
 			work->message = message;
 			work->outer = *outer;
 			asm volatile("" ::: "memory");
-			start_transit(skb, work, point);
+			start_transit(skb, work, point, is_expected);
 		}
 		return;
 	}
-	__u64 now = bpf_ktime_get_ns();
-	__u64 *where = &set->tags[found & WAY_MASK];
-	__u64 tag = READ_AGAIN(*where);
-	int number = tag % TRANSITS_MAX;
-	struct transit_slot *slot = transits.lookup(&number);
-	if (!slot || !same_key(&slot->key, &key))
-		return;
 	struct transit *transit = &slot->transit;
 	__u8 bit = 1 << (point - 1);
 	if (transit->seen & bit) {
@@ -52,21 +40,22 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 			count(REPEATED); /* once for each packet, not for each point that it meets */
 		return;
 	}
-	transit->monotonic_ns[point - 1] = now;
+	transit->monotonic_ns[point - 1] = bpf_ktime_get_ns();
 	transit->ifindex[point - 1] = skb->ifindex;
 	transit->seen |= bit;
 	if (outer->tunnel)
-		fill_outer(transit, outer);
-	if (role == LAST && emit_transit(where, tag, slot, 0))
+		fill_outer(skb, transit, outer);
+	if (role == LAST && !has_to_wait(slot) && emit_transit(where, tag, slot, 0))
 		count(TRANSITS_EMITTED);
 }
 
 static __always_inline int stamp_inner(struct __sk_buff *skb, enum point point, enum role role)
 {
 	struct outer none = {};
+	__u32 offset = find_ip(skb);
 
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		stamp(skb, ETH_HLEN, &none, point, role);
+	if (offset)
+		stamp(skb, offset, &none, point, role);
 	return TC_ACT_UNSPEC;
 }
 
@@ -76,11 +65,12 @@ static __always_inline int stamp_outer(struct __sk_buff *skb, enum point point, 
 	struct outer outer = {};
 	int zero = 0;
 	struct settings *s = settings.lookup(&zero);
+	__u32 offset = find_ip(skb);
 
-	if (!s || skb->protocol != bpf_htons(ETH_P_IP))
+	if (!s || !offset)
 		return TC_ACT_UNSPEC;
-	__u32 offset = read_tunnel(skb, s, &outer);
-	stamp(skb, offset ? offset : ETH_HLEN, &outer, point, role);
+	__u32 inner = read_tunnel(skb, offset, s, &outer);
+	stamp(skb, inner ? inner : offset, &outer, point, role);
 	return TC_ACT_UNSPEC;
 }
 

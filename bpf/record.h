@@ -80,6 +80,14 @@ struct tag_set {
 	__u64 tags[TABLE_WAYS];
 };
 
+/* The tags of what waits for the same response: its exchange, and a request that goes on behind its first segment. They lie
+ * beside each other, since a request asks for both: processors fetch cache lines in pairs.
+ */
+struct answer_set {
+	struct tag_set exchanges;
+	struct tag_set bodies;
+} __attribute__((aligned(128)));
+
 struct context {
 	__u8 format;
 	__u8 coding;
@@ -111,10 +119,23 @@ struct transit {
 	struct context contexts[1]; /* a ring record may hold up to CONTEXTS_MAX */
 };
 
+/* What a transit waits for whose context was not in the first segment: it leaves when both have come. */
+enum awaits { NOTHING_ELSE, AWAITS_CONTEXT, AWAITS_CONTEXT_ALONE };
+
 struct transit_slot {
 	struct transit_key key;
 	struct transit transit;
 	__u64 in_use;
+	__u64 awaits;
+};
+
+/* A request whose header block goes on behind the segments that came. */
+struct unfinished_block {
+	struct transit_key next;  /* of the segment that is waited for, without TSval */
+	struct transit_key first; /* of the request's transit */
+	__u32 segments;		  /* that came */
+	__u32 length;		  /* of the bytes that are valid */
+	__u64 words[HEADER_BLOCK_MAX / 8];
 };
 
 /* What a response needs of its request, kept until another takes its slot, so that retransmissions find it too. */

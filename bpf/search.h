@@ -9,8 +9,7 @@
 #ifndef HOPSPAN_SEARCH_H
 #define HOPSPAN_SEARCH_H
 
-#include "record.h"
-#include "verifier.h"
+#include "block.h"
 
 /* Which formats are read: bits (enum context_format), set when the programs are compiled. What is off costs nothing. */
 #ifndef READ_CONTEXTS
@@ -18,51 +17,15 @@
 #endif
 #define READS(format) (READ_CONTEXTS >> (format) & 1)
 
-/* Behind the block there is room for a name, white space and a text, so that no read needs a second bound. */
-#define SEARCH_SLACK 192
-
-/* What a line of a header block is; contexts.h tells them by their names. */
-enum line {
-	OTHER_LINE,
-	TRACEPARENT_LINE,
-	B3_LINE,
-	B3_TRACE_LINE,
-	B3_SPAN_LINE,
-	B3_SAMPLED_LINE,
-	B3_FLAGS_LINE,
-	UBER_LINE,
-	LINES,
-};
-
-/* Lines that begin nearly like the name of a context; a block with more of them is no request that anybody sends. */
-#define CANDIDATES_MAX 16
-
-struct search_buffer {
-	__u64 length;	  /* of the block that was loaded */
-	__u64 ended;	  /* 1 once the walk has met the line that it ends with */
-	__u64 candidates; /* how many lines were found that may hold a context */
-	__u64 value;	  /* only passed through here: see READ_AGAIN */
-	__u32 repeated;	  /* bit (enum line): the block has several of them */
-	__u32 reserved;
-	__u32 candidate[CANDIDATES_MAX]; /* their indexes */
-	__u32 lines[LINES];		 /* index of each known line, 0 where the block has none */
-	union {
-		__u8 bytes[HEADER_BLOCK_MAX + SEARCH_SLACK];
-		__u64 words[(HEADER_BLOCK_MAX + SEARCH_SLACK) / 8];
-	};
-};
-
 enum search_result {
 	CONTEXT_SAMPLED,
 	CONTEXT_UNSAMPLED,
 	CONTEXT_BAD,
 	CONTEXT_NONE,
-	BLOCK_UNFINISHED,
-	BLOCK_TOO_LONG
+	BLOCK_UNFINISHED, /* it goes on behind this segment */
+	BLOCK_TOO_LONG,
+	BLOCK_UNREADABLE
 };
-
-/* Bytes that are looked at in one turn of the loop. */
-#define STRIDE 32
 
 #define EACH_BYTE(byte) (0x0101010101010101ULL * (byte))
 
@@ -87,39 +50,6 @@ static __always_inline __u64 line_behind(__u64 i, __u64 marks)
 
 	OPAQUE(line); /* else clang counts from -8: "R2 unbounded memory access" */
 	return line;
-}
-
-/* Fills the buffer with the message at `offset` of the skb. Returns its length, 0 where it is too short to look at. */
-static __always_inline __u64 load_block(struct __sk_buff *skb, __u32 offset, struct search_buffer *buffer)
-{
-	__u64 n = (__u32)skb->len - offset;
-
-	/* A barrier before each test: clang else folds them into one range check, and 6.1 and 6.12 then say
-	 * "R4 invalid zero-sized read: u64=[0,8191]".
-	 */
-	OPAQUE(n);
-	if (n > HEADER_BLOCK_MAX)
-		n = HEADER_BLOCK_MAX;
-	OPAQUE(n);
-	if (n < 16)
-		return 0;
-	OPAQUE(n);
-	if (n > HEADER_BLOCK_MAX)
-		return 0;
-	if (bpf_skb_load_bytes(skb, offset, buffer->bytes, n) < 0)
-		return 0;
-	/* The rest of what the walk looks at together is an earlier packet's: clear it. */
-#pragma unroll
-	for (int i = 0; i < STRIDE; i += 8)
-		*(__u64 *)&buffer->bytes[n + i] = 0;
-	buffer->length = n;
-	buffer->candidates = 0;
-	buffer->ended = 0;
-	buffer->repeated = 0;
-#pragma unroll
-	for (int i = 0; i < LINES; i++)
-		buffer->lines[i] = 0;
-	return READ_AGAIN(buffer->length); /* one value, where the clamp above made two to follow */
 }
 
 /* Whether one of STRIDE bytes may be a line feed: ASCII's control characters are those with neither bit 5 nor bit 6. One in
@@ -182,7 +112,7 @@ static __always_inline __u64 is_block_end(const __u8 *text)
 #define UNSAMPLED_LOWER 0x202020ULL
 #define UNSAMPLED_FLAGS 64
 
-/* Whether the line is a traceparent of the usual outline, without the sampled flag and not cut off at `n`. */
+/* 1 where the line is a traceparent of the usual outline, without the sampled flag, in one piece and not cut off at `n`. */
 static __always_inline __u64 is_unsampled_traceparent(const __u8 *text, __u64 line, __u64 n)
 {
 	__u64 difference = (*(const __u64 *)text | LOWER_CASE) ^ NAME_TRACEPAR;
@@ -192,22 +122,34 @@ static __always_inline __u64 is_unsampled_traceparent(const __u8 *text, __u64 li
 	difference |= (flags >> 8 & 0xff) ^ '-';
 	/* Digits are odd where their value is, letters (bit 6; 'a' is ten) where it is not. */
 	difference |= (flags >> 24 ^ flags >> 30) & 1;
+#pragma unroll
+	for (int i = 8; i < UNSAMPLED_FLAGS; i += 8)
+		difference |= mark_line_feeds(*(const __u64 *)&text[i]);
 	return is_zero(difference | (n - line - UNSAMPLED_BYTES) >> 63);
 }
 
-/* Looks at the line at index `line`, and keeps it if it may hold a context or ends the walk, unless an earlier one did.
+/* Looks at the line at index `line`, and keeps it if it may hold a context or ends the block, unless an earlier one did.
  * What is known of that lies in memory: what is in a register the verifier follows on each path.
  */
-static __always_inline void look_at_line(struct search_buffer *buffer, __u64 line, __u64 n)
+static __always_inline void look_at_line(struct search_buffer *buffer, __u64 line)
 {
 	const __u8 *text = &buffer->bytes[line];
 
-	if (!(FIRST_BYTES >> (text[0] & 0x1f) & 1))
-		return;
-	__u64 ends = is_block_end(text) | (READS(TRACEPARENT) ? is_unsampled_traceparent(text, line, n) : 0);
+	__u64 ends = is_block_end(text);
+	__u64 keep = (FIRST_BYTES >> (text[0] & 0x1f)) & (ends | THIRD_BYTES >> (text[2] & 0x1f));
+	keep &= READ_AGAIN(buffer->ended) ^ 1;
+	OPAQUE(keep);
 	buffer->candidate[buffer->candidates % CANDIDATES_MAX] = line;
-	buffer->candidates += (ends | THIRD_BYTES >> (text[2] & 0x1f)) & (READ_AGAIN(buffer->ended) ^ 1);
-	buffer->ended |= ends;
+	buffer->candidates += keep;
+	buffer->ended |= keep & ends;
+}
+
+/* Returns the index of the candidate that was found last. */
+static __always_inline __u64 last_candidate(struct search_buffer *buffer)
+{
+	__u64 last = READ_AGAIN(buffer->candidate[(READ_AGAIN(buffer->candidates) - 1) % CANDIDATES_MAX]);
+
+	return BOUNDED(last, HEADER_BLOCK_MAX);
 }
 
 /* Walks the lines of a block of `n` bytes up to its end, or to a traceparent that is not sampled: nothing behind it
@@ -228,13 +170,22 @@ static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 			__u64 marks = mark_line_feeds(buffer->words[i / 8]);
 			if (!marks)
 				continue;
-			look_at_line(buffer, line_behind(i, marks), n);
+			look_at_line(buffer, line_behind(i, marks));
 			/* Eight bytes hold at most two line ends that matter: the shortest field line, "a:\r\n", has
 			 * four.
 			 */
 			marks &= marks - 1;
 			if (marks)
-				look_at_line(buffer, line_behind(i, marks), n);
+				look_at_line(buffer, line_behind(i, marks));
+		}
+		__u64 found = READ_AGAIN(buffer->candidates);
+		if (found == READ_AGAIN(buffer->seen))
+			continue;
+		buffer->seen = found;
+		/* A traceparent is longer than a stride, so if there is one it is the last. */
+		if (READS(TRACEPARENT)) {
+			__u64 last = last_candidate(buffer);
+			buffer->ended |= is_unsampled_traceparent(&buffer->bytes[last], last, n);
 		}
 		if (READ_AGAIN(buffer->ended))
 			return 1;

@@ -27,8 +27,15 @@ int sweep(struct __sk_buff *skb)
 		struct transit_slot *slot = transits.lookup(&number);
 		if (!slot)
 			break;
-		if (emit_transit(where, tag, slot, PARTIAL))
+		if (READ_AGAIN(slot->awaits)) {
+			if (drop_transit(where, tag, slot))
+				count(REQUEST_UNFINISHED); /* the rest of its header block did not come */
+		} else if (emit_transit(where, tag, slot, PARTIAL)) {
 			count(TRANSITS_SWEPT);
+		}
 	}
+	if (first / (SWEEP_STEP / TABLE_WAYS) < UNFINISHED_SETS)
+		expire_blocks(first / (SWEEP_STEP / TABLE_WAYS), now,
+			      least < UNFINISHED_AGE ? least : UNFINISHED_AGE);
 	return TC_ACT_UNSPEC;
 }

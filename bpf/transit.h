@@ -6,24 +6,34 @@
 #include "parse.h"
 #include "record.h"
 
-#define FAMILY_IPV4 4
-
 static __always_inline __u32 coarse_time(__u64 now)
 {
 	return now >> COARSE_SHIFT;
 }
 
-static __always_inline struct transit_key key_of(const struct message *message)
+/* The key of a packet from client to server. */
+static __always_inline struct transit_key request_key(const struct message *message)
 {
 	struct transit_key key = {};
-	int response = message->direction == RESPONSE;
 
-	key.address = response ? message->destination : message->source;
-	key.port = response ? message->destination_port : message->source_port;
+	key.address = message->source;
+	key.port = message->source_port;
 	key.seq = message->seq;
 	key.tsval = message->tsval;
-	key.direction = message->direction;
-	key.family = FAMILY_IPV4;
+	key.direction = REQUEST;
+	key.family = message->family;
+	return key;
+}
+
+static __always_inline struct transit_key key_of(const struct message *message)
+{
+	struct transit_key key = request_key(message);
+
+	if (message->kind == HTTP_RESPONSE) {
+		key.address = message->destination;
+		key.port = message->destination_port;
+		key.direction = RESPONSE;
+	}
 	return key;
 }
 
@@ -80,30 +90,44 @@ static __always_inline int is_interim(struct __sk_buff *skb, const struct messag
 	return (__u8)status == '1' && status != WORD('1', '0', '1', 0);
 }
 
-static __always_inline void fill_outer(struct transit *transit, const struct outer *outer)
+/* Writes an address of an IP header: that of IPv4 as it was read, that of IPv6 from `offset` of the skb. */
+static __always_inline void fill_address(struct __sk_buff *skb, __u8 *address, __u32 family, __u32 ipv4, __u32 offset)
+{
+	if (family == FAMILY_IPV6)
+		bpf_skb_load_bytes(skb, offset, address, sizeof(struct in6_addr));
+	else
+		map_ipv4(address, ipv4);
+}
+
+/* Where the addresses of IPv6 lie in its header (RFC 8200 section 3). */
+#define IPV6_FROM 8
+#define IPV6_TO	  24
+
+static __always_inline void fill_outer(struct __sk_buff *skb, struct transit *transit, const struct outer *outer)
 {
 	transit->tunnel = outer->tunnel;
 	transit->vni = outer->vni;
-	map_ipv4(transit->outer_source, outer->source);
-	map_ipv4(transit->outer_destination, outer->destination);
+	fill_address(skb, transit->outer_source, outer->family, outer->source, outer->ip_offset + IPV6_FROM);
+	fill_address(skb, transit->outer_destination, outer->family, outer->destination, outer->ip_offset + IPV6_TO);
 }
 
-static __always_inline void fill_message(struct transit *transit, const struct message *message,
-					 const struct transit_key *key)
+static __always_inline void fill_message(struct __sk_buff *skb, struct transit *transit,
+					 const struct message *message, const struct transit_key *key)
 {
 	int response = key->direction == RESPONSE;
+	__u8 *source = response ? transit->server_address : transit->client_address;
+	__u8 *destination = response ? transit->client_address : transit->server_address;
 
 	transit->version = RECORD_VERSION;
 	transit->direction = key->direction;
-	transit->flags = 0;
 	transit->context_count = 1;
 	transit->client_port = bpf_ntohs(key->port);
 	transit->server_port = bpf_ntohs(response ? message->source_port : message->destination_port);
 	transit->reserved = 0;
 	transit->seq = bpf_ntohl(key->seq);
 	transit->tsval = bpf_ntohl(key->tsval);
-	map_ipv4(transit->client_address, key->address);
-	map_ipv4(transit->server_address, response ? message->source : message->destination);
+	fill_address(skb, source, message->family, message->source, message->ip_offset + IPV6_FROM);
+	fill_address(skb, destination, message->family, message->destination, message->ip_offset + IPV6_TO);
 }
 
 #endif

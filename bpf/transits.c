@@ -16,12 +16,21 @@ static __always_inline int is_awaited(struct __sk_buff *skb, __u32 offset)
 {
 	void *data = (void *)(long)skb->data;
 	void *end = (void *)(long)skb->data_end;
-	const struct iphdr *ip = data + offset;
-	const struct tcphdr *tcp = data + offset + sizeof(*ip);
+	const __u8 *ip = data + offset;
+	const struct tcphdr *tcp = data + offset + sizeof(struct iphdr);
+	__u8 protocol;
 
-	if (data + offset + sizeof(*ip) + sizeof(*tcp) > end || ip->version != 4 || ip->ihl != 5)
+	if (data + offset + sizeof(struct ipv6hdr) + sizeof(*tcp) > end)
 		return 1;
-	if (ip->protocol != IPV4_PROTOCOL_TCP)
+	if (*ip == IPV4_PLAIN) {
+		protocol = ((const struct iphdr *)ip)->protocol;
+	} else {
+		protocol = ((const struct ipv6hdr *)ip)->nexthdr;
+		if (*ip >> 4 != 6 || is_extension(protocol))
+			return 1;
+		tcp = data + offset + sizeof(struct ipv6hdr);
+	}
+	if (protocol != PROTOCOL_TCP)
 		return 0;
 	__u32 *number = count_of_awaited(tcp->seq);
 	return number && READ_AGAIN(*number);
@@ -48,42 +57,84 @@ static __always_inline struct transit_slot *take_slot(struct workspace *work, in
 	return 0;
 }
 
-/* Puts the transit of the message and context in the workspace into the table. */
-static __always_inline void add_transit(struct __sk_buff *skb, struct workspace *work, const struct transit_key *key,
-					enum point point)
+/* Changes how many packets are waited for that have the sequence number. */
+static __always_inline void await_packet(__u32 seq, int change)
+{
+	__u32 *number = count_of_awaited(seq);
+
+	if (number)
+		__sync_fetch_and_add(number, change);
+}
+
+/* Puts the transit of the message and context in the workspace into the table; `awaits` says whether the context is still to
+ * come. Returns 0 where there is no room.
+ */
+static __always_inline int add_transit(struct __sk_buff *skb, struct workspace *work, const struct transit_key *key,
+				       enum point point, enum awaits awaits)
 {
 	__u64 hash = hash_key(key);
 	int index = hash % TRANSIT_SETS;
 	struct tag_set *set = transit_tags.lookup(&index);
 
 	if (!set)
-		return;
+		return 0;
 	work->found = find_free_way(set);
 	__u64 found = READ_AGAIN(work->found);
 	__u64 *where = &set->tags[found & WAY_MASK];
 	if (!found || !take_way(where, 0)) {
 		count(TRANSIT_MAP_FULL);
-		return;
+		return 0;
 	}
 	int number = 0;
 	struct transit_slot *slot = take_slot(work, &number);
 	if (!slot) {
 		count(TRANSIT_MAP_FULL);
 		publish(where, 0);
-		return;
+		return 0;
 	}
 	slot->key = *key;
-	fill_message(&slot->transit, &work->message, key);
-	fill_outer(&slot->transit, &work->outer);
+	slot->awaits = awaits;
+	fill_message(skb, &slot->transit, &work->message, key);
+	fill_outer(skb, &slot->transit, &work->outer);
+	slot->transit.flags = work->flags;
 	slot->transit.contexts[0] = work->context;
 	slot->transit.seen = 1 << (point - 1);
 	slot->transit.ifindex[point - 1] = skb->ifindex;
-	__u32 *number_awaited = count_of_awaited(key->seq);
-	if (number_awaited)
-		__sync_fetch_and_add(number_awaited, 1);
+	await_packet(key->seq, 1);
 	slot->transit.monotonic_ns[point - 1] = bpf_ktime_get_ns();
 	publish(where, make_tag(hash, coarse_time(work->now) << 16 | number));
-	count(TRANSITS_STARTED);
+	return 1;
+}
+
+/* Finds the transit of `key`, and where its tag is. Returns 0 where there is none. */
+static __always_inline struct transit_slot *find_transit(const struct transit_key *key, __u64 **where, __u64 *tag)
+{
+	__u64 hash = hash_key(key);
+	int index = hash % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup(&index);
+	__u64 found = set ? find_way(set, hash) : 0;
+
+	if (!found)
+		return 0;
+	*where = &set->tags[found & WAY_MASK];
+	*tag = READ_AGAIN(**where);
+	int number = *tag % TRANSITS_MAX;
+	struct transit_slot *slot = transits.lookup(&number);
+	return slot && same_key(&slot->key, key) ? slot : 0;
+}
+
+/* Frees the way and the slot of a transit that this CPU has taken. */
+static __always_inline void free_transit(__u64 *where, __u64 tag, struct transit_slot *slot)
+{
+	int zero = 0;
+	struct workspace *work = workspaces.lookup(&zero);
+	__u32 seq = slot->key.seq;
+
+	publish(&slot->in_use, 0);
+	publish(where, 0);
+	await_packet(seq, -1);
+	if (work)
+		work->freed = tag % TRANSITS_MAX;
 }
 
 /* Hands the transit to the ring and frees its way and slot. The reader polls, so no packet pays for waking it. Returns 0
@@ -95,16 +146,30 @@ static __always_inline int emit_transit(__u64 *where, __u64 tag, struct transit_
 		return 0;
 	slot->transit.flags |= flags;
 	int failed = ring.ringbuf_output(&slot->transit, sizeof(slot->transit), BPF_RB_NO_WAKEUP) < 0;
-	__u32 *number_awaited = count_of_awaited(slot->key.seq);
-	publish(&slot->in_use, 0);
-	publish(where, 0);
-	if (number_awaited)
-		__sync_fetch_and_add(number_awaited, -1);
-	int zero = 0;
-	struct workspace *work = workspaces.lookup(&zero);
-	if (work)
-		work->freed = tag % TRANSITS_MAX;
+	free_transit(where, tag, slot);
 	if (failed)
 		count(RING_FULL);
 	return !failed;
+}
+
+/* Lets a transit go that turned out to be of no use. */
+static __always_inline int drop_transit(__u64 *where, __u64 tag, struct transit_slot *slot)
+{
+	if (!take_way(where, tag))
+		return 0;
+	free_transit(where, tag, slot);
+	return 1;
+}
+
+/* Whether the last point has to leave the transit to the segment that brings its context. */
+static __always_inline int has_to_wait(struct transit_slot *slot)
+{
+	return READ_AGAIN(slot->awaits) &&
+	       __sync_val_compare_and_swap(&slot->awaits, AWAITS_CONTEXT, AWAITS_CONTEXT_ALONE) != NOTHING_ELSE;
+}
+
+/* Whether the transit, whose context has come, was at its last point before. */
+static __always_inline int has_waited(struct transit_slot *slot)
+{
+	return __sync_val_compare_and_swap(&slot->awaits, AWAITS_CONTEXT, NOTHING_ELSE) == AWAITS_CONTEXT_ALONE;
 }

@@ -31,7 +31,17 @@ PROGRAMS: Final = (
 SWEEP: Final = "sweep"
 """The entry point in bpf/sweep.c, attached nowhere: the agent runs it."""
 
-MAPS: Final = ("transit_tags", "transits", "awaited", "exchange_tags", "exchanges", "ring", "counters", "settings")
+MAPS: Final = (
+    "transit_tags",
+    "transits",
+    "awaited",
+    "exchange_tags",
+    "exchanges",
+    "unfinished_tags",
+    "ring",
+    "counters",
+    "settings",
+)
 """The maps that the agent reads or writes, and those that the tests look into."""
 
 RING_BYTES = 1024 * 4096

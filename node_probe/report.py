@@ -17,7 +17,7 @@ from node_probe.health import Pulse, judge_health
 from node_probe.hop_histograms import BOUNDS_NS, Distribution, Example, HopName
 from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.sender import Sender
-from node_probe.tables import TABLE_SIZES
+from node_probe.tables import TABLES
 
 _NS_PER_S = 1e9
 
@@ -72,7 +72,8 @@ def read_metrics(agent: Agent) -> Iterator[Metric | Histogram]:
     yield gauge("hopspan_probe_ring_fill_bytes", "Bytes of records waiting in the ring", agent.ring_fill_bytes())
     yield gauge("hopspan_probe_ring_size_bytes", "Bytes that the ring has room for", RING_BYTES)
     yield gauge_by("hopspan_probe_map_entries", "Entries of a map of the programs", "map", agent.tally.read_tables())
-    yield gauge_by("hopspan_probe_map_size", "Entries that a map has room for", "map", TABLE_SIZES)
+    sizes = {name: table.size for name, table in TABLES.items()}
+    yield gauge_by("hopspan_probe_map_size", "Entries that a map has room for", "map", sizes)
     yield gauge(
         "hopspan_probe_records_kept_ratio",
         "Part of the records that the CPU ceiling leaves to be decoded",

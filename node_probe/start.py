@@ -31,7 +31,7 @@ from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
 from node_probe.support import check_platform, find_degraded_modes, find_tcx
 from node_probe.sweep import sweep_transits
-from node_probe.tables import SET_BYTES
+from node_probe.tables import TABLES
 from node_probe.transit import HEADER_FORMATS
 
 # What may still have to be read after the start: a module, the interpreter (for the guardian), a library.
@@ -86,8 +86,7 @@ def make_agent(loaded: Loaded, log: Log) -> Agent:
     """Return an agent that reads the programs' ring; nothing is attached before its `run`."""
     raise_file_limit()
     fds = loaded.fds
-    tags = {"transits": fds["transit_tags"], "exchanges": fds["exchange_tags"]}
-    tables = {name: BpfMap(fd, 4, SET_BYTES) for name, fd in tags.items()}
+    tables = {name: BpfMap(fds[table.tags], 4, table.set_bytes) for name, table in TABLES.items()}
     tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()), tables)
     ring = RingReader(fds["ring"], RING_BYTES)
     attacher = Attacher(fds, log, tcx=loaded.tcx)

@@ -5,30 +5,50 @@ Reads the maps of tags that bpf/table.h lays out: eight tags for each index, 0 w
 
 import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from node_probe.bpf import BpfMap
 from node_probe.kernel_record import RECORD_BYTES
 
 TRANSITS_MAX: Final = 32768
 EXCHANGES_MAX: Final = 65536
+UNFINISHED_MAX: Final = 256
 WAYS: Final = 8
 """As in bpf/limits.h; a test compares them."""
-
-TABLE_SIZES: Final = {"transits": TRANSITS_MAX, "exchanges": EXCHANGES_MAX}
-"""How many entries each table has room for, by the name that users see."""
 
 KEY_BYTES: Final = 16
 """Size of `struct transit_key`, which stands before the record in each slot."""
 
-SLOT_BYTES: Final = KEY_BYTES + RECORD_BYTES + 8
-"""Size of `struct transit_slot`: behind the record stands whether the slot is in use."""
+SLOT_BYTES: Final = KEY_BYTES + RECORD_BYTES + 16
+"""Size of `struct transit_slot`: behind the record stand whether the slot is in use, and what is awaited."""
 
 _tags = struct.Struct(f"={WAYS}Q")
 SET_BYTES: Final = _tags.size
 
+EXCHANGE_SET_BYTES: Final = 2 * SET_BYTES
+"""Size of `struct answer_set`: behind the tags of exchanges stand those of requests that go on."""
+
 _HASH_SHIFT = 33
 """TAG_HASH_SHIFT in bpf/table.h: below it the tag of a way that is being filled has bits, above it none."""
+
+
+class Table(NamedTuple):
+    """A table of the kernel."""
+
+    tags: str
+    """The map that holds its tags, in the first bytes of each value."""
+    set_bytes: int
+    """Size of a value."""
+    size: int
+    """How many entries it has room for."""
+
+
+TABLES: Final = {
+    "transits": Table("transit_tags", SET_BYTES, TRANSITS_MAX),
+    "exchanges": Table("exchange_tags", EXCHANGE_SET_BYTES, EXCHANGES_MAX),
+    "unfinished": Table("unfinished_tags", SET_BYTES, UNFINISHED_MAX),
+}
+"""The tables, by the names that users see."""
 
 
 def count_used(tags: BpfMap) -> int:
@@ -44,4 +64,4 @@ def transit_slots(tags: BpfMap) -> Iterator[int]:
 def _used_tags(tags: BpfMap) -> Iterator[int]:
     for _, data in tags.items():  # noqa: PERF102 - a map of the kernel has no `values`
         if any(data):
-            yield from (tag for tag in _tags.unpack(data) if tag >> _HASH_SHIFT)
+            yield from (tag for tag in _tags.unpack_from(data) if tag >> _HASH_SHIFT)

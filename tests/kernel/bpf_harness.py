@@ -51,9 +51,19 @@ class Harness:
 
     def start_afresh(self) -> None:
         """Forget transits, records and counts; exchanges stay, so a test uses a port of its own."""
-        sweep_transits(self._fds["sweep"], 0)
+        self.sweep()
         self._ring.read(1 << 20)
         self.forget_counts()
+
+    def sweep(self) -> None:
+        """Take out all transits under way, as if they were a second old."""
+        sweep_transits(self._fds["sweep"], 0)
+
+    def list_awaited(self) -> dict[int, int]:
+        """Return the counters of packets that are waited for, as far as they are not 0."""
+        awaited = BpfMap(self._fds["awaited"], 4, 4)
+        counts = {struct.unpack("=I", key)[0]: struct.unpack("=I", value)[0] for key, value in awaited.items()}
+        return {index: count for index, count in counts.items() if count}
 
     def forget_counts(self) -> None:
         """Let `counts` begin anew, and leave all else."""

@@ -12,7 +12,7 @@ from node_probe.counters import KernelCounter
 from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXTS_MAX, RECORD_BYTES, RECORD_FIELDS, VERSION
 from node_probe.programs import RING_BYTES
 from node_probe.sweep import COARSE_SHIFT, STEPS
-from node_probe.tables import EXCHANGES_MAX, KEY_BYTES, SET_BYTES, SLOT_BYTES, TRANSITS_MAX, WAYS
+from node_probe.tables import EXCHANGES_MAX, KEY_BYTES, SLOT_BYTES, TABLES, TRANSITS_MAX, UNFINISHED_MAX, WAYS
 from node_probe.transit import ContextFormat, Direction, Point, TransitFlag, Tunnel
 from tests.house.repository import ROOT
 from tests.requirements import require_bcc, require_root
@@ -47,7 +47,8 @@ def test_record_layout() -> None:
     assert describe(slot)[0] == ("key", 0, KEY_BYTES)
     assert describe(slot)[1] == ("transit", KEY_BYTES, RECORD_BYTES)
     assert ctypes.sizeof(slot) == SLOT_BYTES
-    assert ctypes.sizeof(module[b"transit_tags"].Leaf) == ctypes.sizeof(module[b"exchange_tags"].Leaf) == SET_BYTES
+    for table in TABLES.values():
+        assert ctypes.sizeof(module[table.tags.encode()].Leaf) == table.set_bytes
     leaf = dict(slot._fields_)["transit"]
     offset = 0
     mirrored = []
@@ -97,6 +98,7 @@ def test_limits() -> None:
     assert read_constant("limits.h", "CONTEXTS_MAX") == CONTEXTS_MAX
     assert read_constant("limits.h", "TRANSITS_MAX") == TRANSITS_MAX
     assert read_constant("limits.h", "EXCHANGES_MAX") == EXCHANGES_MAX
+    assert read_constant("limits.h", "UNFINISHED_MAX") == UNFINISHED_MAX
     assert read_constant("limits.h", "TABLE_WAYS") == WAYS
     assert read_constant("limits.h", "SWEEP_STEP") * STEPS == TRANSITS_MAX
     assert read_constant("record.h", "COARSE_SHIFT") == COARSE_SHIFT

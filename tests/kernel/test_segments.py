@@ -1,0 +1,301 @@
+"""Header blocks over several segments: the first is stamped before a later one brings its context."""
+
+import itertools
+import struct
+
+import pytest
+
+from node_probe.transit import Direction, Point, TransitFlag
+from tests.kernel.bpf_harness import Harness
+from tests.kernel.packets import (
+    ACK,
+    PARENT_ID,
+    SEQ,
+    TIMESTAMPS,
+    TRACEPARENT,
+    TSVAL,
+    http_request,
+    request,
+    response,
+    traced_request,
+    vxlan,
+)
+
+pytestmark = pytest.mark.bpf
+
+LATER = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
+LONG = traced_request(padding=3000)
+
+
+def split(payload: bytes, *cuts: int) -> list[tuple[int, bytes]]:
+    """Return the segments that the cuts make of the payload, each with its sequence number."""
+    edges = [0, *cuts, len(payload)]
+    return [((SEQ + start) % 2**32, payload[start:end]) for start, end in itertools.pairwise(edges)]
+
+
+def send(bpf: Harness, port: int, segments: list[tuple[int, bytes]], program: str = "pod_egress") -> None:
+    for seq, payload in segments:
+        bpf.watch(program, request(payload, seq=seq, client_port=port))
+
+
+def read_parents(bpf: Harness) -> list[str]:
+    return [record.transits[0].context.parent_id.hex() for record in bpf.read_records()]
+
+
+def test_context_comes_when_the_first_segment_has_left(bpf: Harness, port: int) -> None:
+    """The first segment's record is kept behind its last point until the second has brought the context."""
+    first, second = split(LONG, 1400)
+    for program in ("pod_egress", "veth_ingress", "pod_ingress"):
+        send(bpf, port, [first], program)
+    assert bpf.read_records() == []
+    for program in ("pod_egress", "veth_ingress", "pod_ingress"):
+        send(bpf, port, [second], program)
+    (record,) = bpf.read_records()
+    (transit,) = record.transits
+    assert [s.point for s in transit.stamps] == [Point.POD_EGRESS, Point.VETH_INGRESS, Point.POD_INGRESS]
+    assert (transit.seq, transit.tsval, transit.flags) == (SEQ, TSVAL, TransitFlag.SEGMENTS)
+    assert transit.context.parent_id.hex() == PARENT_ID
+    assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
+    assert bpf.count_contexts() == {"traceparent": 1}
+    assert bpf.list_awaited() == {}
+
+
+def test_context_comes_while_the_first_segment_is_under_way(bpf: Harness, port: int) -> None:
+    """Where the context came first, the last point hands the record out."""
+    first, second = split(LONG, 1400)
+    send(bpf, port, [first, second])
+    assert bpf.read_records() == []
+    send(bpf, port, [first], "pod_ingress")
+    assert read_parents(bpf) == [PARENT_ID]
+    assert bpf.list_awaited() == {}
+
+
+def test_every_cut(bpf: Harness, port: int) -> None:
+    """Name and value may be cut anywhere; four bytes are enough to know a request."""
+    payload = http_request("a: b", f"TraceParent: \t{TRACEPARENT}", "accept: */*")
+    for cut in range(4, len(payload)):
+        bpf.start_afresh()
+        frames = [
+            request(data, seq=(seq + 7000 * cut) % 2**32, ack=cut, client_port=port)
+            for seq, data in split(payload, cut)
+        ]
+        for program in ("pod_egress", "pod_ingress"):
+            for frame in frames:
+                bpf.watch(program, frame)
+        assert read_parents(bpf) == [PARENT_ID], payload[:cut]
+        assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
+
+
+def test_short_segments_without_timestamps(bpf: Harness, port: int) -> None:
+    """Without the option a request of four bytes is known all the same."""
+    payload = traced_request()
+    for seq, data in split(payload, 4, 40, 60, 90):
+        bpf.watch("pod_egress", request(data, seq=seq, client_port=port, options=b""))
+    bpf.watch("pod_ingress", request(payload[:4], client_port=port, options=b""))
+    assert read_parents(bpf) == [PARENT_ID]
+
+
+@pytest.mark.parametrize(
+    ("lines", "parent"),
+    [
+        ((f"b3: {'a' * 32}-{PARENT_ID}-1",), PARENT_ID),
+        ((f"X-B3-TraceId: {'a' * 32}", "x: " + "y" * 100, f"X-B3-SpanId: {PARENT_ID}", "X-B3-Sampled: 1"), PARENT_ID),
+        ((f"uber-trace-id: {'a' * 32}%3A{PARENT_ID}%3A0%3A1",), PARENT_ID),
+    ],
+    ids=["b3", "b3multi", "uber-trace-id"],
+)
+def test_every_format_is_read_across_segments(bpf: Harness, port: int, lines: tuple[str, ...], parent: str) -> None:
+    """Lines that lie in different segments, and lines that are cut, make one context."""
+    payload = http_request(*lines)
+    send(bpf, port, split(payload, 60, 110, 150))
+    send(bpf, port, split(payload, 60)[:1], "pod_ingress")
+    assert read_parents(bpf) == [parent]
+
+
+@pytest.mark.parametrize("count", [3, 4, 8])
+def test_several_segments(bpf: Harness, port: int, count: int) -> None:
+    """The context may be in the last of eight."""
+    payload = http_request("x: " + "y" * 2000, f"traceparent: {TRACEPARENT}")
+    cuts = [len(payload) - 40 - 100 * number for number in reversed(range(count - 1))]
+    send(bpf, port, split(payload, *cuts))
+    send(bpf, port, split(payload, *cuts)[:1], "pod_ingress")
+    assert read_parents(bpf) == [PARENT_ID]
+    assert bpf.list_awaited() == {}
+
+
+def test_too_many_segments(bpf: Harness, port: int) -> None:
+    """What goes on behind the eighth is given up, and counted as too long."""
+    payload = http_request("x: " + "y" * 900, f"traceparent: {TRACEPARENT}")
+    send(bpf, port, split(payload, *range(100, 900, 100)))
+    assert bpf.counts() == {"request_too_long": 1}
+    assert bpf.list_transits() == {}
+    assert bpf.list_awaited() == {}
+
+
+@pytest.mark.parametrize(
+    ("padding", "counts"), [(7900, {"transits_started": 1}), (8300, {"request_too_long": 1})], ids=["8 KiB", "more"]
+)
+def test_limit_of_the_block(bpf: Harness, port: int, padding: int, counts: dict[str, int]) -> None:
+    """8 KiB of header block are read, however they are cut; what is longer is counted."""
+    payload = http_request("x: " + "y" * padding, f"traceparent: {TRACEPARENT}")
+    send(bpf, port, split(payload, 1448, 2896, 4344, 5792, 7240))
+    assert bpf.counts() == counts
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (traced_request(TRACEPARENT[:-1] + "0", padding=200), "request_unsampled"),
+        (http_request("x: " + "y" * 200), "request_no_context"),
+        (http_request("x: " + "y" * 200, "traceparent: " + "x" * 60), "request_bad_context"),
+        (traced_request(padding=200).replace(b"accept:", b"traceparent:"), "request_bad_context"),
+    ],
+    ids=["unsampled", "none", "bad", "two"],
+)
+def test_no_use(bpf: Harness, port: int, payload: bytes, reason: str) -> None:
+    """A request that turns out to be of no use is counted once, and leaves no transit behind."""
+    send(bpf, port, split(payload, 100, 150))
+    send(bpf, port, split(payload, 100, 150), "pod_ingress")
+    assert bpf.counts() == {reason: 1}
+    assert bpf.list_transits() == {}
+    bpf.sweep()
+    assert bpf.counts() == {reason: 1}
+    assert bpf.list_awaited() == {}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        traced_request()[:-60],
+        http_request()[:-2] + b"tracepar",
+        http_request()[:-2] + b"x-more: " + b"a" * 500,
+    ],
+    ids=["within the value", "within the name", "behind"],
+)
+@pytest.mark.parametrize("last", ["veth_ingress", "pod_ingress"])
+def test_rest_never_comes(bpf: Harness, port: int, payload: bytes, last: str) -> None:
+    """A request whose block does not go on is swept, and counted: nobody knows whether it was sampled."""
+    for program in ("pod_egress", last):
+        bpf.watch(program, request(payload, client_port=port))
+    assert bpf.counts() == {}
+    bpf.sweep()
+    assert bpf.counts() == {"request_unfinished": 1}
+    assert bpf.read_records() == []
+    assert bpf.list_awaited() == {}
+
+
+def test_segments_of_several_connections_between_each_other(bpf: Harness, port: int) -> None:
+    """Each connection has a block of its own."""
+    payloads = [
+        traced_request(TRACEPARENT.replace(PARENT_ID, f"{number:016x}"), padding=300) for number in range(1, 6)
+    ]
+    frames = [
+        [
+            request(data, seq=seq, client_port=port, client=f"10.244.1.{number}")
+            for seq, data in split(payload, 90, 200)
+        ]
+        for number, payload in enumerate(payloads, 1)
+    ]
+    for step in range(3):
+        for connection in frames:
+            bpf.watch("pod_egress", connection[step])
+    for connection in frames:
+        bpf.watch("pod_ingress", connection[0])
+    assert read_parents(bpf) == [f"{number:016x}" for number in range(1, 6)]
+
+
+def test_response_finds_it(bpf: Harness, port: int) -> None:
+    """The exchange is entered when the context has come."""
+    send(bpf, port, split(LONG, 1400))
+    bpf.watch("nic_ingress", vxlan(response(client_port=port)))
+    bpf.watch("pod_ingress", response(client_port=port))
+    (record,) = bpf.read_records()
+    assert record.transits[0].direction == Direction.RESPONSE
+    assert record.transits[0].context.parent_id.hex() == PARENT_ID
+
+
+def test_first_segment_is_sent_again(bpf: Harness, port: int) -> None:
+    """A first segment alone that is sent again needs no second one: its context is known by then."""
+    first, second = split(LONG, 1400)
+    send(bpf, port, [first, second])
+    again = request(first[1], client_port=port, options=LATER)
+    bpf.watch("pod_egress", again)
+    bpf.watch("pod_ingress", again)
+    (record,) = bpf.read_records()
+    assert (record.transits[0].tsval, record.transits[0].flags) == (TSVAL + 200, TransitFlag.SEGMENTS)
+    assert bpf.counts() == {"transits_started": 2, "transits_emitted": 1}
+
+
+def test_segment_is_sent_again_within_one_tick(bpf: Harness, port: int) -> None:
+    """The same segment twice is the same request, and what follows goes on with it once."""
+    first, second = split(LONG, 1400)
+    send(bpf, port, [first, first, second, second, first])
+    assert bpf.counts() == {"transits_started": 1, "repeated": 2}
+
+
+def test_second_segment_comes_first(bpf: Harness, port: int) -> None:
+    """What overtakes its first segment is not known for what it is; the request is counted as unfinished."""
+    first, second = split(LONG, 1400)
+    send(bpf, port, [second, first])
+    bpf.sweep()
+    assert bpf.counts() == {"request_unfinished": 1}
+    assert bpf.list_awaited() == {}
+
+
+def test_second_segment_that_looks_like_a_request(bpf: Harness, port: int) -> None:
+    """Where a header's value is cut before what could begin a request, that is still the value."""
+    inside = TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7")
+    head = http_request()[:-2] + b"x-note: "
+    tail = f"GET / HTTP/1.1\r\nx: y\r\ntraceparent: {inside}\r\n\r\n".encode()
+    send(bpf, port, split(head + tail, len(head)))
+    send(bpf, port, split(head + tail, len(head))[:1], "pod_ingress")
+    assert read_parents(bpf) == ["00f067aa0ba902b7"]
+    assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
+
+
+def test_padding_of_a_short_frame_is_no_header(bpf: Harness, port: int) -> None:
+    """Ethernet fills up short frames; what it adds is no part of the block."""
+    first, second = split(traced_request(), 5)
+    bpf.watch("pod_egress", request(first[1], client_port=port, options=b"") + b"\n")
+    bpf.watch("pod_egress", request(second[1], seq=second[0], client_port=port, options=b""))
+    assert bpf.counts() == {"transits_started": 1}
+
+
+def test_flood_of_unfinished_requests_is_bounded(bpf: Harness, port: int) -> None:
+    """Whoever begins a thousand requests and ends none takes no more than the table holds, and all are counted."""
+    for number in range(1000):
+        bpf.watch("pod_egress", request(http_request()[:-2], seq=number * 1000, ack=number, client_port=port))
+    send(bpf, port + 1, split(LONG, 1400))
+    assert bpf.counts() == {"transits_started": 1}
+    bpf.sweep()
+    assert bpf.counts() == {"transits_started": 1, "transits_swept": 1, "request_unfinished": 1000}
+    assert bpf.list_awaited() == {}
+
+
+def test_unfinished_requests_count_against_the_rate(bpf: Harness, port: int) -> None:
+    """They take room like transits, so they are limited like them."""
+    bpf.configure(rate_limit=23)
+    for number in range(101):
+        packet = request(http_request()[:-2], seq=number * 1000, ack=number, client_port=port)
+        bpf.watch("veth_ingress_first", packet)
+    assert 55 <= bpf.counts()["rate_limited"] <= 100
+
+
+def test_keep_alive_with_long_headers(bpf: Harness, port: int) -> None:
+    """Request after request of one connection, each over two segments, has its own context."""
+    seq, ack = 1000, ACK
+    for number in range(1, 4):
+        payload = traced_request(TRACEPARENT.replace(PARENT_ID, f"{number:016x}"), padding=500)
+        for start, data in ((0, payload[:200]), (200, payload[200:])):
+            bpf.watch("pod_egress", request(data, seq=seq + start, ack=ack, client_port=port, options=TIMESTAMPS))
+        bpf.watch("pod_ingress", request(payload[:200], seq=seq, ack=ack, client_port=port))
+        bpf.watch("nic_ingress", vxlan(response(seq=ack, client_port=port)))
+        seq, ack = seq + len(payload), ack + 38
+    assert read_parents(bpf) == [f"{number:016x}" for number in range(1, 4)]
+
+
+def test_acknowledgement_between_the_segments(bpf: Harness, port: int) -> None:
+    """A packet without payload has the number of the next byte, and does not stand for it."""
+    first, second = split(LONG, 1400)
+    send(bpf, port, [first, (second[0], b""), second])
+    assert bpf.counts() == {"transits_started": 1}
