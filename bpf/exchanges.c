@@ -62,6 +62,7 @@ static __always_inline void add_exchange(struct tag_set *set, const struct trans
 	exchange->response_tsval = 0;
 	exchange->answered = 0;
 	exchange->entered = now;
+	exchange->server = server_of(&work->message);
 	exchange->context = work->context;
 	publish(where, make_tag(hash, number));
 }
@@ -90,16 +91,20 @@ static __always_inline int enter_exchange(const struct transit_key *key, struct 
 		known->request_tsval = key->tsval;
 		return 1;
 	}
-	/* The sequence numbers are compared modulo 2^32 (RFC 9293 section 3.4). */
-	if (!known->answered && (__s32)(bpf_ntohl(key->seq) - bpf_ntohl(known->request_seq)) > 0) {
+	/* A later request of the connection that acknowledges nothing of the answer: even where that was seen, it may be lost
+	 * and come again. The sequence numbers are compared modulo 2^32 (RFC 9293 section 3.4).
+	 */
+	if ((__s32)(bpf_ntohl(key->seq) - bpf_ntohl(known->request_seq)) > 0 &&
+	    (!known->answered || known->server == server_of(&work->message))) {
 		count(REQUEST_PIPELINED);
 		return 0;
 	}
-	/* A later connection from the same port, or an exchange that was answered by the same byte: the new one counts. */
+	/* A connection from the same port, later, or to another server. */
 	known->request_seq = key->seq;
 	known->request_tsval = key->tsval;
 	known->response_tsval = 0;
 	known->answered = 0;
+	known->server = server_of(&work->message);
 	known->context = work->context;
 	return 1;
 }

@@ -41,8 +41,12 @@ struct workspace {
 	struct message message;
 	struct outer outer;
 	__u64 now;
-	__u64 found;		  /* only passed through here: see READ_AGAIN */
-	__u64 result;		  /* the same */
+	__u64 found;   /* only passed through here: see READ_AGAIN */
+	__u64 result;  /* the same */
+	__u64 verdict; /* the same */
+	__u64 goes_on; /* whether the next two are set: see bodies.c */
+	struct transit_key sender;
+	__u64 sent_before;
 	__u64 freed;		  /* the transit slot that this CPU freed last */
 	struct transit_key first; /* of the request's transit */
 	__u32 segments;		  /* of the request, with this one */

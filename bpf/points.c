@@ -2,6 +2,17 @@
 /* One small program for each point: it finds the message's transit and stamps it. */
 enum role { FIRST, MIDDLE, LAST };
 
+/* Counts a packet that is the same again to the last bit that we know of: it was sent twice within one tick of TSval, or has
+ * none. The transit is the first one's, which may be lost, so it ends where that was seen last: the second one must not stamp
+ * it, a timeout later. Counted once for each packet, not for each point that it meets.
+ */
+static __always_inline void end_repeated(__u64 *where, __u64 tag, struct transit_slot *slot)
+{
+	count(REPEATED);
+	if (!READ_AGAIN(slot->awaits) && emit_transit(where, tag, slot, PARTIAL))
+		count(TRANSITS_SWEPT);
+}
+
 /* Stamps the message's transit; at a first point starts it where it has none, at a last one hands it out. */
 static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const struct outer *outer, enum point point,
 				  enum role role)
@@ -37,7 +48,7 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 	__u8 bit = 1 << (point - 1);
 	if (transit->seen & bit) {
 		if (role == FIRST)
-			count(REPEATED); /* once for each packet, not for each point that it meets */
+			end_repeated(where, tag, slot);
 		return;
 	}
 	transit->monotonic_ns[point - 1] = bpf_ktime_get_ns();

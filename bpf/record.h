@@ -146,7 +146,7 @@ struct exchange {
 	__u32 response_tsval; /* of the response that was seen last */
 	__u32 answered;
 	__u32 entered; /* coarse_time, host order */
-	__u32 reserved;
+	__u32 server;  /* what the request was sent to: see server_of */
 	struct context context;
 };
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a first point does: find the context of a message, and start its transit. */
+/* What a first point does: find the context of a message, and start its transit.
+ *
+ * What was found out lies in the workspace and is read from there again: the verifier then knows nothing of it, and follows
+ * the rest once instead of once for every way that leads there.
+ */
 /* Counts what was found in a request's header block. Returns 1 where that is a context which is sampled. */
 static __always_inline int count_result(enum search_result result, const struct context *context)
 {
@@ -54,7 +58,8 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 		count(RESPONSE_NO_EXCHANGE); /* another was given its slot while it was read */
 		return 0;
 	}
-	if (is_interim(skb, &work->message)) {
+	__u32 status = read_status(skb, &work->message);
+	if (is_interim(status)) {
 		/* The exchange waits on, for the response behind this one. */
 		answer.seq = bpf_htonl(bpf_ntohl(key->seq) + work->message.payload_length);
 		hash = hash_key(&answer);
@@ -74,6 +79,7 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 	__u64 tag = READ_AGAIN(*where);
 	if (tag >> TAG_HASH_SHIFT == hash >> TAG_HASH_SHIFT)
 		__sync_val_compare_and_swap(where, tag, tag | TAG_MARK);
+	note_response(work, key, status == SWITCHING_PROTOCOLS);
 	return 1;
 }
 
@@ -117,89 +123,114 @@ static __always_inline void complete_transit(struct workspace *work, const struc
 		count(TRANSITS_EMITTED);
 }
 
-/* Waits for the next segment of a header block in which there is no context yet. Where it is the first one that came, its
- * transit starts without. That is swept, and the request counted, if the rest does not come.
- */
-static __always_inline void await_context(struct __sk_buff *skb, struct workspace *work, enum point point)
-{
-	int is_first = work->segments == 1;
+/* What is to be done with a message. */
+enum verdict {
+	LEAVE_ALONE,
+	START_REQUEST,
+	START_RESPONSE,
+	START_UNFINISHED, /* the context is still to come: the transit waits for it, or is swept if the rest does not come */
+	GO_ON_UNFINISHED,
+	COMPLETE, /* the context has come with a later segment */
+	GIVE_UP,  /* the transit that was started is of no use */
+};
 
-	if (is_first && !is_within_rate(skb, work, point))
-		return;
-	int is_kept = work->segments < SEGMENTS_MAX && keep_block(work);
-	if (is_kept && is_first)
-		add_transit(skb, work, &work->first, point, AWAITS_CONTEXT);
-	if (is_kept)
-		return;
-	count(work->segments < SEGMENTS_MAX ? REQUEST_UNFINISHED : REQUEST_TOO_LONG);
-	give_up_transit(&work->first);
+/* Judges a request of which no segment came before this one. */
+static __always_inline enum verdict judge_first_segment(struct workspace *work, enum search_result result)
+{
+	const struct transit_key *key = &work->first;
+
+	if (result == CONTEXT_SAMPLED && is_inside_message(work, key)) {
+		count(REQUEST_PIPELINED);
+		return LEAVE_ALONE;
+	}
+	note_request(work, key);
+	if (result == BLOCK_UNFINISHED) {
+		note_time(work);
+		if (!copy_known_context(work, key))
+			return START_UNFINISHED;
+		work->flags = SEGMENTS;
+		result = CONTEXT_SAMPLED;
+	}
+	return count_result(result, &work->context) ? START_REQUEST : LEAVE_ALONE;
 }
 
-/* Starts the transit of a request, or goes on with one whose header block has several segments. Message, outer and all
- * results lie in the workspace and are read from there again: the verifier then knows nothing of them, and follows the
- * search once instead of once for every way in which the headers can be read.
- */
-static __always_inline void start_request(struct __sk_buff *skb, struct workspace *work, enum point point)
+/* Judges a request whose header block has several segments, of which this is the next. */
+static __always_inline enum verdict judge_next_segment(struct workspace *work, enum search_result result)
+{
+	if (result == BLOCK_UNFINISHED) {
+		if (work->segments < SEGMENTS_MAX)
+			return GO_ON_UNFINISHED;
+		result = BLOCK_TOO_LONG;
+	}
+	return count_result(result, &work->context) ? COMPLETE : GIVE_UP;
+}
+
+static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct workspace *work)
 {
 	work->result = search_context(skb, work->message.payload_offset, work->message.payload_length, &work->block,
 				      &work->context);
 	enum search_result result = READ_AGAIN(work->result);
-	int is_first = READ_AGAIN(work->segments) == 1;
+
+	return READ_AGAIN(work->segments) == 1 ? judge_first_segment(work, result) : judge_next_segment(work, result);
+}
+
+static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct workspace *work)
+{
+	if (work->message.kind != HTTP_RESPONSE)
+		return LEAVE_ALONE;
+	note_time(work);
+	return find_response_context(skb, work, &work->first) ? START_RESPONSE : LEAVE_ALONE;
+}
+
+/* Does what was judged. The rate limit comes before the exchange, so that a flood does not push out its neighbours'. */
+static __always_inline void execute(struct __sk_buff *skb, struct workspace *work, enum verdict verdict,
+				    enum point point)
+{
 	struct transit_key key = work->first;
 
-	work->flags = 0;
-	if (is_first && result == CONTEXT_SAMPLED && is_inside_message(work, &key)) {
-		count(REQUEST_PIPELINED);
-		return;
-	}
-	if (is_first)
-		remember_message(work, &key);
-	if (result == CONTEXT_SAMPLED || result == BLOCK_UNFINISHED)
+	if (verdict == COMPLETE) {
 		note_time(work);
-	if (result == BLOCK_UNFINISHED && is_first && copy_known_context(work, &key)) {
-		result = CONTEXT_SAMPLED;
-		work->flags = SEGMENTS;
-	}
-	if (result == BLOCK_UNFINISHED) {
-		await_context(skb, work, point);
+		complete_transit(work, &key);
 		return;
 	}
-	int is_sampled = count_result(result, &work->context);
-	if (!is_first) {
-		if (is_sampled)
-			complete_transit(work, &key);
-		else
-			give_up_transit(&key);
+	if (verdict == START_REQUEST)
+		note_time(work);
+	int starts = verdict == START_REQUEST || verdict == START_RESPONSE || verdict == START_UNFINISHED;
+	if (starts && !is_within_rate(skb, work, point))
 		return;
+	if (verdict == START_REQUEST && !enter_exchange(&key, work))
+		return;
+	if ((verdict == START_UNFINISHED || verdict == GO_ON_UNFINISHED) && !keep_block(work)) {
+		count(REQUEST_UNFINISHED);
+		verdict = GIVE_UP;
 	}
-	if (is_sampled && is_within_rate(skb, work, point) && enter_exchange(&key, work) &&
-	    add_transit(skb, work, &key, point, NOTHING_ELSE))
+	if (verdict == GIVE_UP)
+		give_up_transit(&key);
+	else if (starts && add_transit(skb, work, &key, point, verdict == START_UNFINISHED) &&
+		 verdict != START_UNFINISHED)
 		count(TRANSITS_STARTED);
 }
 
-/* Starts a transit at a node's first point. The stamp is taken last: the search is charged to no hop. The rate limit
- * comes before the exchange, so that a flood does not push out its neighbours' exchanges.
+/* Starts the message's transit at a node's first point, or goes on with what was started. The stamp is taken last: the search
+ * is charged to no hop.
  */
 static __always_inline void start_transit(struct __sk_buff *skb, struct workspace *work, enum point point,
 					  int is_expected)
 {
-	struct transit_key key = key_of(&work->message), next = request_key(&work->message);
+	struct transit_key next = request_key(&work->message);
 
-	work->first = key;
+	work->first = key_of(&work->message);
 	work->segments = 1;
+	work->flags = 0;
+	work->goes_on = 0;
 	work->block.length = 0;
 	next.tsval = 0;
 	if (is_expected)
 		note_time(work);
-	if (!(is_expected && resume_block(work, &next)) && work->message.kind != HTTP_REQUEST) {
-		note_time(work);
-		if (work->message.kind == HTTP_RESPONSE && find_response_context(skb, work, &key) &&
-		    is_within_rate(skb, work, point)) {
-			work->flags = 0;
-			if (add_transit(skb, work, &key, point, NOTHING_ELSE))
-				count(TRANSITS_STARTED);
-		}
-		return;
-	}
-	start_request(skb, work, point);
+	int is_request = (is_expected && resume_block(work, &next)) || work->message.kind == HTTP_REQUEST;
+	work->verdict = is_request ? judge_request(skb, work) : judge_response(skb, work);
+	if (READ_AGAIN(work->goes_on))
+		remember_body(work);
+	if (READ_AGAIN(work->verdict) != LEAVE_ALONE)
+		execute(skb, work, READ_AGAIN(work->verdict), point);
 }

