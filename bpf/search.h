@@ -52,8 +52,16 @@ static __always_inline __u64 line_behind(__u64 i, __u64 marks)
 	return line;
 }
 
-/* Whether one of STRIDE bytes may be a line feed: ASCII's control characters are those with neither bit 5 nor bit 6. One in
- * ten words of a header block has one, so most are passed at a third of the cost of marking them.
+/* Keeps of `printable` the bits (EACH_BYTE(0x40)) of bytes that are no control characters in `word`: these alone have neither
+ * bit 5 nor bit 6, in ASCII.
+ */
+static __always_inline __u64 keep_printable(__u64 printable, __u64 word)
+{
+	return printable & (word | word << 1);
+}
+
+/* Whether one of STRIDE bytes may be a line feed. One in ten words of a header block has a control character, so most are
+ * passed at a third of the cost of marking them.
  */
 static __always_inline int may_end_line(const __u64 *words)
 {
@@ -61,7 +69,7 @@ static __always_inline int may_end_line(const __u64 *words)
 
 #pragma unroll
 	for (int i = 0; i < STRIDE / 8; i++)
-		printable &= words[i] | words[i] << 1;
+		printable = keep_printable(printable, words[i]);
 	return printable != EACH_BYTE(0x40);
 }
 
@@ -122,9 +130,11 @@ static __always_inline __u64 is_unsampled_traceparent(const __u8 *text, __u64 li
 	difference |= (flags >> 8 & 0xff) ^ '-';
 	/* Digits are odd where their value is, letters (bit 6; 'a' is ten) where it is not. */
 	difference |= (flags >> 24 ^ flags >> 30) & 1;
+	__u64 printable = EACH_BYTE(0x40);
 #pragma unroll
 	for (int i = 8; i < UNSAMPLED_FLAGS; i += 8)
-		difference |= mark_line_feeds(*(const __u64 *)&text[i]);
+		printable = keep_printable(printable, *(const __u64 *)&text[i]);
+	difference |= printable ^ EACH_BYTE(0x40);
 	return is_zero(difference | (n - line - UNSAMPLED_BYTES) >> 63);
 }
 
@@ -167,6 +177,7 @@ static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 			continue;
 #pragma unroll
 		for (__u32 i = stride; i < stride + STRIDE; i += 8) {
+			MEETING_POINT();
 			__u64 marks = mark_line_feeds(buffer->words[i / 8]);
 			if (!marks)
 				continue;
@@ -175,6 +186,7 @@ static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 			 * four.
 			 */
 			marks &= marks - 1;
+			MEETING_POINT();
 			if (marks)
 				look_at_line(buffer, line_behind(i, marks));
 		}

@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Hands out a transit that this CPU has taken, and frees it; drops it where the rest of its header block did not come. */
+static __always_inline void sweep_transit(__u64 *where, __u64 tag, struct transit_slot *slot)
+{
+	enum counter which = REQUEST_UNFINISHED;
+
+	if (!READ_AGAIN(slot->awaits)) {
+		slot->transit.flags |= PARTIAL;
+		which = ring.ringbuf_output(&slot->transit, sizeof(slot->transit), BPF_RB_NO_WAKEUP) < 0
+				? RING_FULL
+				: TRANSITS_SWEPT;
+	}
+	free_transit(where, tag, slot);
+	count(which);
+}
+
 /* Hands out the transits whose packet never met the node's last point: local sockets, drops, host-network pods. Attached
  * nowhere: the agent runs it by PROG_TEST_RUN, so that the sweep and a last point can settle by compare-and-swap who has
  * a transit. `mark` is the step, of SWEEP_STEP transits each, and `priority` the least age in units of 2^20 ns. The packet
@@ -27,12 +42,8 @@ int sweep(struct __sk_buff *skb)
 		struct transit_slot *slot = transits.lookup(&number);
 		if (!slot)
 			break;
-		if (READ_AGAIN(slot->awaits)) {
-			if (drop_transit(where, tag, slot))
-				count(REQUEST_UNFINISHED); /* the rest of its header block did not come */
-		} else if (emit_transit(where, tag, slot, PARTIAL)) {
-			count(TRANSITS_SWEPT);
-		}
+		if (take_way(where, tag))
+			sweep_transit(where, tag, slot);
 	}
 	if (first / (SWEEP_STEP / TABLE_WAYS) < UNFINISHED_SETS)
 		expire_blocks(first / (SWEEP_STEP / TABLE_WAYS), now,

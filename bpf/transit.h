@@ -28,9 +28,12 @@ static __always_inline struct transit_key request_key(const struct message *mess
 static __always_inline struct transit_key key_of(const struct message *message)
 {
 	struct transit_key key = request_key(message);
+	__u32 destination = message->destination;
 
+	/* Else LLVM 19 chooses between the addresses of both fields: "R2 bitwise operator |= on pointer prohibited". */
+	OPAQUE(destination);
 	if (message->kind == HTTP_RESPONSE) {
-		key.address = message->destination;
+		key.address = destination;
 		key.port = message->destination_port;
 		key.direction = RESPONSE;
 	}

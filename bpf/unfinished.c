@@ -104,7 +104,7 @@ static __always_inline void expire_blocks(int index, __u32 now, __u32 least)
 
 	if (!set)
 		return;
-#pragma nounroll
+#pragma unroll /* LLVM 19 would count from the set's first slot on, of which the verifier knows no bound */
 	for (__u32 way = 0; way < TABLE_WAYS; way++) {
 		__u64 *where = &set->tags[way];
 		__u64 tag = READ_AGAIN(*where);

@@ -10,6 +10,12 @@
 /* Hides from clang what it knows of a value: it else turns arithmetic into branches, each of which doubles the paths. */
 #define OPAQUE(value) asm volatile("" : "+r"(value))
 
+/* Jumps that lead on, which the kernel takes out once the program is verified. The verifier compares what it knows where a
+ * jump leads to, but keeps that in mind only where it has met two jumps since it last did; so other ways that lead here end
+ * here.
+ */
+#define MEETING_POINT() asm volatile("goto +0\n\tgoto +0")
+
 /* The value, which is below `limit`, a power of two. By a mask and not by a test, since the verifiers of 6.1 and 6.12 forget
  * what a test said of a register when clang uses a copy of it: "R1 unbounded memory access". A line that begins at the
  * block's very end is taken for none so.

@@ -21,6 +21,9 @@ INSIDE = {4: ("10.244.7.{}", "10.244.8.{}", 32), 6: ("fd00:10:244:7::{}", "fd00:
 
 OUTSIDE = {4: ("192.0.2.{}", 24), 6: ("2001:db8::{}", 64)}
 
+PATIENT = "rto_min 5s"
+"""What takes longer than usual, as in emulation, is not sent again: each message is one packet."""
+
 
 class JoinedNode(Node):
     """The node has two NICs, each a wire to `far`, whose server has an address of its own.
@@ -46,7 +49,7 @@ class JoinedNode(Node):
                 self.pod,
                 f"addr add {pattern.format(2)}/{bits} dev eth0{nodad}",
                 f"route add {gateway} dev eth0",
-                f"route add default via {gateway} dev eth0",
+                f"route add default via {gateway} dev eth0 {PATIENT}",
             )
 
     def remove(self) -> None:
@@ -76,7 +79,7 @@ class JoinedNode(Node):
             self.far,
             f"addr add {other.format(1)}/{bits} dev {OVERLAY}{nodad[inside]}",
             f"route add {own.format(1)}/{bits} dev {OVERLAY}",
-            f"route add {own.format(2)}/{bits} via {own.format(1)} dev {OVERLAY}",
+            f"route add {own.format(2)}/{bits} via {own.format(1)} dev {OVERLAY} {PATIENT}",
         )
         try:
             yield

@@ -90,7 +90,10 @@ class Block:
 
 MULTI = ("x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags")
 KNOWN_NAME = re.compile(rb"(traceparent|b3|uber-trace-id|%b):" % "|".join(MULTI).encode(), re.IGNORECASE)
-USUAL_TRACEPARENT = re.compile(rb"traceparent: [^\n]{2}-[^\n]{48}.-.(.).", re.IGNORECASE | re.DOTALL)
+PRINTABLE = rb"[\x20-\x7f\xa0-\xff]"
+USUAL_TRACEPARENT = re.compile(
+    rb"traceparent: %b{2}-%b{48}.-.(.)." % (PRINTABLE, PRINTABLE), re.IGNORECASE | re.DOTALL
+)
 """One with one space in front, and one byte behind."""
 
 

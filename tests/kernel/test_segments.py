@@ -276,8 +276,8 @@ def test_unfinished_requests_count_against_the_rate(bpf: Harness, port: int) -> 
     """They take room like transits, so they are limited like them."""
     bpf.configure(rate_limit=23)
     for number in range(101):
-        packet = request(http_request()[:-2], seq=number * 1000, ack=number, client_port=port)
-        bpf.watch("veth_ingress_first", packet)
+        packet = request(http_request()[:-2], seq=number * 1000, ack=number, client_port=port, client="10.244.9.9")
+        bpf.watch("nic_ingress", vxlan(packet))
     assert bpf.counts()["rate_limited"] >= 55
 
 
