@@ -192,7 +192,9 @@ static __always_inline enum search_result search_context(struct __sk_buff *skb, 
 
 	if (!n)
 		return BLOCK_UNREADABLE;
-	__u64 stopped = walk_lines(buffer, n);
+	buffer->value = walk_lines(buffer, n);
+	MEETING_POINT();
+	__u64 stopped = READ_AGAIN(buffer->value);
 	/* Read back from memory, so that the verifier forgets what each turn of the loop told it of these; it would
 	 * else follow the rest of the program once for every turn: "BPF program is too large. Processed 1000001 insn".
 	 */

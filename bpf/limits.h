@@ -70,13 +70,15 @@
  */
 #define RING_PAGES 1024
 
-/* Senders whose rate of new transits is remembered: a node's pods, and those of others that call them. Least recently
- * used out first. 400 KiB.
+/* Senders whose rate of new transits is remembered: a node's pods, and those of others that call them. Those that sent
+ * nothing in the running window give way first. 32 KiB.
  */
 #define RATES_MAX 4096
+#define RATE_SETS (RATES_MAX / TABLE_WAYS)
 
-/* The rate limit counts in windows of one second. */
+/* The rate limit counts in windows of one second, up to this number: a higher limit is none. */
 #define RATE_WINDOW_NS 1000000000ULL
+#define RATE_COUNT_MAX 0xffff
 
 /* UDP ports on which a VXLAN device of the node listens. */
 #define TUNNEL_PORTS_MAX 4

@@ -20,7 +20,8 @@
 #include "transit.h"
 
 /* Two tables: see table.h. The own bits of a transit's tag are its coarse time (upper 16) and its slot, those of an
- * exchange the number of its turn, those of a body the number of its request's first byte. To be mapped is not wanted, but aligns them to pages, and so each set to a cache line. */
+ * exchange the number of its turn, those of a body the number of its request's first byte, those of a
+ * sender its window and count. To be mapped is not wanted, but aligns them to pages, and so each set to a cache line. */
 BPF_F_TABLE("array", int, struct tag_set, transit_tags, TRANSIT_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct transit_slot, transits, TRANSITS_MAX, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct answer_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
@@ -29,7 +30,7 @@ BPF_F_TABLE("array", int, struct tag_set, unfinished_tags, UNFINISHED_SETS, BPF_
 BPF_TABLE("array", int, struct unfinished_block, unfinished, UNFINISHED_MAX);
 BPF_TABLE("array", int, struct turns, turns, 1);
 BPF_TABLE("array", int, __u32, awaited, AWAITED_MAX);
-BPF_TABLE("lru_hash", struct rate_key, struct rate, rates, RATES_MAX);
+BPF_F_TABLE("array", int, struct tag_set, rates, RATE_SETS, BPF_F_MMAPABLE);
 BPF_RINGBUF_OUTPUT(ring, RING_PAGES);
 BPF_TABLE("percpu_array", int, __u64, counters, COUNTERS);
 BPF_TABLE("array", int, struct settings, settings, 1);
@@ -63,22 +64,4 @@ static __always_inline void count(enum counter which)
 
 	if (value)
 		*value += 1;
-}
-
-static __always_inline int exceeds_rate(const struct rate_key *key, __u64 now)
-{
-	int zero = 0;
-	struct settings *s = settings.lookup(&zero);
-
-	if (!s || !s->rate_limit)
-		return 0;
-	struct rate *rate = rates.lookup((struct rate_key *)key);
-	if (!rate || now - rate->window_start_ns >= RATE_WINDOW_NS) {
-		struct rate fresh = {.window_start_ns = now, .transits = 1};
-		rates.update((struct rate_key *)key, &fresh);
-		return 0;
-	}
-	/* Two CPUs may lose an increment to each other: the limit is let exceed by as much, which does no harm. */
-	rate->transits += 1;
-	return rate->transits > s->rate_limit;
 }

@@ -80,12 +80,14 @@ static __always_inline int classify_candidates(struct search_buffer *buffer)
 		OPAQUE(found); /* else clang drops the constant bound as implied, which 6.1 needs */
 		if (i >= found)
 			break;
+		/* Without branches: each would double the ways through the rest of the loop. */
 		__u64 index = BOUNDED(READ_AGAIN(buffer->candidate[i]), HEADER_BLOCK_MAX);
 		__u64 line = BOUNDED(classify_line(&buffer->bytes[index]), LINES);
-		if (line && buffer->lines[line])
-			buffer->repeated |= 1 << line;
+		__u64 is_first = is_zero(line) | is_zero(READ_AGAIN(buffer->lines[line]));
+		buffer->repeated |= (is_first ^ 1) << line;
 		buffer->lines[line] = index;
 	}
+	MEETING_POINT();
 	return 1;
 }
 

@@ -169,12 +169,6 @@ struct rate_key {
 	__u32 reserved;
 };
 
-/* How many transits it started within the running window. */
-struct rate {
-	__u64 window_start_ns;
-	__u64 transits;
-};
-
 /* Written by the agent before the programs are attached. */
 struct settings {
 	__u16 tunnel_ports[TUNNEL_PORTS_MAX]; /* network order, 0 where unused */

@@ -162,45 +162,60 @@ static __always_inline __u64 last_candidate(struct search_buffer *buffer)
 	return BOUNDED(last, HEADER_BLOCK_MAX);
 }
 
+/* Looks at the lines that begin behind a line feed among the STRIDE bytes at index `stride`. Returns 1 where the walk ends
+ * with one of them.
+ */
+static __always_inline __u64 look_at_stride(struct search_buffer *buffer, __u64 stride, __u64 n)
+{
+	if (!may_end_line(&buffer->words[stride / 8]))
+		return 0;
+#pragma unroll
+	for (int word = 0; word < STRIDE / 8; word++) {
+		MEETING_POINT();
+		__u64 i = stride + 8 * word;
+		__u64 marks = mark_line_feeds(buffer->words[i / 8]);
+		if (!marks)
+			continue;
+		look_at_line(buffer, line_behind(i, marks));
+		/* Eight bytes hold at most two line ends that matter: the shortest field line, "a:\r\n", has four. */
+		marks &= marks - 1;
+		if (marks)
+			look_at_line(buffer, line_behind(i, marks));
+	}
+	__u64 found = READ_AGAIN(buffer->candidates);
+	if (found == READ_AGAIN(buffer->seen))
+		return 0;
+	buffer->seen = found;
+	/* A traceparent is longer than a stride, so if there is one it is the last. */
+	if (READS(TRACEPARENT)) {
+		__u64 last = last_candidate(buffer);
+		buffer->ended |= is_unsampled_traceparent(&buffer->bytes[last], last, n);
+	}
+	return READ_AGAIN(buffer->ended);
+}
+
 /* Walks the lines of a block of `n` bytes up to its end, or to a traceparent that is not sampled: nothing behind it
  * matters then, and most traced requests are such. That line is the last of the candidates. Returns 0 where the block
  * goes on behind the `n` bytes.
+ *
+ * In four parts, since the verifier forgets a state that did not match what came after it four times: the one at the start
+ * of a part is kept, so whatever it has to follow again ends there.
  */
 static __always_inline __u64 walk_lines(struct search_buffer *buffer, __u64 n)
 {
 #pragma nounroll
-	for (__u32 stride = 0; stride < HEADER_BLOCK_MAX; stride += STRIDE) {
-		OPAQUE(n); /* else clang drops the constant bound as implied, which 6.1 needs */
-		if (stride >= n)
-			return 0;
-		if (!may_end_line(&buffer->words[stride / 8]))
-			continue;
-#pragma unroll
-		for (__u32 i = stride; i < stride + STRIDE; i += 8) {
-			MEETING_POINT();
-			__u64 marks = mark_line_feeds(buffer->words[i / 8]);
-			if (!marks)
-				continue;
-			look_at_line(buffer, line_behind(i, marks));
-			/* Eight bytes hold at most two line ends that matter: the shortest field line, "a:\r\n", has
-			 * four.
-			 */
-			marks &= marks - 1;
-			MEETING_POINT();
-			if (marks)
-				look_at_line(buffer, line_behind(i, marks));
+	for (__u64 part = 0; part < HEADER_BLOCK_MAX; part += HEADER_BLOCK_MAX / 4) {
+		OPAQUE(part);
+		MEETING_POINT();
+#pragma nounroll
+		for (__u64 i = 0; i < HEADER_BLOCK_MAX / 4; i += STRIDE) {
+			__u64 stride = part + i;
+			OPAQUE(n); /* else clang drops the constant bound as implied, which 6.1 needs */
+			if (stride >= n)
+				return 0;
+			if (look_at_stride(buffer, stride, n))
+				return 1;
 		}
-		__u64 found = READ_AGAIN(buffer->candidates);
-		if (found == READ_AGAIN(buffer->seen))
-			continue;
-		buffer->seen = found;
-		/* A traceparent is longer than a stride, so if there is one it is the last. */
-		if (READS(TRACEPARENT)) {
-			__u64 last = last_candidate(buffer);
-			buffer->ended |= is_unsampled_traceparent(&buffer->bytes[last], last, n);
-		}
-		if (READ_AGAIN(buffer->ended))
-			return 1;
 	}
 	return 0;
 }

@@ -84,11 +84,11 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 }
 
 /* Whether a transit more is within the limit of whoever sent the message. */
-static __always_inline int is_within_rate(struct __sk_buff *skb, const struct workspace *work, enum point point)
+static __always_inline int is_within_rate(struct __sk_buff *skb, struct workspace *work, enum point point)
 {
 	struct rate_key rate = rate_key_of(skb, &work->message, point);
 
-	if (!exceeds_rate(&rate, work->now))
+	if (!exceeds_rate(work, &rate))
 		return 1;
 	count(RATE_LIMITED);
 	return 0;
@@ -139,6 +139,8 @@ static __always_inline enum verdict judge_first_segment(struct workspace *work, 
 {
 	const struct transit_key *key = &work->first;
 
+	if (result == CONTEXT_SAMPLED)
+		fetch_early(key);
 	if (result == CONTEXT_SAMPLED && is_inside_message(work, key)) {
 		count(REQUEST_PIPELINED);
 		return LEAVE_ALONE;

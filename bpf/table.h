@@ -25,9 +25,8 @@
 #define WAY_MASK  (TABLE_WAYS - 1)
 
 /* The seed is drawn when the programs are compiled: whoever forges packets cannot choose what they displace. */
-static __always_inline __u64 hash_key(const struct transit_key *key)
+static __always_inline __u64 hash_words(const __u64 *words)
 {
-	const __u64 *words = (const __u64 *)key;
 	__u64 hash = (words[0] ^ HASH_SEED) * 0x9e3779b97f4a7c15ULL;
 
 	hash ^= hash >> 32;
@@ -35,6 +34,11 @@ static __always_inline __u64 hash_key(const struct transit_key *key)
 	hash ^= hash >> 32;
 	hash *= 0xd6e8feb86659fd93ULL;
 	return (hash ^ hash >> 32) | 1ULL << 63;
+}
+
+static __always_inline __u64 hash_key(const struct transit_key *key)
+{
+	return hash_words((const __u64 *)key);
 }
 
 static __always_inline __u64 make_tag(__u64 hash, __u32 own)

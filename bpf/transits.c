@@ -66,6 +66,18 @@ static __always_inline void await_packet(__u32 seq, int change)
 		__sync_fetch_and_add(number, change);
 }
 
+/* Reads the tags among which the transit of `key` will be, and lets the processor fetch them while it goes on: there are
+ * atomic operations before they are needed, and nothing is fetched beyond these.
+ */
+static __always_inline void fetch_early(const struct transit_key *key)
+{
+	int index = hash_key(key) % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup(&index);
+
+	if (set)
+		(void)READ_AGAIN(set->tags[0]);
+}
+
 /* Puts the transit of the message and context in the workspace into the table; `awaits` says whether the context is still to
  * come. Returns 0 where there is no room.
  */

@@ -10,11 +10,11 @@
 /* Hides from clang what it knows of a value: it else turns arithmetic into branches, each of which doubles the paths. */
 #define OPAQUE(value) asm volatile("" : "+r"(value))
 
-/* Jumps that lead on, which the kernel takes out once the program is verified. The verifier compares what it knows where a
- * jump leads to, but keeps that in mind only where it has met two jumps since it last did; so other ways that lead here end
- * here.
+/* Jumps that lead on, which the kernel takes out once the program is verified. The verifier keeps in mind what it knows at a
+ * jump, to end there whatever comes by a second time, but in a loop only after 20 of them.
  */
-#define MEETING_POINT() asm volatile("goto +0\n\tgoto +0")
+#define FOUR_JUMPS	"goto +0\n\tgoto +0\n\tgoto +0\n\tgoto +0\n\t"
+#define MEETING_POINT() asm volatile(FOUR_JUMPS FOUR_JUMPS FOUR_JUMPS FOUR_JUMPS FOUR_JUMPS)
 
 /* The value, which is below `limit`, a power of two. By a mask and not by a test, since the verifiers of 6.1 and 6.12 forget
  * what a test said of a register when clang uses a copy of it: "R1 unbounded memory access". A line that begins at the

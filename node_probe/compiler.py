@@ -20,7 +20,10 @@ from node_probe.programs import MAPS, PROGRAMS, SWEEP
 _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
 
-SOURCES = ("maps.c", "exchanges.c", "transits.c", "bodies.c", "unfinished.c", "start.c", "points.c", "sweep.c")
+SOURCES = (
+    *("maps.c", "rates.c", "exchanges.c", "transits.c", "bodies.c", "unfinished.c"),
+    *("start.c", "points.c", "sweep.c"),
+)
 """The parts of the program text, each of which uses what stands before it."""
 
 # bcc's loader includes helpers.h, which needs no more of the kernel's headers than these guards and the shim give.

@@ -35,8 +35,10 @@ class JoinedNode(Node):
         super().__init__(tag)
         self.far = f"hstest-{tag}-f"
         run("ip", "netns", "add", self.far)
-        for name in (self.node, self.pod):
-            sysctl(name, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        sysctl(self.node, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        for name in (self.node, self.far):
+            # Else a macvlan's parent answers for the address too, and what is sent to it never meets the macvlan.
+            sysctl(name, "net.ipv4.conf.all.arp_ignore=1")
         for nic in NICS:
             configure(self.node, f"link add {nic} type veth peer name {nic} netns {self.far}")
         configure(self.far, "link set lo up")
@@ -74,13 +76,10 @@ class JoinedNode(Node):
                 f"dstport {VXLAN_PORT}",
                 f"link set {OVERLAY} up",
             )
-        configure(self.node, f"route add {other.format(1)}/{bits} dev {OVERLAY}")
-        configure(
-            self.far,
-            f"addr add {other.format(1)}/{bits} dev {OVERLAY}{nodad[inside]}",
-            f"route add {own.format(1)}/{bits} dev {OVERLAY}",
-            f"route add {own.format(2)}/{bits} via {own.format(1)} dev {OVERLAY} {PATIENT}",
-        )
+        for place, here, there in ((self.node, 2, 1), (self.far, 1, 2)):
+            address = f"addr add {other.format(here)}/{bits} dev {OVERLAY}{nodad[inside]}"
+            configure(place, address, f"route add {other.format(there)}/{bits} dev {OVERLAY}")
+        configure(self.far, f"route add {own.format(2)}/{bits} via {other.format(2)} dev {OVERLAY} {PATIENT}")
         try:
             yield
         finally:

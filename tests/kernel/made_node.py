@@ -115,6 +115,7 @@ class Probe:
         config.write_text(
             'exporters: {otlp: {endpoint: "127.0.0.1:9", tls: {insecure: true}}}\n'
             f'telemetry: {{metrics: {{endpoint: "127.0.0.1:{METRICS_PORT}"}}}}\n'
+            "limits: {cpu: 0}\n"  # a slow machine must lose nothing
         )
         self.log = directory / f"probe-{secrets.token_hex(4)}.log"
         program = [str(find_python(tree)), "-m", "node_probe", "--config", str(config)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from node_probe.attach import ATTACH_LIMIT
-from tests.kernel.made_node import Node, Probe, wait_until
+from tests.kernel.made_node import Node, Probe, run, wait_until
 from tests.kernel.wires import REMOTE, add_nic, add_overlay, add_peer, configure, plug_in, pods, programs_at
 
 pytestmark = pytest.mark.bpf
@@ -105,6 +105,25 @@ def test_overlay_that_comes_and_moves(node: Node, tmp_path: Path) -> None:
     configure(here, "route flush table 7", f"route del {REMOTE}/32")
     expect_points(probe, 4)
     expect_programs({(here, nics[0]): 0, (here, nics[1]): 0})
+    assert probe.end(signal.SIGTERM) == 0
+
+
+def test_overlay_of_ipv6_that_moves(node: Node, tmp_path: Path) -> None:
+    """Of routes and rules of IPv6 nothing but their own news tells, and the underlay follows them too."""
+    probe = Probe(node, tmp_path)
+    nics, here, remote = (add_nic(node, 0), add_nic(node, 1)), node.node, "2001:db8:ffff::9"
+    configure(here, *(f"addr add 2001:db8:{number}::1/64 dev {nic} nodad" for number, nic in enumerate(nics)))
+    overlay = add_overlay(node, 1, "local", "2001:db8::1")
+    configure(here, f"route add {remote}/128 via 2001:db8::2")
+    add_peer(node, overlay, remote)
+    expect_programs({(here, overlay): 2, (here, nics[0]): 2, (here, nics[1]): 0})
+    configure(here, f"route replace {remote}/128 via 2001:db8:1::2")
+    expect_programs({(here, overlay): 2, (here, nics[0]): 0, (here, nics[1]): 2})
+    configure(here, f"route add {remote}/128 via 2001:db8::2 table 7")
+    run("ip", "-n", here, "-6", "rule", "add", "to", f"{remote}/128", "lookup", "7")
+    expect_programs({(here, nics[0]): 2, (here, nics[1]): 0})
+    configure(here, f"link del {overlay}")
+    expect_programs({(here, nics[0]): 2, (here, nics[1]): 2})
     assert probe.end(signal.SIGTERM) == 0
 
 

@@ -1,8 +1,9 @@
-"""Devices that stand upon others, as underlay: the upper one alone is a point, and all is measured there.
+"""Underlays with real packets: devices that stand upon others, and both IP versions in and around the tunnel.
 
-For the kinds that the kernel has. Runs on other kernels too: Debian's have all of them.
+For the kinds of devices that the kernel has. Runs on other kernels too: Debian's have all of them.
 """
 
+import contextlib
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,8 +95,9 @@ def expect_hops(node: Node, expected: Mapping[tuple[str, str], float], name: str
         found = read_hop_counts(node)
         return sum(found.values()) >= sum(expected.values())
 
-    wait_until(is_enough, f"all hops with {name}")
-    assert found == expected, name
+    with contextlib.suppress(AssertionError):
+        wait_until(is_enough, f"all hops with {name}")
+    assert found == expected, name  # says more than that they did not come about
 
 
 def test_bridge_is_the_underlay_of_its_nic(joined_node: JoinedNode) -> None:
@@ -121,14 +123,21 @@ def test_upper_device_is_the_underlay_alone(joined_node: JoinedNode) -> None:
                 assert reasons[device] == f"its packets are met at {UPPER}, which stands upon it", name
 
 
-def test_what_leaves_by_an_upper_device_is_measured(joined_node: JoinedNode, tmp_path: Path) -> None:
+def list_ways(node: Node) -> Iterator[tuple[str, str, Sequence[str], int, int]]:
+    """Yield a name, the underlay device, what makes it, and the IP versions inside and outside."""
+    yield from (
+        (f"IPv{inside} in IPv{outside}", NICS[0], (), inside, outside) for inside in (4, 6) for outside in (4, 6)
+    )
+    yield from ((name, UPPER, STACKS[name], 4, 4) for name in list_stacks(node))
+
+
+def test_what_leaves_by_any_underlay_is_measured(joined_node: JoinedNode, tmp_path: Path) -> None:
     """Each message is measured on its whole way through the node, at the upper device and at none below."""
     probe = Probe(joined_node, tmp_path)
-    stacks = {"no upper device": (NICS[0], ()), **{name: (UPPER, STACKS[name]) for name in list_stacks(joined_node)}}
-    for turn, (name, (device, lines)) in enumerate(stacks.items(), 1):
-        with joined_node.joined(device, lines):
+    for turn, (name, device, lines, inside, outside) in enumerate(list_ways(joined_node), 1):
+        with joined_node.joined(device, lines, inside=inside, outside=outside):
             wait_until(partial(has_programs, joined_node, device), f"points at {device} with {name}")
-            with joined_node.connection() as connection:
+            with joined_node.connection(inside) as connection:
                 connection.exchange(EXCHANGES)
             expect_hops(joined_node, dict.fromkeys(WAY, float(turn * EXCHANGES)), name)
     assert probe.end(signal.SIGTERM) == 0

@@ -20,8 +20,8 @@ NO_GUEST = 125
 TIMEOUT_S = 1800
 
 SAME_ON_ALL = (
-    *("test_agent.py", "test_discovery.py", "test_follow.py", "test_hop_metrics.py", "test_mutated_packets.py"),
-    *("test_points.py", "test_top.py"),
+    *("test_agent.py", "test_discovery.py", "test_follow.py", "test_format_choices.py", "test_hop_metrics.py"),
+    *("test_mutated_packets.py", "test_points.py", "test_top.py"),
 )
 """Not run there: they ask nothing of the kernel that others do not, and would take an hour in emulation."""
 
