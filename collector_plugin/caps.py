@@ -10,7 +10,7 @@ MAX_PER_PARENT = 112
 """Eight exchanges of fourteen hops: a client that follows redirects, or proxies that pass the context on."""
 
 MAX_ENTRIES = 50_000
-"""Per generation and kind; some 10 MiB in all."""
+"""Per generation and kind; some 20 MiB in all."""
 
 
 class SpanCaps:
@@ -22,16 +22,19 @@ class SpanCaps:
         self._traces = _Tally(window_ns)
         self._parents = _Tally(window_ns)
 
-    def admit(self, parent_key: bytes, now_ns: int) -> HopReason | None:
-        """Count one span of the parent (24 bytes, the trace id first), or return why it is one too many."""
+    def admit(self, parent_key: bytes, wanted: int, now_ns: int) -> tuple[int, HopReason]:
+        """Count spans of the parent (24 bytes, the trace id first): return how many may be, and why no more.
+
+        Of `wanted`, one or more, at most so many are counted.
+        """
         trace_id = parent_key[:16]
-        if self._traces.read(trace_id, now_ns) >= self._max_per_trace:
-            return HopReason.TRACE_CAP
-        if self._parents.read(parent_key, now_ns) >= MAX_PER_PARENT:
-            return HopReason.PARENT_CAP
-        self._traces.increment(trace_id)
-        self._parents.increment(parent_key)
-        return None
+        of_trace = self._max_per_trace - self._traces.read(trace_id, now_ns)
+        of_parent = MAX_PER_PARENT - self._parents.read(parent_key, now_ns)
+        admitted = min(wanted, of_trace, of_parent)
+        if admitted:
+            self._traces.add(trace_id, admitted)
+            self._parents.add(parent_key, admitted)
+        return admitted, HopReason.TRACE_CAP if of_trace <= of_parent else HopReason.PARENT_CAP
 
 
 class _Tally:
@@ -55,5 +58,5 @@ class _Tally:
                 self._current[key] = count
         return count
 
-    def increment(self, key: bytes) -> None:
-        self._current[key] = self._current.get(key, 0) + 1
+    def add(self, key: bytes, number: int) -> None:
+        self._current[key] = self._current.get(key, 0) + number

@@ -1,13 +1,31 @@
 """Relates the clocks of two nodes: what must be taken from the far node's stamps to lay them on the near clock.
 
-Pure. In this version only nodes that share a clock can be related; there is no bound for others.
+Pure. Nodes with one clock id share a kernel's clock, unless a message would arrive before it left, or their wall
+clocks differ: then they are taken for cloned machines. Two clocks are related by the messages that pass.
 """
 
+import collections
 import enum
 
 import msgspec
 
-from collector_plugin.halves import Half, Role
+from collector_plugin.clock_bounds import allow_drift
+from collector_plugin.clock_pairs import NodePair
+from collector_plugin.clock_sightings import PairKey, Sighting, Way, is_doubtful, is_exact, see_message
+from collector_plugin.halves import Half
+from collector_plugin.reasons import ClockReason
+
+MAX_PAIRS = 5_000
+"""Pairs of nodes: all of a cluster of a hundred nodes. Each takes up to 10 KiB."""
+
+PAIR_TTL_NS = 1_200 * 10**9
+"""How long a pair is remembered that nothing passes between: longer than its messages bound anything."""
+
+FRESH_NS = 10**9
+"""Clocks drift by 0.1 ms in it at most. Where no message is nearer, one that is to come may bound them better."""
+
+WORST_SPAN_NS = 60 * 10**9
+"""The largest uncertainty is that of the last one to two minutes."""
 
 
 class ClockSource(enum.StrEnum):
@@ -15,26 +33,112 @@ class ClockSource(enum.StrEnum):
 
     SAME = "same"
     """The nodes share one kernel clock."""
+    MEASURED = "measured"
+    """By the messages that passed between the nodes."""
     EPOCH = "epoch"
     """By the far node's own wall clock, since nothing of the near node is known."""
 
 
 class ClockRelation(msgspec.Struct, frozen=True):
-    """What is known of two nodes' clocks."""
+    """What is known of two nodes' clocks at the time of a message."""
 
     source: ClockSource
     theta_ns: int
     """The far node's monotonic clock minus the near node's."""
+    uncertainty_ns: int = 0
+    """How far off theta may be, at any of the far node's stamps."""
+    is_fresh: bool = True
+    """Whether it may not soon be known better."""
 
 
-def relate_clocks(near: Half, far: Half) -> ClockRelation | None:
-    """Return how the clocks of a message's two nodes relate, None where nothing is known.
+class Clocks:
+    """What is known of the clocks of all nodes, by pair."""
 
-    Equal clock ids that would make the wire time negative are those of cloned machines: nothing is known then.
-    """
-    if near.origin.node.clock_id != far.origin.node.clock_id:
+    def __init__(self) -> None:
+        """Start without any."""
+        self.contradictions: dict[ClockReason, int] = dict.fromkeys(ClockReason, 0)
+        self.evicted = 0
+        """Pairs forgotten for want of room; those that grew old are not counted."""
+        self._pairs: collections.OrderedDict[PairKey, NodePair] = collections.OrderedDict()
+        self._worst_ns = self._former_worst_ns = self._worst_since_ns = 0
+
+    @property
+    def worst_uncertainty_ns(self) -> int:
+        """Return the largest uncertainty of late."""
+        return max(self._worst_ns, self._former_worst_ns)
+
+    def count_pairs(self) -> tuple[int, int]:
+        """Return the number of pairs that are bounded on both sides, and of those that are not."""
+        bounded = sum(pair.is_bounded for pair in self._pairs.values())
+        return bounded, len(self._pairs) - bounded
+
+    def observe(self, near: Half, far: Half, now_ns: int) -> Way | None:
+        """Take in a message; return the way that it passed if that may be bounded better now."""
+        seen = see_message(near, far)
+        if seen.is_within_node or not is_exact(near, far):
+            return None
+        pair = self._pairs.get(seen.pair)
+        if pair is None:
+            if seen.shares_id and seen.can_be_one_clock and not is_doubtful(near, far):
+                return None
+            pair = self._add_pair(seen)
+        pair.seen_ns = now_ns
+        self._pairs.move_to_end(seen.pair)
+        if seen.shares_id and not seen.can_be_one_clock and not pair.is_cloned:
+            pair.is_cloned = True
+            self.contradictions[ClockReason.CLONED_ID] += 1
+        if not pair.observe(seen):
+            self.contradictions[ClockReason.STEPPED] += 1
+        return seen.way
+
+    def relate(self, near: Half, far: Half) -> ClockRelation | None:
+        """Return how the clocks of a message's nodes relate, None where too little is known.
+
+        The message itself is heard: with the relation it does not arrive before it left.
+        """
+        seen = see_message(near, far)
+        pair = self._pairs.get(seen.pair)
+        is_cloned = pair is not None and pair.is_cloned
+        if seen.is_within_node or (seen.shares_id and not is_cloned and not is_doubtful(near, far)):
+            return _relate_one_clock(seen)
+        theta = None if pair is None else pair.relate(seen)
+        if theta is None:
+            return None
+        theta_ns = theta.value_ns if seen.is_near_first else -theta.value_ns
+        far_ns = seen.at_ns + theta_ns if seen.is_near_first else seen.at_ns
+        # The bounds are those of the moment when the message was at A; where that lies among the stamps is as sure.
+        stamps = far.transit.stamps
+        distance_ns = max(far_ns - stamps[0].monotonic_ns, stamps[-1].monotonic_ns - far_ns) + theta.uncertainty_ns
+        uncertainty_ns = theta.uncertainty_ns + allow_drift(distance_ns)
+        self._worst_ns = max(self._worst_ns, uncertainty_ns)
+        return ClockRelation(ClockSource.MEASURED, theta_ns, uncertainty_ns, theta.distance_ns <= FRESH_NS)
+
+    def expire(self, now_ns: int) -> None:
+        """Forget the pairs that nothing passed between for long."""
+        while self._pairs:
+            key, pair = next(iter(self._pairs.items()))
+            if pair.seen_ns + PAIR_TTL_NS > now_ns:
+                break
+            if pair.is_cloned:
+                # What is old bounds nothing, but the next message may not show that they are clones.
+                pair.seen_ns = now_ns
+                self._pairs.move_to_end(key)
+            else:
+                del self._pairs[key]
+        if now_ns - self._worst_since_ns >= WORST_SPAN_NS:
+            self._worst_since_ns, self._former_worst_ns, self._worst_ns = now_ns, self._worst_ns, 0
+
+    def _add_pair(self, seen: Sighting) -> NodePair:
+        pair = self._pairs[seen.pair] = NodePair()
+        if len(self._pairs) > MAX_PAIRS:
+            self._pairs.popitem(last=False)
+            self.evicted += 1
+        return pair
+
+
+def _relate_one_clock(seen: Sighting) -> ClockRelation | None:
+    if not seen.can_be_one_clock:
         return None
-    sender, receiver = (near, far) if near.role is Role.SENDER else (far, near)
-    if receiver.transit.stamps[0].monotonic_ns < sender.transit.stamps[-1].monotonic_ns:
-        return None
-    return ClockRelation(ClockSource.SAME, 0)
+    # Within the slack the message still takes no negative time.
+    theta_ns = min(seen.gap_ns, 0) if seen.sign > 0 else max(seen.gap_ns, 0)
+    return ClockRelation(ClockSource.SAME, theta_ns if seen.is_near_first else -theta_ns)

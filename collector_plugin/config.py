@@ -10,8 +10,12 @@ from typing import Annotated
 
 import msgspec
 
+from collector_plugin.network_span import Detail
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
 from hopspan.values import Duration, Endpoint, Listener, Named, NotAvailable, PositiveDuration
+
+MAX_WINDOW = 600 * 10**9
+"""Ten minutes. What waits longer is rare, and everything would be remembered as long."""
 
 
 class Mode(enum.StrEnum):
@@ -28,30 +32,19 @@ class Acknowledge(enum.StrEnum):
     ACCEPTED = "accepted"
 
 
-class Detail(enum.StrEnum):
-    """How many network spans an exchange gets."""
-
-    HOPS = "hops"
-    SUMMARY = "summary"
-    SLOW = "slow"
-
-
 class Spans(msgspec.Struct, frozen=True, kw_only=True):
     """How many network spans are made."""
 
     detail: Detail = Detail.HOPS
-    """`hops`: a span for each hop. `summary` and `slow` are not available in this version."""
+    """`hops`: a span for each hop. `summary`: one for each direction, its hops as events. `slow`: as `hops`, but of
+    those exchanges alone whose network part exceeds `slow_threshold`. Default hops."""
     min_duration: Duration = 0
-    """Hops shorter than this become no span. Default 0us: all are shown."""
-    slow_threshold: NotAvailable = None
-    """Belongs to `detail: slow`."""
+    """Spans shorter than this are not made. Default 0us: all are shown."""
+    slow_threshold: Duration = 10**6
+    """What all hops of an exchange take together, both directions, must exceed this with `detail: slow`. Default 1ms:
+    above what an idle overlay within a site takes."""
     max_per_trace: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
     """Network spans in one trace. Default 1000: seventy exchanges, and still a page that a browser can draw."""
-
-    def validate(self) -> Iterator[str]:
-        """Yield faults: what this version does not have."""
-        if self.detail is not Detail.HOPS:
-            yield f"detail: '{self.detail}' is not available in this version"
 
 
 class GrpcProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +118,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`delivered`: a client hears of success once the first exporter's peer has the spans. `accepted` is not
     available in this version."""
     window: PositiveDuration = 60 * 10**9
-    """How long a transit waits for its parent. Default 60s: SDKs flush every five, and a request may last."""
+    """How long a transit waits for its parent. Default 60s, at most 10m: SDKs flush every five seconds, and a request
+    is waited for until its span has ended."""
     settle: Duration = 2 * 10**9
     """How long the two halves of a message wait for each other once the parent is there. Default 2s: ten times what
     a healthy probe takes."""
@@ -144,6 +138,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
             yield f"mode: '{self.mode}' is not available in this version"
         if self.acknowledge is not Acknowledge.DELIVERED:
             yield f"acknowledge: '{self.acknowledge}' is not available in this version"
+        if self.window > MAX_WINDOW:
+            yield "window: is longer than 10m"
         if self.settle > self.window:
             yield "settle: is longer than window"
         own = self.receivers.otlp.protocols.grpc.endpoint

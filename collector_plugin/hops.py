@@ -3,6 +3,7 @@
 Pure. A hop's times are monotonic nanoseconds of one clock; where two nodes are involved the caller has shifted them.
 """
 
+import functools
 import itertools
 
 import msgspec
@@ -23,16 +24,16 @@ _WAY = {
 _OVERLAY_POINTS = frozenset({Point.OVERLAY_EGRESS, Point.OVERLAY_INGRESS})
 
 
-class Hop(msgspec.Struct, frozen=True):
+class Hop(msgspec.Struct, frozen=True, gc=False):
     """The way between two successive points."""
 
     name: str
+    missed: tuple[Point, ...]
+    """Points between the two that the packet must have passed and that did not see it."""
+    is_tunnelled: bool
+    """Whether the packet had, got or lost its outer header on the way."""
     start: Stamp
     stop: Stamp
-    missed: tuple[Point, ...] = ()
-    """Points between the two that the packet must have passed and that did not see it."""
-    is_tunnelled: bool = False
-    """Whether the packet had, got or lost its outer header on the way."""
 
     @property
     def duration_ns(self) -> int:
@@ -45,19 +46,26 @@ def list_hops(half: Half, theta_ns: int = 0) -> list[Hop]:
 
     `theta_ns`, the node's clock minus the one wanted, is taken from the stamps.
     """
-    way = _WAY.get(half.role, ())
-    transit = half.transit
-    hops = []
-    for start, stop in itertools.pairwise(transit.stamps):
-        missed = tuple(
-            point
-            for point in way
-            if start.point < point < stop.point
-            and (point not in _OVERLAY_POINTS or transit.tunnel is not Tunnel.NONE)
-        )
-        name, is_tunnelled = name_hop(start.point, stop.point, transit.tunnel)
-        hops.append(Hop(name, _shift(start, theta_ns), _shift(stop, theta_ns), missed, is_tunnelled))
-    return hops
+    stamps = half.transit.stamps
+    if theta_ns:
+        stamps = tuple(_shift(stamp, theta_ns) for stamp in stamps)
+    role, tunnel = half.role, half.transit.tunnel
+    return [
+        Hop(*_describe_hop(role, start.point, stop.point, tunnel), start, stop)
+        for start, stop in itertools.pairwise(stamps)
+    ]
+
+
+@functools.cache
+def _describe_hop(role: Role, start: Point, stop: Point, tunnel: Tunnel) -> tuple[str, tuple[Point, ...], bool]:
+    """Return name, missed points and whether there is an outer header; there are some hundred cases."""
+    missed = tuple(
+        point
+        for point in _WAY.get(role, ())
+        if start < point < stop and (point not in _OVERLAY_POINTS or tunnel is not Tunnel.NONE)
+    )
+    name, is_tunnelled = name_hop(start, stop, tunnel)
+    return name, missed, is_tunnelled
 
 
 def list_wire(near: Half, far: Half, theta_ns: int) -> list[Hop]:
@@ -71,7 +79,7 @@ def list_wire(near: Half, far: Half, theta_ns: int) -> list[Hop]:
         sender, start, stop = far, _shift(far.transit.stamps[-1], theta_ns), near.transit.stamps[0]
     if start.point is not Point.NIC_EGRESS or stop.point is not Point.NIC_INGRESS:
         return []
-    return [Hop(UNDERLAY, start, stop, (), sender.transit.tunnel is not Tunnel.NONE)]
+    return [Hop(UNDERLAY, (), sender.transit.tunnel is not Tunnel.NONE, start, stop)]
 
 
 def _shift(stamp: Stamp, theta_ns: int) -> Stamp:

@@ -1,110 +1,100 @@
-"""Makes a hop into a network span: the span's fields and attributes, as docs and design name them.
+"""Makes hops into network spans: one for each, or one for all hops of a message.
 
-Pure. The same hop always gives the same span, so that a batch sent twice is one span to a backend.
+Pure. The same hops always give the same span, so that a batch sent twice is one span to a backend.
 """
 
-import ipaddress
-
-import msgspec
-
-from collector_plugin.messages import Message, ReadyHop
+from collector_plugin.describe import (
+    describe_addresses,
+    describe_clock,
+    describe_duration,
+    describe_node,
+    describe_oddities,
+    describe_points,
+    describe_tunnel,
+    describe_way,
+)
+from collector_plugin.messages import Message
+from collector_plugin.network_span import NetworkSpan, SpanEvent
 from collector_plugin.parents import Parent
 from collector_plugin.placement import place_hop
-from node_probe.transit import Direction, Transit, Tunnel, derive_id
+from collector_plugin.ready_hops import ReadyHop
+from node_probe.transit import SPAN_ID_BYTES, Point, derive_id
 
-AttributeValue = str | int | bool | tuple[str, ...]
+SUMMARY_NAME = "network"
+"""Name of a span that stands for all hops of a message."""
 
-
-class NetworkSpan(msgspec.Struct, frozen=True):
-    """A hop as a span, for any exporter's codec. Its kind is INTERNAL."""
-
-    trace_id: bytes
-    parent_id: bytes
-    span_id: bytes
-    flags: int
-    name: str
-    start_ns: int
-    end_ns: int
-    attributes: tuple[tuple[str, AttributeValue], ...]
-    """In a fixed order, for Jaeger takes two spans for one only where their bytes are equal."""
-
-
-class Emission(msgspec.Struct, frozen=True):
-    """Network spans of one parent."""
-
-    resource: bytes
-    """The fields `resource` and `schema_url` of the parent's ResourceSpans, byte for byte."""
-    spans: tuple[NetworkSpan, ...]
+_ID_PREFIX = b"hop"
 
 
 def inject_hop(ready: ReadyHop, message: Message, parent: Parent, attempt: int) -> NetworkSpan:
     """Return the span that shows the hop under `parent`; `attempt` counts the sendings of the message from 1."""
-    hop, context = ready.hop, ready.half.transit.context
-    placement = place_hop(ready.from_epoch_ns, ready.to_epoch_ns, parent)
-    attributes: list[tuple[str, AttributeValue]] = [
-        ("hopspan.direction", ready.seen.direction.label),
-        ("hopspan.from", hop.start.point.label),
-        ("hopspan.to", hop.stop.point.label),
-        ("hopspan.duration_ns", hop.duration_ns),
-        *_describe_node(ready),
-        *_describe_addresses(ready.seen),
+    hop, seen = ready.hop, ready.seen
+    start, stop, offset_ns = hop.start, hop.stop, ready.epoch_offset_ns
+    place = place_hop(start.monotonic_ns + offset_ns, stop.monotonic_ns + offset_ns, parent)
+    groups = [
+        describe_way(seen.direction, start.point, stop.point),
+        describe_duration(stop.monotonic_ns - start.monotonic_ns),
+        describe_node(ready),
+        describe_addresses(seen),
     ]
     if hop.is_tunnelled:
-        attributes += _describe_tunnel(ready.half.transit)
-    if attempt > 1:
-        attributes.append(("hopspan.attempt", attempt))
-    if placement.is_clipped:
-        attributes.append(("hopspan.clipped", True))
-    if hop.missed:
-        attributes.append(("hopspan.missed", tuple(point.label for point in hop.missed)))
+        groups.append(describe_tunnel(ready.half.transit))
+    if attempt > 1 or place.is_clipped or hop.missed:
+        groups.append(describe_oddities(attempt, hop.missed, is_clipped=place.is_clipped))
     if ready.clock is not None:
-        attributes.append(("hopspan.clock.source", ready.clock.value))
+        groups.append(describe_clock(ready))
     return NetworkSpan(
-        trace_id=context.trace_id,
-        parent_id=context.parent_id,
-        span_id=derive_id(b"hop" + message.key + bytes((hop.start.point, hop.stop.point))),
-        flags=context.flags & 0xFF,
-        name=hop.name,
-        start_ns=placement.start_ns,
-        end_ns=placement.end_ns,
-        attributes=tuple(attributes),
+        parent.trace_id,
+        message.parent_key[-SPAN_ID_BYTES:],
+        _derive_id(message, start.point, stop.point),
+        seen.context.flags & 0xFF,
+        hop.name,
+        place.start_ns,
+        place.end_ns,
+        tuple(groups),
     )
 
 
-def _describe_node(ready: ReadyHop) -> list[tuple[str, AttributeValue]]:
-    origin = ready.half.origin
-    described: list[tuple[str, AttributeValue]] = [("hopspan.node", origin.node.name)]
-    if origin.node.k8s_node_name:
-        described.append(("k8s.node.name", origin.node.k8s_node_name))
-    interface = origin.interfaces.get(ready.device.ifindex)
-    if interface:
-        described.append(("network.interface.name", interface))
-    return described
+def inject_summary(hops: list[ReadyHop], message: Message, parent: Parent, attempt: int) -> NetworkSpan:
+    """Return the span that shows `hops`, one or more of one message in order of time, as its events."""
+    first, last = hops[0], hops[-1]
+    place = place_hop(first.from_epoch_ns, last.to_epoch_ns, parent)
+    # The far node saw the address that the message went to; where a Service stands between, the near one did not.
+    told = next((item for item in hops if item.clock is not None), first)
+    start, stop = first.hop.start.point, last.hop.stop.point
+    groups = (
+        describe_way(first.seen.direction, start, stop),
+        describe_duration(last.to_epoch_ns - first.from_epoch_ns),
+        describe_addresses(told.seen),
+        describe_oddities(attempt, (), is_clipped=place.is_clipped),
+        describe_clock(told),
+    )
+    return NetworkSpan(
+        parent.trace_id,
+        message.parent_key[-SPAN_ID_BYTES:],
+        _derive_id(message, start, stop),
+        first.seen.context.flags & 0xFF,
+        SUMMARY_NAME,
+        place.start_ns,
+        place.end_ns,
+        groups,
+        tuple(_make_event(item, parent) for item in hops),
+    )
 
 
-def _describe_addresses(transit: Transit) -> list[tuple[str, AttributeValue]]:
-    client = (_write_address(transit.client_address), transit.client_port)
-    server = (_write_address(transit.server_address), transit.server_port)
-    source, destination = (client, server) if transit.direction is Direction.REQUEST else (server, client)
-    return [
-        ("source.address", source[0]),
-        ("source.port", source[1]),
-        ("destination.address", destination[0]),
-        ("destination.port", destination[1]),
+def _make_event(ready: ReadyHop, parent: Parent) -> SpanEvent:
+    hop = ready.hop
+    groups = [
+        describe_points(hop.start.point, hop.stop.point),
+        describe_duration(hop.duration_ns),
+        describe_node(ready),
     ]
+    if hop.is_tunnelled:
+        groups.append(describe_tunnel(ready.half.transit))
+    groups.append(describe_oddities(1, hop.missed, is_clipped=False))
+    place = place_hop(ready.from_epoch_ns, ready.to_epoch_ns, parent)
+    return SpanEvent(hop.name, place.start_ns, tuple(groups))
 
 
-def _describe_tunnel(transit: Transit) -> list[tuple[str, AttributeValue]]:
-    described: list[tuple[str, AttributeValue]] = [("tunnel.type", transit.tunnel.name.lower())]
-    if transit.tunnel in (Tunnel.VXLAN, Tunnel.GENEVE):
-        described.append(("tunnel.id", str(transit.vni)))
-    described += [
-        ("tunnel.source.address", _write_address(transit.outer_source)),
-        ("tunnel.destination.address", _write_address(transit.outer_destination)),
-    ]
-    return described
-
-
-def _write_address(address: bytes) -> str:
-    value = ipaddress.IPv6Address(address)
-    return str(value.ipv4_mapped or value)
+def _derive_id(message: Message, start: Point, stop: Point) -> bytes:
+    return derive_id(_ID_PREFIX + message.key + bytes((start, stop)))

@@ -4,38 +4,30 @@ Pure: no IO, no lock; `now_ns` is any clock that never steps. Every transit that
 a TransitReason, or waits; every hop of a joined message is emitted, or dropped under a HopReason, or held.
 """
 
-import collections
+from collections.abc import Mapping
 
-import msgspec
-
-from collector_plugin.caps import MAX_PER_PARENT, SpanCaps
-from collector_plugin.clocks import ClockSource
-from collector_plugin.halves import Half, Origin, Role, parent_key
-from collector_plugin.inject import Emission, NetworkSpan, inject_hop
+from collector_plugin.clock_holds import HeldMessages
+from collector_plugin.clock_sightings import see_message
+from collector_plugin.clocks import Clocks
+from collector_plugin.emitter import Emitter
+from collector_plugin.exchanges import Offer
+from collector_plugin.halves import Half, Origin, judge_record
+from collector_plugin.hop_durations import HopDurations
+from collector_plugin.join_settings import JoinSettings
 from collector_plugin.message_table import MessageTable
-from collector_plugin.messages import Message, ReadyHop
-from collector_plugin.parents import Parent, ParentStore
-from collector_plugin.placement import lies_inside
+from collector_plugin.messages import PARENT_KEY_BYTES, Message
+from collector_plugin.network_span import Emission
+from collector_plugin.parents import MAX_BYTES, Parent, ParentStore
+from collector_plugin.places import KnownPlaces
 from collector_plugin.reasons import ForgetReason, HopReason, TransitReason
+from collector_plugin.settling import Settling
 from collector_plugin.span_walk import SpanTimes
-from node_probe.transit import message_key
-from node_probe.wire_batch import TransitBatch
-from node_probe.wire_record import RecordVersionError
-
-MAX_PARENT_BYTES = 64 << 20
-"""Some 390,000 spans: 39 s at 10,000 spans a second, while transits come within one."""
+from collector_plugin.waiting import WaitingTransits
+from node_probe.wire_batch import RawBatch, RawTransit
+from node_probe.wire_record import RecordError, RecordVersionError, read_message_key
 
 PARENT_SLACK_NS = 10 * 10**9
 """How much longer than transits parents are remembered: the probe's retries, and a probe's clock of its own."""
-
-
-class JoinSettings(msgspec.Struct, frozen=True):
-    """What the user set of the join."""
-
-    window_ns: int
-    settle_ns: int
-    min_duration_ns: int
-    max_per_trace: int
 
 
 class Join:
@@ -48,44 +40,74 @@ class Join:
         self.joined = 0
         """Transits whose hops were handed to emission."""
         self.released: dict[TransitReason, int] = dict.fromkeys(TransitReason, 0)
-        self.emitted: collections.Counter[str] = collections.Counter()
-        """Network spans by name."""
-        self.dropped: dict[HopReason, int] = dict.fromkeys(HopReason, 0)
-        self.parents = ParentStore(MAX_PARENT_BYTES, settings.window_ns + PARENT_SLACK_NS)
+        self.parents = ParentStore(MAX_BYTES, settings.window_ns + PARENT_SLACK_NS)
+        self.waiting = WaitingTransits(settings.window_ns)
         self.messages = MessageTable()
+        self._places = KnownPlaces()
+        self.clocks = Clocks()
+        self.held = HeldMessages()
         self._messages_evicted = 0
         self._settings = settings
-        self._caps = SpanCaps(settings.max_per_trace, settings.window_ns)
-        self._settling: collections.deque[tuple[int, Message]] = collections.deque()
-        self._ready: list[Emission] = []
+        self._emitter = Emitter(settings, self.parents)
+        self._settling = Settling(settings.settle_ns)
+
+    @property
+    def emitted(self) -> dict[str, int]:
+        """Return the network spans by name."""
+        return self._emitter.emitted
+
+    @property
+    def dropped(self) -> dict[HopReason, int]:
+        """Return the hops of joined messages that became no span."""
+        return self._emitter.dropped
+
+    @property
+    def durations(self) -> HopDurations:
+        """Return the distributions of the hops' durations."""
+        return self._emitter.durations
+
+    @property
+    def waiting_count(self) -> int:
+        """Return how many transits wait, for their parent or for what else they need."""
+        return self.waiting.count + self.messages.waiting_count
 
     @property
     def forgotten(self) -> dict[ForgetReason, int]:
         """Return what was remembered and had to go before its time."""
         return {
             ForgetReason.PARENT_EVICTED: self.parents.evicted,
+            ForgetReason.EXCHANGE_EVICTED: self._emitter.exchanges.evicted,
+            ForgetReason.SERIES_EVICTED: self._emitter.durations.forgotten,
             ForgetReason.MESSAGE_EVICTED: self._messages_evicted,
+            ForgetReason.PAIR_EVICTED: self.clocks.evicted,
         }
 
-    def add_parents(self, resource: bytes, spans: list[SpanTimes], now_ns: int) -> None:
-        """Take in application spans: each may be the parent that transits wait for, or will."""
-        self.parents.remember(resource, spans, now_ns)
-        if not self.messages.has_orphans():
-            return
-        for key, *_ in spans:
-            for message in self.messages.take_orphans(key):
-                message.parent = self.parents.find(key)
-                self._advance(message, now_ns)
+    def add_parents(
+        self, resource: bytes, spans: list[SpanTimes], now_ns: int, peers: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        """Take in application spans: each may be the parent that transits wait for, or will.
 
-    def add_batch(self, batch: TransitBatch, now_ns: int) -> None:
+        `peers` has, by span, the addresses (16 bytes) that spans say they called.
+        """
+        self.parents.remember(resource, spans, now_ns, peers)
+        if self.waiting.count:
+            for key, *_ in spans:
+                taken = self.waiting.take(key)
+                parent = self.parents.find(key) if taken else None
+                for raw, origin in taken:
+                    self._count_release(self._find_message(raw, origin, parent, now_ns))
+
+    def add_batch(self, batch: RawBatch, now_ns: int) -> None:
         """Take in the transits of one node."""
-        origin = Origin(batch.node, batch.epoch_offset_ns, batch.interfaces)
+        place = self._places.find(batch.node, batch.interfaces)
+        origin = Origin(place.node, batch.epoch_offset_ns, place.interfaces)
         for error in batch.rejected:
             unknown = isinstance(error, RecordVersionError)
             self.add_unreadable(1, TransitReason.VERSION if unknown else TransitReason.MALFORMED)
-        for transit in batch.transits:
+        for raw in batch.transits:
             self.received += 1
-            self._add_half(Half(transit, origin), now_ns)
+            reason = judge_record(raw.record, origin) or self._find_message(raw, origin, None, now_ns)
+            self._count_release(reason)
 
     def add_unreadable(self, count: int, reason: TransitReason) -> None:
         """Count transits that came in and could not be read."""
@@ -94,105 +116,132 @@ class Join:
 
     def take_due(self, now_ns: int) -> list[Emission]:
         """Return the emissions that came about, after releasing everything whose time has come."""
-        while self._settling and self._settling[0][0] <= now_ns:
-            _, message = self._settling.popleft()
-            if not message.is_settled and self.messages.find(message.key) is message:
-                self._emit(message, now_ns)
+        for message in self._settling.pop_due(now_ns):
+            if self.messages.find(message.key) is message:
+                self._settle(message, now_ns)
+        self.released[TransitReason.NO_PARENT] += self.waiting.pop_due(now_ns)
         for message in self.messages.pop_due(now_ns):
-            self._give_up(message, TransitReason.NO_PARENT if message.parent is None else TransitReason.CLOCK)
+            self._give_up(message, TransitReason.CLOCK)
         self.parents.expire(now_ns)
-        ready, self._ready = self._ready, []
-        return ready
+        self.clocks.expire(now_ns)
+        return self._emitter.take(now_ns)
 
     def close(self, now_ns: int) -> list[Emission]:
         """Return all that can still be emitted; what cannot is released."""
         for message in self.messages.list_pending():
-            if message.parent is not None and not message.is_settled:
-                self._emit(message, now_ns)
+            self._settle(message, now_ns)
         ready = self.take_due(now_ns)
         for _ in self.messages.list_pending():
-            message = self.messages.pop_oldest_pending()
-            self._give_up(message, TransitReason.SHUTDOWN if message.parent is None else TransitReason.CLOCK)
-        return ready
+            self._give_up(self.messages.pop_oldest_pending(), TransitReason.CLOCK)
+        self.released[TransitReason.SHUTDOWN] += self.waiting.clear()
+        # Whatever is to be decided about an exchange is due by then.
+        return ready + self._emitter.take(now_ns + self._settings.settle_ns)
 
-    def _add_half(self, half: Half, now_ns: int) -> None:
-        key = message_key(half.transit)
-        message = self.messages.find(key)
-        reason = self._refuse(half, message)
+    def _count_release(self, reason: TransitReason | None) -> None:
         if reason is not None:
             self.released[reason] += 1
-            return
-        is_new = message is None
-        if message is None:
-            message = Message(key, parent_key(half.transit))
-            message.parent = self.parents.find(message.parent_key)
+
+    def _find_message(
+        self, raw: RawTransit, origin: Origin, parent: Parent | None, now_ns: int
+    ) -> TransitReason | None:
+        key = read_message_key(raw.record, raw.trace_id, raw.parent_id)
+        message = self.messages.find(key)
+        if message is not None:
+            return self._pair(raw, origin, message, now_ns)
+        parent = parent or self.parents.find(key[:PARENT_KEY_BYTES])
+        if parent is None:
+            return self._let_wait(raw, origin, now_ns)
+        if self.messages.has_all_attempts(key):
+            return TransitReason.ATTEMPT_CAP
+        return self._pair(raw, origin, Message(key, parent), now_ns)
+
+    def _pair(self, raw: RawTransit, origin: Origin, message: Message, now_ns: int) -> TransitReason | None:
+        try:
+            half = Half(raw.decode(), origin, raw)
+        except RecordError:
+            return TransitReason.MALFORMED
+        reason = message.refuse(half)
+        if reason is None:
+            message.unpack()
+            self._add_half(half, message, now_ns)
+        return reason
+
+    def _let_wait(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
+        reason = self.waiting.add(raw, origin, now_ns)
+        while self.waiting.is_over_full:
+            self.released[TransitReason.TRANSITS_FULL] += self.waiting.evict()
+        return reason
+
+    def _add_half(self, half: Half, message: Message, now_ns: int) -> None:
         message.add(half)
         self.messages.count_in(half)
-        if is_new:
+        if self.messages.find(message.key) is None:
             self.messages.add(message, half)
             self.messages.file(message, now_ns + self._settings.window_ns)
-        if message.parent is not None:
-            self._advance(message, now_ns)
+        way = None
+        if message.near is not None and message.far is not None:
+            way = self.clocks.observe(message.near, message.far, now_ns)
+        self._advance(message, now_ns)
+        for held in self.held.release(way) if way is not None else ():
+            self._settle(held, now_ns)
         while self.messages.is_over_full:
             self._give_up(self.messages.pop_oldest_pending(), TransitReason.TRANSITS_FULL)
-
-    def _refuse(self, half: Half, message: Message | None) -> TransitReason | None:
-        if not half.has_lawful_times:
-            return TransitReason.MALFORMED
-        if half.role is Role.PASSING:
-            return TransitReason.PASSING
-        if message is not None:
-            return message.refuse(half)
-        if self.messages.count_orphans(parent_key(half.transit)) >= MAX_PER_PARENT:
-            return TransitReason.PARENT_CAP
-        return None
 
     def _advance(self, message: Message, now_ns: int) -> None:
         """Emit the message if nothing is to be waited for, else give its other half time to come."""
         if message.is_complete or message.is_settled:
             self._emit(message, now_ns)
         else:
-            self._settling.append((now_ns + self._settings.settle_ns, message))
-            self.messages.file(message, now_ns + self._settings.window_ns)
+            self._settling.add(message, now_ns)
+
+    def _settle(self, message: Message, now_ns: int) -> None:
+        """Hand out what can be now that nothing better is waited for."""
+        message.unpack()
+        message.is_patient = not message.is_complete
+        if not message.is_settled or (message.is_held and message.relate(self.clocks) is not None):
+            self._emit(message, now_ns)
+
+    def _hold(self, message: Message, now_ns: int) -> None:
+        assert message.near is not None
+        assert message.far is not None
+        self.held.add(message, see_message(message.near, message.far).way_back)
+        if message.is_patient:
+            self._settling.add(message, now_ns)
+        for oldest in self.held.pop_excess():
+            self._give_up(oldest, TransitReason.CLOCK)
+            oldest.abandon_held()
+            oldest.slim()
+            self.messages.file(oldest, now_ns + self._settings.window_ns)
 
     def _emit(self, message: Message, now_ns: int) -> None:
-        ready = message.take_ready()
-        self.messages.count_out(ready.halves)
-        self.joined += len(ready.halves)
-        # Asked again: with B3's shared ids the CLIENT half may have come after the SERVER half.
-        parent = self.parents.find(message.parent_key) or message.parent
-        assert parent is not None
-        spans = self._inject(message, ready.hops, parent, now_ns)
-        if spans:
-            self._ready.append(Emission(parent.resource, tuple(spans)))
+        if not message.parent.waits:
+            # Asked again: with B3's shared ids the CLIENT half may have come after the SERVER half.
+            message.parent = self.parents.find(message.parent_key) or message.parent
+        if message.is_for_another_peer:
+            self.released[TransitReason.PEER] += len(message.pending)
+            self.messages.count_out(message.pending)
+            message.abandon()
+        else:
+            ready = message.take_ready(self.clocks)
+            self.messages.count_out(ready.halves)
+            self.joined += len(ready.halves)
+            attempt = self.messages.number_attempt(message)
+            self._emitter.emit(Offer(message, ready.hops, message.parent, attempt), now_ns)
         message.is_settled = True
+        if message.is_held:
+            self._hold(message, now_ns)
+        else:
+            self.held.discard(message.key)
         message.slim()
         self.messages.file(message, now_ns + self._settings.window_ns)
         while self.messages.remembers_too_many:
             self.messages.pop_oldest_emitted()
             self._messages_evicted += 1
 
-    def _inject(self, message: Message, ready: list[ReadyHop], parent: Parent, now_ns: int) -> list[NetworkSpan]:
-        attempt = self.messages.number_attempt(message)
-        spans: list[NetworkSpan] = []
-        for item in ready:
-            reason = self._refuse_hop(item, message, parent, now_ns)
-            if reason is not None:
-                self.dropped[reason] += 1
-                continue
-            spans.append(inject_hop(item, message, parent, attempt))
-            self.emitted[item.hop.name] += 1
-        return spans
-
-    def _refuse_hop(self, item: ReadyHop, message: Message, parent: Parent, now_ns: int) -> HopReason | None:
-        if item.hop.duration_ns < self._settings.min_duration_ns:
-            return HopReason.MIN_DURATION
-        if item.clock is ClockSource.EPOCH and not lies_inside(item.from_epoch_ns, item.to_epoch_ns, parent):
-            return HopReason.CLOCK
-        return self._caps.admit(message.parent_key, now_ns)
-
     def _give_up(self, message: Message, reason: TransitReason) -> None:
-        """Release what is still pending of a message that is no longer known."""
+        """Release what is still pending of a message."""
+        self.held.discard(message.key)
+        message.unpack()
         pending = message.pending
         self.messages.count_out(pending)
         self.released[reason] += len(pending)

@@ -1,9 +1,8 @@
-"""The messages that the join knows, bounded and in order of age: those with something pending, and those emitted.
+"""The messages whose parent is known, bounded and in order of age: those with something pending, and those emitted.
 
 Pure: `now_ns` is a parameter. Both orders are by deadline, since each has one fixed time to live.
 """
 
-import bisect
 import collections
 
 from collector_plugin.halves import Half
@@ -11,20 +10,24 @@ from collector_plugin.messages import Message
 from node_probe.transit import attempts_key
 
 MAX_TRANSITS = 50_000
-"""Transits that wait: five seconds, the SDKs' usual delay, of 10,000 a second."""
+"""Transits that wait for their counterpart, or for clocks: five seconds of 10,000 a second, of which each half is
+alone; the usual wait is two."""
 
-MAX_TRANSIT_BYTES = 96 << 20
+MAX_TRANSIT_BYTES = 64 << 20
 """What they may take by estimate; with the usual four stamps the number above is reached first."""
 
 MAX_REMEMBERED = 50_000
 """Emitted messages remembered for their late counterpart and for duplicates."""
 
-TRANSIT_BYTES, STAMP_BYTES = 1_500, 80
-"""Estimate of a waiting transit, measured: the value, its message and its place in the table; and of each stamp."""
+MAX_ATTEMPTS = 32
+"""Sendings of one message: Linux gives up after fifteen (tcp_retries2), and a probe of the tail is one more."""
+
+TRANSIT_BYTES, STAMP_BYTES = 1_000, 16
+"""Estimate of a waiting transit, measured: record, message, parent and their places; and of each stamp."""
 
 
 class MessageTable:
-    """Messages by key, by parent, and by age."""
+    """Messages by key and by age."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -33,8 +36,7 @@ class MessageTable:
         self.waiting_bytes = 0
         self._pending: collections.OrderedDict[bytes, Message] = collections.OrderedDict()
         self._emitted: collections.OrderedDict[bytes, Message] = collections.OrderedDict()
-        self._orphans: dict[bytes, list[Message]] = {}
-        self._attempts: dict[bytes, list[tuple[int, bytes]]] = {}
+        self._attempts: dict[bytes, Message | list[Message]] = {}
 
     @property
     def remembered_count(self) -> int:
@@ -55,31 +57,32 @@ class MessageTable:
         """Return the message with this key, None where it is not known."""
         return self._pending.get(key) or self._emitted.get(key)
 
-    def count_orphans(self, parent_key: bytes) -> int:
-        """Return how many messages wait for the parent."""
-        return len(self._orphans.get(parent_key, ()))
+    def has_all_attempts(self, key: bytes) -> bool:
+        """Tell whether as many sendings of the message are known as there may be."""
+        known = self._attempts.get(attempts_key(key))
+        return isinstance(known, list) and len(known) >= MAX_ATTEMPTS
 
     def add(self, message: Message, half: Half) -> None:
         """Enter a new message with its first half."""
-        first_ns = half.first_epoch_ns
-        bisect.insort(self._attempts.setdefault(attempts_key(message.key), []), (first_ns, message.key))
-        message.first_ns = first_ns
+        message.first_ns = half.first_epoch_ns
         self._pending[message.key] = message
-        if message.parent is None:
-            self._orphans.setdefault(message.parent_key, []).append(message)
+        group = attempts_key(message.key)
+        known = self._attempts.get(group)
+        if known is None:
+            # Nearly always the only one: a list of one would take more than all else here.
+            self._attempts[group] = message
+        elif isinstance(known, list):
+            known.append(message)
+        else:
+            self._attempts[group] = [known, message]
 
     def number_attempt(self, message: Message) -> int:
         """Return which sending of its message this is among those known, from 1, in order of time."""
-        attempts = self._attempts[attempts_key(message.key)]
-        return bisect.bisect_left(attempts, (message.first_ns, message.key)) + 1
-
-    def take_orphans(self, parent_key: bytes) -> list[Message]:
-        """Return the messages that waited for the parent, which has come."""
-        return self._orphans.pop(parent_key, [])
-
-    def has_orphans(self) -> bool:
-        """Tell whether any message waits for its parent."""
-        return bool(self._orphans)
+        known = self._attempts[attempts_key(message.key)]
+        if not isinstance(known, list):
+            return 1
+        own = (message.first_ns, message.key)
+        return 1 + sum((other.first_ns, other.key) < own for other in known)
 
     def count_in(self, half: Half) -> None:
         """Count a transit that begins to wait."""
@@ -95,7 +98,7 @@ class MessageTable:
         """Give the message a new deadline, the latest of all, on the side where it belongs now."""
         message.due_ns = due_ns
         belongs, other = self._pending, self._emitted
-        if not message.pending and not message.is_held:
+        if not message.has_pending:
             belongs, other = other, belongs
         other.pop(message.key, None)
         belongs[message.key] = message
@@ -124,16 +127,11 @@ class MessageTable:
 
     def _remove(self, message: Message, side: collections.OrderedDict[bytes, Message]) -> Message:
         del side[message.key]
-        orphans = self._orphans.get(message.parent_key)
-        if message.parent is None and orphans is not None:
-            # A short list: the join bounds how many messages wait for one parent.
-            orphans.remove(message)
-            if not orphans:
-                del self._orphans[message.parent_key]
         group = attempts_key(message.key)
-        attempts = self._attempts[group]
-        del attempts[bisect.bisect_left(attempts, (message.first_ns, message.key))]
-        if not attempts:
+        known = self._attempts[group]
+        if isinstance(known, list):
+            known.remove(message)
+        if known in (message, []):
             del self._attempts[group]
         return message
 

@@ -5,11 +5,12 @@ opentelemetry/proto/trace/v1/trace.proto and common/v1/common.proto.
 """
 
 import functools
+import struct
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from collector_plugin.inject import AttributeValue, Emission, NetworkSpan
+from collector_plugin.network_span import Attributes, AttributeValue, Emission, NetworkSpan, SpanEvent
 from collector_plugin.otlp_walk import OWN_SCOPE
 from hopspan.protowire import write_fixed32, write_fixed64, write_integer, write_length
 
@@ -18,8 +19,18 @@ MAX_REQUEST_BYTES = (4 << 20) - (64 << 10)
 
 SPAN_KIND_INTERNAL = 1
 
-_CACHED_ATTRIBUTES = 4096
-"""Nodes, devices, addresses and names repeat in every span; some 1 MiB."""
+_CACHED_NAMES = 256
+"""Names of hops, of spans and events."""
+
+# Field numbers of Span and Span.Event.
+_NAME, _ATTRIBUTES, _EVENTS, _FLAGS = 5, 9, 11, 16
+_EVENT_TIME, _EVENT_NAME, _EVENT_ATTRIBUTES = 1, 2, 3
+
+_IDS = struct.Struct("<2s16s2s8s2s8s")
+"""Fields 1, 2 and 4, each behind its tag and length: trace id, span id, parent span id."""
+
+_TIMES = struct.Struct("<cBcQcQ")
+"""Fields 6, 7 and 8, each behind its tag: kind, start, end."""
 
 
 class SpanRequest(msgspec.Struct, frozen=True):
@@ -53,18 +64,25 @@ def encode_emissions(emissions: Iterable[Emission], version: str) -> list[SpanRe
 def encode_span(span: NetworkSpan) -> bytes:
     """Return the bytes of an OTLP Span."""
     parts = [
-        write_length(1, span.trace_id),
-        write_length(2, span.span_id),
-        write_length(4, span.parent_id),
-        write_length(5, span.name.encode()),
-        write_integer(6, SPAN_KIND_INTERNAL),
-        write_fixed64(7, span.start_ns),
-        write_fixed64(8, span.end_ns),
-        *(write_length(9, _encode_attribute(key, value)) for key, value in span.attributes),
+        _IDS.pack(b"\x0a\x10", span.trace_id, b"\x12\x08", span.span_id, b"\x22\x08", span.parent_id),
+        _encode_name(_NAME, span.name),
+        _TIMES.pack(b"\x30", SPAN_KIND_INTERNAL, b"\x39", span.start_ns, b"\x41", span.end_ns),
+        *(_encode_attributes(_ATTRIBUTES, group) for group in span.groups),
+        *(write_length(_EVENTS, _encode_event(event)) for event in span.events),
     ]
     if span.flags:
-        parts.append(write_fixed32(16, span.flags))
+        parts.append(write_fixed32(_FLAGS, span.flags))
     return b"".join(parts)
+
+
+def _encode_event(event: SpanEvent) -> bytes:
+    return b"".join(
+        (
+            write_fixed64(_EVENT_TIME, event.time_ns),
+            _encode_name(_EVENT_NAME, event.name),
+            *(_encode_attributes(_EVENT_ATTRIBUTES, group) for group in event.groups),
+        )
+    )
 
 
 def _encode_groups(by_resource: dict[bytes, list[NetworkSpan]], scope: bytes) -> Iterator[tuple[bytes, int]]:
@@ -86,15 +104,16 @@ def _encode_group(resource: bytes, scope: bytes, fields: list[bytes]) -> bytes:
     return write_length(1, resource + write_length(2, b"".join((scope, *fields))))
 
 
-def _encode_attribute(key: str, value: AttributeValue) -> bytes:
-    if isinstance(value, str):
-        return _encode_text_attribute(key, value)
-    return _encode_key(key) + write_length(2, _encode_value(value))
+def _encode_attributes(number: int, group: Attributes) -> bytes:
+    if group.encoded[0] != number:
+        fields = (write_length(number, _encode_key(key) + _encode_value(value)) for key, value in group.pairs)
+        group.encoded = (number, b"".join(fields))
+    return group.encoded[1]
 
 
-@functools.lru_cache(_CACHED_ATTRIBUTES)
-def _encode_text_attribute(key: str, value: str) -> bytes:
-    return _encode_key(key) + write_length(2, _encode_value(value))
+@functools.lru_cache(_CACHED_NAMES)
+def _encode_name(number: int, name: str) -> bytes:
+    return write_length(number, name.encode())
 
 
 @functools.cache
@@ -103,6 +122,10 @@ def _encode_key(key: str) -> bytes:
 
 
 def _encode_value(value: AttributeValue) -> bytes:
+    return write_length(2, _encode_any(value))
+
+
+def _encode_any(value: AttributeValue) -> bytes:
     # AnyValue: string 1, bool 2, int 3, array 5 (ArrayValue: values 1). bool before int, which it is too.
     if isinstance(value, str):
         return write_length(1, value.encode())
@@ -110,4 +133,4 @@ def _encode_value(value: AttributeValue) -> bytes:
         return write_integer(2, int(value))
     if isinstance(value, int):
         return write_integer(3, value)
-    return write_length(5, b"".join(write_length(1, _encode_value(item)) for item in value))
+    return write_length(5, b"".join(write_length(1, _encode_any(item)) for item in value))

@@ -6,6 +6,7 @@ TooManySpansError. Attributes and events are skipped, not checked: what is wrong
 
 import msgspec
 
+from collector_plugin.span_peers import read_peers
 from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, SpanTimes, has_attribute, read_spans, walk_spans
 from hopspan.protowire import LENGTH, WireError, read_fields, read_varint, write_length
 from node_probe.wire_batch import RECORD_KEY, SCOPE
@@ -55,6 +56,8 @@ class ApplicationSpans(msgspec.Struct, frozen=True):
     resource: bytes
     """The fields `resource` and `schema_url` of the ResourceSpans, byte for byte, ready to stand in another one."""
     spans: list[SpanTimes]
+    peers: dict[bytes, bytes] = {}
+    """By trace id and span id the addresses (16 bytes) that spans say they called."""
 
 
 class Walk(msgspec.Struct, frozen=True):
@@ -110,7 +113,7 @@ class _RequestWalk:
             if part[0] == _SCOPE_SPANS:
                 self._walk_scope_spans(part, found)
         if found.spans:
-            self.application.append(ApplicationSpans(resource, found.spans))
+            self.application.append(ApplicationSpans(resource, found.spans, found.peers))
         if not found.transit_count:
             return None
         self._taken += found.transit_count
@@ -130,9 +133,11 @@ class _RequestWalk:
         if name == _OWN_SCOPE_NAME:
             return
         if name == _TRANSIT_SCOPE_NAME:
-            found.spans += walk_spans(self._data, found.take_transits(self._data, field, parts))
+            spans = found.take_transits(self._data, field, parts)
+            found.spans += walk_spans(self._data, spans)
         else:
             found.spans += read_spans(self._data, spans)
+        found.peers.update(read_peers(self._data, spans))
 
 
 class _Found:
@@ -140,6 +145,7 @@ class _Found:
 
     def __init__(self) -> None:
         self.spans: list[SpanTimes] = []
+        self.peers: dict[bytes, bytes] = {}
         self.transits: list[bytes] = []
         self.transit_count = 0
         self.cuts: list[_Cut] = []

@@ -19,7 +19,7 @@ from collector_plugin.sending_queue import SendingQueue
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError
 from hopspan.logs import Log
-from node_probe.wire_batch import BatchError, TransitBatch, decode_batch
+from node_probe.wire_batch import BatchError, RawBatch, read_batch
 
 
 class Outlets(msgspec.Struct, frozen=True):
@@ -106,9 +106,9 @@ class Pipeline:
         unreadable = ExportResult()
         with self.lock:
             for group in walk.application:
-                self._join.add_parents(group.resource, group.spans, now_ns)
+                self._join.add_parents(group.resource, group.spans, now_ns, group.peers)
             for part, batch in batches:
-                if isinstance(batch, TransitBatch):
+                if isinstance(batch, RawBatch):
                     self._join.add_batch(batch, now_ns)
                 else:
                     self._join.add_unreadable(part.count, TransitReason.MALFORMED)
@@ -118,8 +118,8 @@ class Pipeline:
         return unreadable
 
 
-def _read_batch(part: TransitSlice) -> TransitBatch | BatchError:
+def _read_batch(part: TransitSlice) -> RawBatch | BatchError:
     try:
-        return decode_batch(part.resource_spans)
+        return read_batch(part.resource_spans)
     except BatchError as error:
         return error

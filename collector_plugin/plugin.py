@@ -10,7 +10,8 @@ from collector_plugin.config import PluginConfig
 from collector_plugin.delivery import Delivery
 from collector_plugin.exporter import Exporter
 from collector_plugin.exporter_file import FileExporter
-from collector_plugin.join import Join, JoinSettings
+from collector_plugin.join import Join
+from collector_plugin.join_settings import JoinSettings
 from collector_plugin.outcomes import SendOutcome
 from collector_plugin.pipeline import Outlets, Pipeline
 from collector_plugin.receiver_grpc import GrpcReceiver
@@ -123,6 +124,8 @@ def _read_join_settings(config: PluginConfig) -> JoinSettings:
         settle_ns=config.settle,
         min_duration_ns=config.spans.min_duration,
         max_per_trace=config.spans.max_per_trace,
+        detail=config.spans.detail,
+        slow_threshold_ns=config.spans.slow_threshold,
     )
 
 

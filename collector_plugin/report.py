@@ -3,18 +3,25 @@
 Reads counts and counts nothing. docs and dashboards rely on the names; each begins with `hopspan_plugin_`.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
+from collector_plugin.hop_durations import LABELS, Example, Series, SeriesKey
 from collector_plugin.join import Join
 from collector_plugin.outcomes import ReceiveOutcome, SendOutcome
 from collector_plugin.pipeline import Pipeline
 from hopspan.counters import Counters
-from hopspan.metrics import Metric, MetricKind, count, count_by, gauge
+from hopspan.hop_bounds import BOUNDS_NS, NS_PER_S
+from hopspan.metrics import Bucket, Histogram, Metric, MetricKind, count, count_by, gauge, gauge_by
 
 APPLICATION, NETWORK = "application", "network"
+
+_BOUNDS_S = [*(bound_ns / NS_PER_S for bound_ns in BOUNDS_NS), math.inf]
 
 
 class Outlet(msgspec.Struct, frozen=True):
@@ -48,18 +55,21 @@ class Report:
         self._outlets = outlets
         self._read_answers = read_answers
 
-    def read_metrics(self) -> list[Metric]:
+    def read_metrics(self) -> list[Metric | Histogram]:
         """Return all metrics of this moment."""
         with self._pipeline.lock:
             join = list(self._read_join())
-        return [*self._read_receiver(), *join, *self._read_outlets()]
+            durations = self._join.durations.read()
+        return [*self._read_receiver(), *join, *self._read_outlets(), _build_histogram(durations)]
 
     def read_fields(self) -> dict[str, int]:
         """Return every count that is not 0, keyed as `name` or `name{label,...}` without the common prefix."""
         fields: dict[str, int] = {}
         for metric in self.read_metrics():
+            if not isinstance(metric, Metric) or metric.kind is not MetricKind.COUNTER:
+                continue
             for labels, value in metric.samples:
-                if metric.kind is MetricKind.COUNTER and value:
+                if value:
                     suffix = f"{{{','.join(labels.values())}}}" if labels else ""
                     fields[metric.name.removeprefix("hopspan_plugin_") + suffix] = int(value)
         return fields
@@ -80,6 +90,34 @@ class Report:
         )
 
     def _read_join(self) -> Iterator[Metric]:
+        yield from self._read_transits()
+        yield from self._read_clocks()
+
+    def _read_clocks(self) -> Iterator[Metric]:
+        clocks = self._join.clocks
+        bounded, one_way = clocks.count_pairs()
+        yield gauge_by(
+            "hopspan_plugin_clock_pairs",
+            "Pairs of nodes with two clocks, by whether messages of both directions bound them.",
+            "state",
+            {"bounded": bounded, "one_way": one_way},
+        )
+        yield gauge(
+            "hopspan_plugin_clock_uncertainty_seconds",
+            "The largest uncertainty of the last one to two minutes.",
+            clocks.worst_uncertainty_ns / 10**9,
+        )
+        yield gauge(
+            "hopspan_plugin_clock_held_messages", "Messages that wait for a relation of clocks.", len(self._join.held)
+        )
+        yield count_by(
+            "hopspan_plugin_clock_contradictions",
+            "Times that what was known of a pair proved impossible, by reason.",
+            "reason",
+            _label(clocks.contradictions),
+        )
+
+    def _read_transits(self) -> Iterator[Metric]:
         join = self._join
         yield count("hopspan_plugin_received_transits", "Transits received.", join.received)
         yield count(
@@ -91,7 +129,9 @@ class Report:
             "reason",
             _label(join.released),
         )
-        yield gauge("hopspan_plugin_waiting_transits", "Transits that wait.", join.messages.waiting_count)
+        yield gauge("hopspan_plugin_waiting_transits", "Transits that wait.", join.waiting_count)
+        waiting_bytes = join.waiting.size_bytes + join.messages.waiting_bytes
+        yield gauge("hopspan_plugin_waiting_bytes", "Memory of those, estimated.", waiting_bytes)
         yield gauge(
             "hopspan_plugin_remembered_messages", "Emitted messages remembered.", join.messages.remembered_count
         )
@@ -124,6 +164,26 @@ class Report:
         yield Metric(f"{name}sent_spans", MetricKind.COUNTER, "Spans that a peer took.", tuple(sent))
         yield Metric(f"{name}send_failed_spans", MetricKind.COUNTER, "Spans not sent, by reason.", tuple(failed))
         yield Metric(f"{name}queue_bytes", MetricKind.GAUGE, "Requests that wait for the exporter.", queued)
+
+
+def _build_histogram(durations: list[tuple[SeriesKey, Series]]) -> Histogram:
+    samples = tuple(
+        (dict(zip(LABELS, key, strict=True)), _build_buckets(series), series.sum_ns / NS_PER_S)
+        for key, series in sorted(durations, key=itemgetter(0))
+    )
+    return Histogram("hopspan_plugin_hop_duration_seconds", "Durations of the hops of joined transits.", samples)
+
+
+def _build_buckets(series: Series) -> tuple[Bucket, ...]:
+    totals = itertools.accumulate(series.counts)
+    return tuple(map(_build_bucket, _BOUNDS_S, totals, series.examples))
+
+
+def _build_bucket(bound_s: float, total: int, example: Example | None) -> Bucket:
+    if example is None:
+        return Bucket(bound_s, total)
+    duration_ns, epoch_ns, trace_id = example
+    return Bucket(bound_s, total, trace_id, duration_ns / NS_PER_S, epoch_ns / NS_PER_S)
 
 
 def _label(counts: Mapping[Any, int]) -> Iterable[tuple[str, float]]:

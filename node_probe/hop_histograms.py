@@ -13,6 +13,7 @@ from operator import add, itemgetter, sub
 
 import msgspec
 
+from hopspan.hop_bounds import BOUNDS_NS
 from node_probe.hop_names import name_hop
 from node_probe.kernel_record import (
     CONTEXT_BYTES,
@@ -26,10 +27,6 @@ from node_probe.kernel_record import (
     offset_of,
 )
 from node_probe.transit import Direction, Point, Tunnel
-
-BOUNDS_NS = (500, *(digit * 10**power for power in range(3, 9) for digit in (1, 2, 5)), 10**9)
-"""Upper bounds, inclusive: 1, 2 and 5 of each power of ten from 500 ns to 1 s. A hop within a node takes some
-microseconds when idle; and after a second the sweep ends a transit."""
 
 PART_RECORDS = 500
 """Records taken together: what the processor's cache holds, and enough that the work for each part is little."""

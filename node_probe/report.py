@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from hopspan.health import Health
+from hopspan.hop_bounds import BOUNDS_NS, NS_PER_S
 from hopspan.metrics import Bucket, Histogram, Metric, count, count_by, gauge, gauge_by
 from node_probe.agent import Agent
 from node_probe.counters import Event, KernelCounter, Reason
 from node_probe.devices import Attachment
 from node_probe.health import Pulse, judge_health
-from node_probe.hop_histograms import BOUNDS_NS, Distribution, Example, HopName
+from node_probe.hop_histograms import Distribution, Example, HopName
 from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.sender import Sender
 from node_probe.tables import TABLES
-
-_NS_PER_S = 1e9
 
 _LOSSES = (
     KernelCounter.RATE_LIMITED,
@@ -92,18 +91,18 @@ def list_losses(kernel: Mapping[KernelCounter, int], reasons: Mapping[Reason, in
 def _list_hops(
     distributions: Mapping[HopName, Distribution],
 ) -> Iterator[tuple[dict[str, str], tuple[Bucket, ...], float]]:
-    bounds_s = [bound_ns / _NS_PER_S for bound_ns in BOUNDS_NS] + [math.inf]
+    bounds_s = [bound_ns / NS_PER_S for bound_ns in BOUNDS_NS] + [math.inf]
     for (hop, direction), found in sorted(distributions.items()):
         totals = itertools.accumulate(found.counts)
         buckets = tuple(map(_make_bucket, bounds_s, totals, found.examples))
-        yield {"hop": hop, "direction": direction}, buckets, found.sum_ns / _NS_PER_S
+        yield {"hop": hop, "direction": direction}, buckets, found.sum_ns / NS_PER_S
 
 
 def _make_bucket(bound_s: float, total: int, example: Example | None) -> Bucket:
     if example is None:
         return Bucket(bound_s, total)
     return Bucket(
-        bound_s, total, example.read_trace_id(), example.duration_ns / _NS_PER_S, example.epoch_ns / _NS_PER_S
+        bound_s, total, example.read_trace_id(), example.duration_ns / NS_PER_S, example.epoch_ns / NS_PER_S
     )
 
 

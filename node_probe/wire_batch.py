@@ -15,10 +15,22 @@ from node_probe.wire_record import (
     RECORD_KEY,
     SCOPE,
     RecordError,
+    check_record,
     decode_record,
+    trim_record,
 )
 
-__all__ = ["RECORD_KEY", "SCOPE", "BatchError", "NodeIdentity", "TransitBatch", "decode_batch"]
+__all__ = [
+    "RECORD_KEY",
+    "SCOPE",
+    "BatchError",
+    "NodeIdentity",
+    "RawBatch",
+    "RawTransit",
+    "TransitBatch",
+    "decode_batch",
+    "read_batch",
+]
 
 MAX_NAME = 253
 """Characters of a node's or host's name: DNS names have no more. Each is copied into every network span."""
@@ -36,7 +48,20 @@ class BatchError(ValueError):
     """The bytes are not a ResourceSpans of transits; the text names what was wrong."""
 
 
-class TransitBatch(msgspec.Struct, frozen=True):
+class RawTransit(msgspec.Struct, frozen=True, gc=False):
+    """A transit as it was sent: its record, checked and not decoded, and what its span says of the context."""
+
+    record: bytes
+    trace_id: bytes
+    parent_id: bytes
+    flags: int
+
+    def decode(self) -> Transit:
+        """Return the transit. Raises RecordError for values that version 1 does not know."""
+        return decode_record(self.record, self.trace_id, self.parent_id, self.flags)
+
+
+class RawBatch(msgspec.Struct, frozen=True):
     """Transits of one node, with what is needed to place and to name their stamps."""
 
     node: NodeIdentity
@@ -44,12 +69,35 @@ class TransitBatch(msgspec.Struct, frozen=True):
     """CLOCK_REALTIME - CLOCK_MONOTONIC on the node when the batch was made."""
     interfaces: dict[int, str]
     """Interface name by index, for the devices that occur in the stamps."""
+    transits: tuple[RawTransit, ...]
+    rejected: tuple[RecordError, ...] = ()
+    """One error for each span of the batch that was not a readable transit."""
+
+
+class TransitBatch(msgspec.Struct, frozen=True):
+    """A RawBatch with its transits decoded."""
+
+    node: NodeIdentity
+    epoch_offset_ns: int
+    interfaces: dict[int, str]
     transits: tuple[Transit, ...]
     rejected: tuple[RecordError, ...] = ()
-    """Decoding only: one error for each span of the batch that was not a readable transit."""
 
 
 def decode_batch(resource_spans: bytes) -> TransitBatch:
+    """Return the batch in the bytes of one OTLP ResourceSpans, as read_batch does, with its transits decoded."""
+    raw = read_batch(resource_spans)
+    transits: list[Transit] = []
+    rejected = list(raw.rejected)
+    for item in raw.transits:
+        try:
+            transits.append(item.decode())
+        except RecordError as error:
+            rejected.append(error)
+    return TransitBatch(raw.node, raw.epoch_offset_ns, raw.interfaces, tuple(transits), tuple(rejected))
+
+
+def read_batch(resource_spans: bytes) -> RawBatch:
     """Return the batch in the bytes of one OTLP ResourceSpans.
 
     A span that is no transit of a known version is left out and reported in `rejected`. Raises BatchError where the
@@ -72,25 +120,25 @@ def decode_batch(resource_spans: bytes) -> TransitBatch:
     offset = attributes.get("hopspan.epoch_offset_ns")
     if offset is None or offset.WhichOneof("value") != "int_value":
         raise BatchError("resource attribute hopspan.epoch_offset_ns is missing or no integer")
-    transits: list[Transit] = []
+    transits: list[RawTransit] = []
     rejected: list[RecordError] = []
     for scope_spans in message.scope_spans:
         if scope_spans.scope.name != SCOPE:
             continue
         for span in scope_spans.spans:
             try:
-                transits.append(_decode_transit(span))
+                transits.append(_read_transit(span))
             except RecordError as error:
                 rejected.append(error)
-    return TransitBatch(
-        node, offset.int_value, _read_interfaces(attributes), tuple(transits), rejected=tuple(rejected)
-    )
+    return RawBatch(node, offset.int_value, _read_interfaces(attributes), tuple(transits), tuple(rejected))
 
 
-def _decode_transit(span: Span) -> Transit:
+def _read_transit(span: Span) -> RawTransit:
     for attribute in span.attributes:
         if attribute.key == RECORD_KEY:
-            return decode_record(attribute.value.bytes_value, span.trace_id, span.parent_span_id, span.flags)
+            record, trace_id, parent_id = attribute.value.bytes_value, span.trace_id, span.parent_span_id
+            check_record(record, trace_id, parent_id)
+            return RawTransit(trim_record(record), trace_id, parent_id, span.flags & 0xFF)
     raise RecordError(f"span has no attribute {RECORD_KEY}")
 
 

@@ -20,7 +20,8 @@ from node_probe.transit import (
     Transit,
     Tunnel,
 )
-from node_probe.wire_batch import NodeIdentity, TransitBatch
+from node_probe.wire_batch import NodeIdentity, RawBatch, RawTransit, TransitBatch
+from node_probe.wire_record import encode_record
 
 TRACE_ID = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 SPAN_ID = bytes.fromhex("b7ad6b7169203331")
@@ -92,9 +93,20 @@ NODE_1, NODE_2 = make_node("node-1"), make_node("node-2")
 FOREIGN_NODE = make_node("node-2", clock_id="boot-b")
 
 
-def make_batch(node: NodeIdentity, *transits: Transit, offset_ns: int = OFFSET_NS) -> TransitBatch:
-    """Return a batch of the node."""
-    return TransitBatch(node, offset_ns, INTERFACES, transits)
+def make_batch(node: NodeIdentity, *transits: Transit, offset_ns: int = OFFSET_NS) -> RawBatch:
+    """Return a batch of the node, as the join gets it."""
+    return RawBatch(node, offset_ns, INTERFACES, tuple(make_raw(transit) for transit in transits))
+
+
+def make_decoded_batch(node: NodeIdentity, *transits: Transit) -> TransitBatch:
+    """Return a batch of the node, as it is encoded from."""
+    return TransitBatch(node, OFFSET_NS, INTERFACES, transits)
+
+
+def make_raw(transit: Transit) -> RawTransit:
+    """Return a transit as it was sent."""
+    context = transit.context
+    return RawTransit(encode_record(transit), context.trace_id, context.parent_id, context.flags)
 
 
 def make_half(node: NodeIdentity, transit: Transit, offset_ns: int = OFFSET_NS) -> Half:

@@ -10,13 +10,16 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
-from collector_plugin.join import Join, JoinSettings
+import msgspec
+
+from collector_plugin.join import Join
+from collector_plugin.join_settings import JoinSettings
 from collector_plugin.otlp_json import decode_request, encode_request
 from collector_plugin.otlp_spans import encode_emissions
 from collector_plugin.otlp_walk import walk_request
 from node_probe.transit import Context, ContextFormat, Direction, Point, Stamp, Transit, Tunnel
-from node_probe.wire_batch import NodeIdentity, TransitBatch
-from tests.collector_plugin.builders import MS, SECOND, address
+from node_probe.wire_batch import NodeIdentity, RawBatch
+from tests.collector_plugin.builders import MS, SECOND, address, make_raw
 
 DEFAULT_SETTINGS = {"window_ns": 60 * SECOND, "settle_ns": 2 * SECOND, "min_duration_ns": 0, "max_per_trace": 1000}
 VERSION = "0.1.0"
@@ -32,7 +35,7 @@ _POINTS = {point.label: point for point in Point}
 
 def run_story(folder: Path) -> dict[str, Any]:
     """Return what comes out of the story, in the form of `expected.json`."""
-    join = Join(JoinSettings(**{**DEFAULT_SETTINGS, **_load(folder / "settings.json", {})}))
+    join = Join(msgspec.convert({**DEFAULT_SETTINGS, **_load(folder / "settings.json", {})}, JoinSettings))
     requests, batches = _load(folder / "spans.json", []), _load(folder / "transits.json", [])
     arrivals: list[tuple[int, Callable[[int], None]]] = [
         *((request["at_ms"], _plan_spans(join, request)) for request in requests),
@@ -107,12 +110,12 @@ def read_transit(value: dict[str, Any]) -> Transit:
     )
 
 
-def _read_batch(value: dict[str, Any]) -> TransitBatch:
-    return TransitBatch(
+def _read_batch(value: dict[str, Any]) -> RawBatch:
+    return RawBatch(
         NodeIdentity(value["node"], "", value["node"], value["clock_id"], value.get("k8s_node_name", "")),
         value["epoch_offset_ns"],
         {int(ifindex): name for ifindex, name in value["interfaces"].items()},
-        tuple(read_transit(item) for item in value["transits"]),
+        tuple(make_raw(read_transit(item)) for item in value["transits"]),
     )
 
 
@@ -121,12 +124,12 @@ def _plan_spans(join: Join, request: dict[str, Any]) -> Callable[[int], None]:
 
     def arrive(now_ns: int) -> None:
         for group in walk.application:
-            join.add_parents(group.resource, group.spans, now_ns)
+            join.add_parents(group.resource, group.spans, now_ns, group.peers)
 
     return arrive
 
 
-def _plan_batch(join: Join, batch: TransitBatch) -> Callable[[int], None]:
+def _plan_batch(join: Join, batch: RawBatch) -> Callable[[int], None]:
     return lambda now_ns: join.add_batch(batch, now_ns)
 
 

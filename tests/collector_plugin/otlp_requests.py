@@ -11,7 +11,7 @@ from hopspan.protowire import LENGTH, read_fields, write_integer, write_length
 from node_probe.transit import Transit
 from tests.collector_plugin.builders import (
     NODE_1,
-    make_batch,
+    make_decoded_batch,
     make_request,
     make_resource_spans,
     make_span,
@@ -26,7 +26,7 @@ TRANSIT = make_transit({2: 0, 3: 5, 4: 9})
 
 def make_transits(*transits: Transit) -> ResourceSpans:
     """Return the ResourceSpans that a probe sends."""
-    request = ExportTraceServiceRequest.FromString(encode_batch(make_batch(NODE_1, *transits), "1"))
+    request = ExportTraceServiceRequest.FromString(encode_batch(make_decoded_batch(NODE_1, *transits), "1"))
     return request.resource_spans[0]
 
 

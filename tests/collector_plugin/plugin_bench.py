@@ -25,7 +25,7 @@ from hopspan.values import Endpoint
 from tests.collector_plugin.builders import (
     NODE_1,
     NODE_2,
-    make_batch,
+    make_decoded_batch,
     make_request,
     make_resource_spans,
     make_span,
@@ -36,8 +36,8 @@ from tests.node_probe.batch_reference import encode_batch
 
 ANY_PORT = Endpoint("localhost", 0)
 SPANS = make_request(make_resource_spans([make_span()]), make_resource_spans([make_span(span_id=b"\1" * 8)]))
-NEAR = encode_batch(make_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
-FAR = encode_batch(make_batch(NODE_2, make_transit({5: 1120, 6: 1130, 7: 1140})), "1")
+NEAR = encode_batch(make_decoded_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
+FAR = encode_batch(make_decoded_batch(NODE_2, make_transit({5: 1120, 6: 1130, 7: 1140})), "1")
 
 
 def make_config(peer: GrpcPeer, **exporters: OtlpExporter | FileExporter) -> PluginConfig:

@@ -1,13 +1,15 @@
 """The role of a node in a message, by the first and last point that it saw."""
 
+import msgspec
 import pytest
 
-from collector_plugin.halves import MAX_TIME_NS, Half, Role, parent_key
+from collector_plugin.halves import MAX_TIME_NS, Role, judge_record
+from collector_plugin.reasons import TransitReason
 from node_probe.transit import Stamp, attempts_key, message_key
+from node_probe.wire_record import encode_record
 from tests.collector_plugin.builders import (
     MONOTONIC_NS,
     NODE_1,
-    PARENT_KEY,
     REQUEST,
     RESPONSE,
     make_half,
@@ -58,11 +60,6 @@ def test_attempts_share_all_but_the_tsval() -> None:
     assert len(attempts_key(first)) == len(first) - 4
 
 
-def test_parent_key_is_trace_and_span_id() -> None:
-    """Transits look for their parent under the key that spans are remembered by."""
-    assert parent_key(make_transit({2: 0})) == PARENT_KEY
-
-
 @pytest.mark.parametrize(
     ("first_ns", "last_ns", "offset_ns", "is_lawful"),
     [
@@ -79,5 +76,14 @@ def test_times_that_no_clock_shows_are_found(first_ns: int, last_ns: int, offset
     """A forged stamp cannot make a span whose times do not fit their field."""
     transit = make_transit({2: 0, 3: 1})
     stamps = (Stamp(transit.stamps[0].point, 3, first_ns), Stamp(transit.stamps[1].point, 4, last_ns))
-    forged = type(transit)(**{**{f: getattr(transit, f) for f in transit.__struct_fields__}, "stamps": stamps})
-    assert Half(forged, make_half(NODE_1, transit, offset_ns).origin).has_lawful_times is is_lawful
+    forged = msgspec.structs.replace(transit, stamps=stamps)
+    reason = judge_record(encode_record(forged), make_half(NODE_1, transit, offset_ns).origin)
+    assert reason is (None if is_lawful else TransitReason.MALFORMED)
+
+
+@pytest.mark.parametrize(("points", "role"), ROLES)
+def test_record_that_only_passes_is_found_without_decoding(points: list[int], role: Role) -> None:
+    """The bytes tell it as the decoded transit does."""
+    transit = make_transit({point: n for n, point in enumerate(points)})
+    reason = judge_record(encode_record(transit), make_half(NODE_1, transit).origin)
+    assert reason is (TransitReason.PASSING if role is Role.PASSING else None)

@@ -4,16 +4,17 @@ import hashlib
 
 from collector_plugin.clocks import ClockSource
 from collector_plugin.hops import list_hops, list_wire
-from collector_plugin.inject import AttributeValue, NetworkSpan, inject_hop
-from collector_plugin.messages import Message, ReadyHop
+from collector_plugin.inject import inject_hop
+from collector_plugin.messages import Message
+from collector_plugin.network_span import AttributeValue, NetworkSpan
 from collector_plugin.parents import Parent
+from collector_plugin.ready_hops import ReadyHop
 from node_probe.transit import message_key
 from tests.collector_plugin.builders import (
     EPOCH_NS,
     MS,
     NODE_2,
     OFFSET_NS,
-    PARENT_KEY,
     RESPONSE,
     SERVER_POD,
     SPAN_ID,
@@ -24,11 +25,11 @@ from tests.collector_plugin.builders import (
     make_transit,
 )
 
-PARENT = Parent(b"", EPOCH_NS, EPOCH_NS + 40 * MS)
+PARENT = Parent(b"", EPOCH_NS, EPOCH_NS + 40 * MS, TRACE_ID)
 NODE = make_node("node-1", k8s="kind-worker")
 NEAR = make_half(NODE, make_transit({3: 1021, 4: 1032}))
 FAR = make_half(NODE_2, make_transit({5: 1150, 8: 1180}, server=SERVER_POD))
-MESSAGE = Message(message_key(NEAR.transit), PARENT_KEY)
+MESSAGE = Message(message_key(NEAR.transit), PARENT)
 
 
 def inject_near(parent: Parent = PARENT, attempt: int = 1) -> NetworkSpan:
@@ -115,7 +116,7 @@ def test_attempt_clipping_and_missed_points_are_marked() -> None:
     """What is not the usual case says so, and only then."""
     (hop,) = list_hops(FAR)
     ready = ReadyHop(hop, FAR, FAR.transit, OFFSET_NS, ClockSource.EPOCH)
-    span = inject_hop(ready, MESSAGE, Parent(b"", EPOCH_NS, EPOCH_NS + 1160 * US), 3)
+    span = inject_hop(ready, MESSAGE, Parent(b"", EPOCH_NS, EPOCH_NS + 1160 * US, TRACE_ID), 3)
     assert span.attributes[-4:] == (
         ("hopspan.attempt", 3),
         ("hopspan.clipped", True),

@@ -1,6 +1,6 @@
 """The join's window as stories: half, other half, late, expired, drained. The clock is an integer."""
 
-from collector_plugin.inject import Emission
+from collector_plugin.network_span import Emission
 from collector_plugin.reasons import HopReason, TransitReason
 from node_probe.wire_record import RecordError, RecordVersionError
 from tests.collector_plugin.builders import (
@@ -160,6 +160,7 @@ def test_third_node_has_no_place_in_a_message() -> None:
     story = Story()
     story.see(0, NODE_1, NEAR)
     story.see(0, make_node("node-3"), NEAR)
+    story.see_parent(1)
     assert story.released == {TransitReason.CONFLICT: 1}
     story = Story()
     story.see_parent(0)
@@ -170,6 +171,7 @@ def test_third_node_has_no_place_in_a_message() -> None:
     story = Story()
     story.see(0, NODE_2, FAR)
     story.see(0, NODE_1, WHOLE)
+    story.see_parent(1)
     assert story.released == {TransitReason.CONFLICT: 1}
 
 

@@ -5,7 +5,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector_plugin import otlp_spans
-from collector_plugin.inject import AttributeValue, Emission, NetworkSpan
+from collector_plugin.network_span import Attributes, AttributeValue, Emission, NetworkSpan, SpanEvent
 from collector_plugin.otlp_spans import MAX_REQUEST_BYTES, encode_emissions, encode_span
 from collector_plugin.otlp_walk import walk_request
 from tests.collector_plugin.builders import make_request, make_resource_spans, make_span
@@ -22,7 +22,8 @@ ATTRIBUTES: tuple[tuple[str, AttributeValue], ...] = (
 def make_network_span(number: int = 1, padding: int = 0) -> NetworkSpan:
     """Return a span with one attribute of each type."""
     padded = (*ATTRIBUTES, ("padding", "x" * padding)) if padding else ATTRIBUTES
-    return NetworkSpan(b"t" * 16, b"p" * 8, number.to_bytes(8, "big"), 1, "underlay", 10**18, 10**18 + 5, padded)
+    groups = (Attributes(*padded[:2]), Attributes(), Attributes(*padded[2:]))
+    return NetworkSpan(b"t" * 16, b"p" * 8, number.to_bytes(8, "big"), 1, "underlay", 10**18, 10**18 + 5, groups)
 
 
 def read_resource(service: str) -> bytes:
@@ -83,6 +84,22 @@ def test_requests_stay_below_the_limit(resources: int) -> None:
 def test_attributes_of_equal_value_and_other_type_are_kept_apart() -> None:
     """1 and True are equal to Python and not to OTLP."""
     otlp_spans.encode_span(make_network_span())
-    span = NetworkSpan(b"t" * 16, b"p" * 8, b"s" * 8, 0, "n", 1, 2, (("k", 1), ("k2", True), ("k3", "1")))
+    span = NetworkSpan(
+        b"t" * 16, b"p" * 8, b"s" * 8, 0, "n", 1, 2, (Attributes(("k", 1), ("k2", True), ("k3", "1")),)
+    )
     kinds = [item.value.WhichOneof("value") for item in Span.FromString(encode_span(span)).attributes]
     assert kinds == ["int_value", "bool_value", "string_value"]
+
+
+def test_events_hold_their_own_attributes() -> None:
+    """A group that a span and an event share is written under the number of each."""
+    shared = Attributes(("hopspan.node", "node-1"), ("hopspan.duration_ns", 5))
+    event = SpanEvent("underlay", 10**18 + 3, (shared, Attributes(("k", "v"))))
+    span = NetworkSpan(b"t" * 16, b"p" * 8, b"s" * 8, 1, "network", 1, 2, (shared,), (event, event))
+    data = encode_span(span)
+    decoded = Span.FromString(data)
+    assert decoded.SerializeToString(deterministic=True) == data
+    assert [item.key for item in decoded.attributes] == ["hopspan.node", "hopspan.duration_ns"]
+    assert [(e.name, e.time_unix_nano) for e in decoded.events] == [("underlay", 10**18 + 3)] * 2
+    assert [item.key for item in decoded.events[1].attributes] == ["hopspan.node", "hopspan.duration_ns", "k"]
+    assert encode_span(span) == data

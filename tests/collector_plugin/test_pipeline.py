@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from collector_plugin.delivery import Delivery
-from collector_plugin.join import Join, JoinSettings
+from collector_plugin.join import Join
+from collector_plugin.join_settings import JoinSettings
 from collector_plugin.otlp_walk import TooManySpansError
 from collector_plugin.outcomes import SendOutcome
 from collector_plugin.pipeline import Outlets, Pipeline
@@ -23,7 +24,7 @@ from tests.collector_plugin.builders import (
     NODE_2,
     SECOND,
     list_spans,
-    make_batch,
+    make_decoded_batch,
     make_request,
     make_resource_spans,
     make_span,
@@ -33,8 +34,8 @@ from tests.collector_plugin.gated_exporter import DEADLINE_S, GatedExporter, wai
 from tests.node_probe.batch_reference import encode_batch
 
 SPANS = make_request(make_resource_spans([make_span()]))
-NEAR = encode_batch(make_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
-FAR = encode_batch(make_batch(NODE_2, make_transit({5: 1120, 6: 1130})), "1")
+NEAR = encode_batch(make_decoded_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
+FAR = encode_batch(make_decoded_batch(NODE_2, make_transit({5: 1120, 6: 1130})), "1")
 
 
 class Bench:
@@ -147,7 +148,7 @@ def test_stalled_second_exporter_delays_nobody(bench: Bench) -> None:
 
 def test_unreadable_batch_is_a_partial_success(bench: Bench) -> None:
     """A probe is told how many transits could not be read and why, and need not send them again."""
-    anonymous = make_batch(type(NODE_1)("", "", "", ""), make_transit({2: 0}), make_transit({2: 1}))
+    anonymous = make_decoded_batch(type(NODE_1)("", "", "", ""), make_transit({2: 0}), make_transit({2: 1}))
     result = bench.accept(encode_batch(anonymous, "1"))
     assert result.rejected_spans == 2
     assert "hopspan.node is missing" in result.message

@@ -48,7 +48,7 @@ def test_hop_is_drawn_inside_its_parent(
     is_clipped: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     """A hop ends 1 us early, is never shorter than 1 us, and is cut to its parent and marked."""
-    bounds = Parent(b"", 0, 0) if parent is None else Parent(b"", *scale(parent))
+    bounds = Parent(b"", 0, 0, b"") if parent is None else Parent(b"", *scale(parent), b"")
     placement = place_hop(*scale(hop), bounds)
     assert (placement.start_ns, placement.end_ns) == scale(drawn)
     assert placement.is_clipped is is_clipped
@@ -60,7 +60,7 @@ TIMES = st.integers(0, 2**64) | st.integers(10**18, 10**18 + 5000)
 @given(TIMES, TIMES, st.integers(0, 2**64 - 1) | TIMES, st.integers(0, 2**64 - 1) | TIMES)
 def test_every_placement_can_be_drawn(from_ns: int, length_ns: int, parent_start_ns: int, parent_end_ns: int) -> None:
     """Whatever the stamps and the parent: the end lies behind the start, and both fit OTLP's fields."""
-    parent = Parent(b"", parent_start_ns, parent_end_ns)
+    parent = Parent(b"", parent_start_ns, parent_end_ns, b"")
     placement = place_hop(from_ns, from_ns + length_ns, parent)
     assert 0 <= placement.start_ns < placement.end_ns <= MAX_TIME_NS + 1
     if parent_start_ns > 0 and parent_start_ns + 1000 <= parent_end_ns <= MAX_TIME_NS - 1000:
@@ -75,4 +75,4 @@ def test_every_placement_can_be_drawn(from_ns: int, length_ns: int, parent_start
 )
 def test_lying_inside_is_exact(hop: tuple[int, int], parent: tuple[int, int], expected: bool) -> None:  # noqa: FBT001 - a table's column
     """A hop that needs no cut lies inside; a parent without times holds nothing."""
-    assert lies_inside(*hop, Parent(b"", *parent)) is expected
+    assert lies_inside(*hop, Parent(b"", *parent, b"")) is expected

@@ -31,7 +31,7 @@ from tests.collector_plugin.builders import (
     SPAN_ID,
     TRACE_ID,
     list_spans,
-    make_batch,
+    make_decoded_batch,
     make_transit,
     read_attributes,
 )
@@ -138,6 +138,7 @@ def test_metrics_tell_of_all_that_happened(bench: Bench) -> None:
             page: bytes = response.read()
             return page.decode()
 
+    wire = 'direction="request",from_node="node-1",hop="underlay"'
     for line in (
         'hopspan_plugin_receiver_requests_total{status="OK"} 4.0',
         'hopspan_plugin_receiver_requests_total{status="INVALID_ARGUMENT"} 1.0',
@@ -149,12 +150,28 @@ def test_metrics_tell_of_all_that_happened(bench: Bench) -> None:
         'hopspan_plugin_dropped_hops_total{reason="clock"} 0.0',
         "hopspan_plugin_parents 2.0",
         "hopspan_plugin_waiting_transits 0.0",
+        "hopspan_plugin_waiting_bytes 0.0",
+        f'hopspan_plugin_hop_duration_seconds_count{{{wire},service="frontend",to_node="node-2"}} 1.0',
         'hopspan_plugin_exporter_sent_spans_total{exporter="otlp",spans="application"} 2.0',
         'hopspan_plugin_exporter_sent_spans_total{exporter="otlp",spans="network"} 5.0',
         'hopspan_plugin_exporter_send_failed_spans_total{exporter="otlp",reason="queue_full",spans="network"} 0.0',
         'hopspan_plugin_exporter_queue_bytes{exporter="otlp",spans="network"} 0.0',
     ):
         wait_until(lambda line=line: f"\n{line}\n" in read_page())  # type: ignore[misc]  # bound at once
+
+
+def test_hop_durations_have_trace_ids_as_exemplars(bench: Bench) -> None:
+    """A scraper that asks for OpenMetrics is led from a bucket to a trace."""
+    for data in (NEAR, SPANS, FAR):
+        bench.send(data)
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    url = f"http://localhost:{bench.plugin.metrics_port}/metrics"
+    with urllib.request.urlopen(urllib.request.Request(url, headers=accept), timeout=10) as response:
+        lines = response.read().decode().splitlines()
+    name = "hopspan_plugin_hop_duration_seconds_bucket"
+    (line,) = [line for line in lines if line.startswith(name) and 'hop="underlay"' in line and "#" in line]
+    assert 'le="0.0001",service="frontend",to_node="node-2"} 1.0' in line
+    assert f'# {{trace_id="{TRACE_ID.hex()}"}} 0.0001 ' in line
 
 
 def test_second_exporter_gets_copies_of_all(tmp_path: Path) -> None:
@@ -173,7 +190,7 @@ def test_second_exporter_gets_copies_of_all(tmp_path: Path) -> None:
 def test_end_delivers_what_waits_and_tells_all_counts() -> None:
     """A near half that waits for its far one is emitted at the end; what has no parent is counted."""
     bench = Bench()
-    orphan = make_batch(NODE_1, make_transit({2: 0, 7: 5}, parent_id=b"\x09" * 8))
+    orphan = make_decoded_batch(NODE_1, make_transit({2: 0, 7: 5}, parent_id=b"\x09" * 8))
     for data in (SPANS, NEAR, encode_batch(orphan, "1")):
         bench.send(data)
     bench.plugin.stop()

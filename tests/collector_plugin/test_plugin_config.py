@@ -31,9 +31,9 @@ FAULTY = [
     (GOOD + "window: 60 seconds", ["window: '60 seconds' is not a duration (such as 500ms, 60s, 10m)"]),
     (GOOD + "window: 0s", ["window: must be longer than zero"]),
     (GOOD + "window: 1s\nsettle: 2s", ["settle: is longer than window"]),
-    (GOOD + "spans: {detail: summary}", ["spans.detail: 'summary' is not available in this version"]),
-    (GOOD + "spans: {detail: slow}", ["spans.detail: 'slow' is not available in this version"]),
-    (GOOD + "spans: {slow_threshold: 1ms}", ["spans.slow_threshold: is not available in this version"]),
+    (GOOD + "window: 601s", ["window: is longer than 10m"]),
+    (GOOD + "spans: {detail: much}", ["spans.detail: 'much' is not one of hops, summary, slow"]),
+    (GOOD + "spans: {slow_threshold: 1}", ["spans.slow_threshold: '1' is not a duration (such as 500ms, 60s, 10m)"]),
     (GOOD + "spans: {max_per_trace: 0}", ["spans.max_per_trace: expected int >= 1"]),
     (GOOD + "spans: {min_duration: 5}", ["spans.min_duration: '5' is not a duration (such as 500ms, 60s, 10m)"]),
     (GOOD + "receivers: {zipkin: {}}", ["receivers.zipkin: is not available in this version"]),
@@ -74,7 +74,8 @@ def test_all_keys_have_defaults_but_the_exporter(receivers: str) -> None:
     assert config.receivers.otlp.protocols.grpc.endpoint == Endpoint("localhost", 24317)
     assert config.telemetry.metrics.endpoint == Endpoint("localhost", 29465)
     assert (config.window, config.settle) == (60 * 10**9, 2 * 10**9)
-    assert (config.spans.min_duration, config.spans.max_per_trace) == (0, 1000)
+    assert (config.spans.min_duration, config.spans.slow_threshold) == (0, 10**6)
+    assert config.spans.max_per_trace == 1000
     assert (config.mode, config.acknowledge, config.spans.detail) == ("inline", "delivered", "hops")
 
 

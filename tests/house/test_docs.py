@@ -54,7 +54,14 @@ def test_every_metric_is_documented() -> None:
 
 @pytest.mark.parametrize(
     "members",
-    [Reason, reasons.TransitReason, reasons.HopReason, reasons.ForgetReason, outcomes.SendOutcome],
+    [
+        Reason,
+        reasons.TransitReason,
+        reasons.HopReason,
+        reasons.ForgetReason,
+        reasons.ClockReason,
+        outcomes.SendOutcome,
+    ],
     ids=lambda kind: kind.__qualname__,
 )
 def test_every_reason_is_documented(members: type[Enum]) -> None:

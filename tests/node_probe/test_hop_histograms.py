@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hopspan.hop_bounds import BOUNDS_NS
 from node_probe import hop_histograms
-from node_probe.hop_histograms import BOUNDS_NS, Distribution, HopHistograms, HopName
+from node_probe.hop_histograms import Distribution, HopHistograms, HopName
 from node_probe.hop_names import name_hop
 from node_probe.kernel_record import decode_kernel_record
 from tests.node_probe.records import TRACEPARENT, make_context, make_record

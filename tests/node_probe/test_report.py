@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from hopspan.counters import Counters
+from hopspan.hop_bounds import BOUNDS_NS
 from hopspan.metrics import Bucket, Histogram, Metric
 from node_probe import report
 from node_probe.counters import Event, KernelCounter, Reason
 from node_probe.devices import Attachment
-from node_probe.hop_histograms import BOUNDS_NS, HopHistograms
+from node_probe.hop_histograms import HopHistograms
 from node_probe.programs import PROGRAMS, RING_BYTES
 from node_probe.report import read_metrics
 from tests.node_probe.records import TRACEPARENT, make_context, make_record

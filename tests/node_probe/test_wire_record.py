@@ -21,7 +21,16 @@ from node_probe.transit import (
     message_key,
     transit_id,
 )
-from node_probe.wire_record import RecordError, RecordVersionError, decode_record, encode_record
+from node_probe.wire_record import (
+    RecordError,
+    RecordVersionError,
+    check_record,
+    decode_record,
+    encode_record,
+    read_ends,
+    read_message_key,
+    trim_record,
+)
 from tests.golden_files import list_stories, read_story
 
 STORIES = list_stories("transits")
@@ -83,6 +92,19 @@ def test_golden_ids(story: str) -> None:
 
 
 @pytest.mark.parametrize("story", STORIES)
+def test_record_tells_its_message_and_its_ends_undecoded(story: str) -> None:
+    """Where many records wait, what is asked of each is read from its bytes."""
+    data, expected = read_story("transits", story)
+    transit = expected_transit(expected)
+    ids = transit.context.trace_id, transit.context.parent_id
+    check_record(data, *ids)
+    assert read_message_key(data, *ids) == message_key(transit)
+    first, last = transit.stamps[0], transit.stamps[-1]
+    assert read_ends(data) == (first.point, first.monotonic_ns, last.point, last.monotonic_ns)
+    assert trim_record(data + b"later") == trim_record(data) == encode_record(transit)
+
+
+@pytest.mark.parametrize("story", STORIES)
 def test_every_prefix_is_refused(story: str) -> None:
     """A record cut anywhere is a RecordError."""
     data, expected = read_story("transits", story)
@@ -90,6 +112,8 @@ def test_every_prefix_is_refused(story: str) -> None:
     for length in range(whole):
         with pytest.raises(RecordError):
             decode(data[:length], expected)
+        with pytest.raises(RecordError):
+            check_record(data[:length], b"t" * 16, b"p" * 8)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""What the two halves of a message tell of the clocks of their nodes.
+
+Pure. A pair of nodes is ordered, A and B, whoever is the client; times are A's.
+"""
+
+import msgspec
+
+from collector_plugin.halves import Half
+from node_probe.transit import Direction, Point, TransitFlag
+
+SAME_SLACK_NS = 10_000
+"""A clock that is read on two CPUs may seem to step back by this: the kernel's fast clock does while NTP slews it."""
+
+STEP_NS = 20_000
+"""Nodes of one kernel read the same difference between its wall clock and its monotonic one, to a microsecond. More
+is a step between their readings, or another kernel."""
+
+NodeRef = tuple[str, str]
+"""Clock id and name of a node: cloned machines may share the one, and a reboot changes it."""
+
+PairKey = tuple[NodeRef, NodeRef]
+
+Way = tuple[PairKey, int]
+"""A pair of nodes and a direction between them: 1 from A to B, -1 from B to A."""
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """A message that passed from one node of a pair to the other."""
+
+    pair: PairKey
+    sign: int
+    """1 from A to B, -1 from B to A."""
+    at_ns: int
+    """When A stamped it."""
+    gap_ns: int
+    """B's stamp minus A's."""
+    is_near_first: bool
+    """Whether A is the near node."""
+
+    @property
+    def way(self) -> Way:
+        """Return the direction that it passed in."""
+        return self.pair, self.sign
+
+    @property
+    def way_back(self) -> Way:
+        """Return the other direction."""
+        return self.pair, -self.sign
+
+    @property
+    def shares_id(self) -> bool:
+        """Tell whether both nodes name the same clock."""
+        return self.pair[0][0] == self.pair[1][0]
+
+    @property
+    def is_within_node(self) -> bool:
+        """Tell whether the message came back to the node that it left."""
+        return self.pair[0] == self.pair[1]
+
+    @property
+    def can_be_one_clock(self) -> bool:
+        """Tell whether one clock can have shown both stamps."""
+        return self.sign * self.gap_ns >= -SAME_SLACK_NS
+
+
+def see_message(near: Half, far: Half) -> Sighting:
+    """Return what a message's two halves tell.
+
+    The last stamp before the wire and the first one behind it count, whichever points they are of.
+    """
+    near_node, far_node = near.origin.node, far.origin.node
+    near_ref, far_ref = (near_node.clock_id, near_node.name), (far_node.clock_id, far_node.name)
+    if near.transit.direction is Direction.REQUEST:
+        sign, near_stamp, far_stamp = 1, near.transit.stamps[-1], far.transit.stamps[0]
+    else:
+        sign, near_stamp, far_stamp = -1, near.transit.stamps[0], far.transit.stamps[-1]
+    near_ns, far_ns = near_stamp.monotonic_ns, far_stamp.monotonic_ns
+    if near_ref <= far_ref:
+        return Sighting((near_ref, far_ref), sign, near_ns, far_ns - near_ns, is_near_first=True)
+    return Sighting((far_ref, near_ref), -sign, far_ns, near_ns - far_ns, is_near_first=False)
+
+
+def is_exact(near: Half, far: Half) -> bool:
+    """Tell whether both halves are of one and the same packet, and stamped at either end of the wire."""
+    if _is_ambiguous(near) or _is_ambiguous(far):
+        return False
+    sender, receiver = (near, far) if near.transit.direction is Direction.REQUEST else (far, near)
+    return (
+        sender.transit.stamps[-1].point is Point.NIC_EGRESS and receiver.transit.stamps[0].point is Point.NIC_INGRESS
+    )
+
+
+def is_doubtful(near: Half, far: Half) -> bool:
+    """Tell whether nodes with one clock id seem to have two clocks: those show a different time since the epoch."""
+    return abs(near.origin.epoch_offset_ns - far.origin.epoch_offset_ns) > STEP_NS
+
+
+def _is_ambiguous(half: Half) -> bool:
+    flags = half.transit.flags
+    # Arithmetic on flags takes a microsecond, and most have none.
+    return flags != 0 and bool(flags & TransitFlag.AMBIGUOUS)

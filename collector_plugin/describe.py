@@ -1,0 +1,122 @@
+"""What network spans say of themselves: their attributes, as docs and design name them.
+
+Pure. Nodes, ways and addresses repeat in most spans, so the attributes of each are made once and shared.
+"""
+
+import functools
+import ipaddress
+
+from collector_plugin.clocks import ClockSource
+from collector_plugin.network_span import Attributes, Pair
+from collector_plugin.ready_hops import ReadyHop
+from node_probe.transit import Direction, Point, Transit, Tunnel
+
+_KEPT = 4096
+"""Of each kind; some 2 MiB where all are used."""
+
+
+def describe_duration(duration_ns: int) -> Attributes:
+    """Return the exact time between two stamps: start and end of the span are drawn, and may be cut."""
+    return Attributes(("hopspan.duration_ns", duration_ns))
+
+
+@functools.lru_cache(_KEPT)
+def describe_way(direction: Direction, start: Point, stop: Point) -> Attributes:
+    """Return the direction of the message, and the points that the span leads from and to."""
+    return Attributes(
+        ("hopspan.direction", direction.label), ("hopspan.from", start.label), ("hopspan.to", stop.label)
+    )
+
+
+@functools.lru_cache(_KEPT)
+def describe_points(start: Point, stop: Point) -> Attributes:
+    """Return the points that an event leads from and to; the direction is the span's."""
+    return Attributes(("hopspan.from", start.label), ("hopspan.to", stop.label))
+
+
+def describe_node(ready: ReadyHop) -> Attributes:
+    """Return the node, and the device on it."""
+    origin = ready.half.origin
+    return _describe_node(
+        origin.node.name, origin.node.k8s_node_name, origin.interfaces.get(ready.device.ifindex, "")
+    )
+
+
+@functools.lru_cache(_KEPT)
+def _describe_node(name: str, k8s_node_name: str, interface: str) -> Attributes:
+    pairs: list[Pair] = [("hopspan.node", name)]
+    if k8s_node_name:
+        pairs.append(("k8s.node.name", k8s_node_name))
+    if interface:
+        pairs.append(("network.interface.name", interface))
+    return Attributes(*pairs)
+
+
+def describe_addresses(transit: Transit) -> Attributes:
+    """Return source and destination in the packet's direction."""
+    client, server = transit.client_address, transit.server_address
+    if transit.direction is Direction.REQUEST:
+        return _describe_addresses(client, transit.client_port, server, transit.server_port)
+    return _describe_addresses(server, transit.server_port, client, transit.client_port)
+
+
+@functools.lru_cache(_KEPT)
+def _describe_addresses(source: bytes, source_port: int, destination: bytes, destination_port: int) -> Attributes:
+    return Attributes(
+        ("source.address", _write_address(source)),
+        ("source.port", source_port),
+        ("destination.address", _write_address(destination)),
+        ("destination.port", destination_port),
+    )
+
+
+def describe_tunnel(transit: Transit) -> Attributes:
+    """Return what the outer header said."""
+    return _describe_tunnel(transit.tunnel, transit.vni, transit.outer_source, transit.outer_destination)
+
+
+@functools.lru_cache(_KEPT)
+def _describe_tunnel(tunnel: Tunnel, vni: int, source: bytes, destination: bytes) -> Attributes:
+    pairs: list[Pair] = [("tunnel.type", tunnel.name.lower())]
+    if tunnel in (Tunnel.VXLAN, Tunnel.GENEVE):
+        pairs.append(("tunnel.id", str(vni)))
+    return Attributes(
+        *pairs,
+        ("tunnel.source.address", _write_address(source)),
+        ("tunnel.destination.address", _write_address(destination)),
+    )
+
+
+@functools.lru_cache(_KEPT)
+def describe_oddities(attempt: int, missed: tuple[Point, ...], *, is_clipped: bool) -> Attributes:
+    """Return what is not the usual case; nothing where all is usual."""
+    pairs: list[Pair] = []
+    if attempt > 1:
+        pairs.append(("hopspan.attempt", attempt))
+    if is_clipped:
+        pairs.append(("hopspan.clipped", True))
+    if missed:
+        pairs.append(("hopspan.missed", tuple(point.label for point in missed)))
+    return Attributes(*pairs)
+
+
+def describe_clock(ready: ReadyHop) -> Attributes:
+    """Return how far stamps came onto the parent's clock; nothing for a hop of the parent's own node."""
+    if ready.clock is ClockSource.MEASURED:
+        return Attributes(
+            ("hopspan.clock.source", ready.clock.value),
+            ("hopspan.clock.offset_ns", ready.clock_offset_ns),
+            ("hopspan.clock.uncertainty_ns", ready.clock_uncertainty_ns),
+        )
+    return _describe_source(ready.clock)
+
+
+@functools.cache
+def _describe_source(source: ClockSource | None) -> Attributes:
+    return Attributes() if source is None else Attributes(("hopspan.clock.source", source.value))
+
+
+@functools.lru_cache(_KEPT)
+def _write_address(address: bytes) -> str:
+    value = ipaddress.IPv6Address(address)
+    return str(value.ipv4_mapped or value)

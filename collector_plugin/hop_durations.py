@@ -1,0 +1,97 @@
+"""Distributions of the durations of all hops that were joined, by hop, direction, nodes and service.
+
+Pure. The number of combinations is bounded: what comes when all are taken is counted under OTHER, so that no sum
+lacks anything. A combination that had nothing for long gives its place to a new one.
+"""
+
+from bisect import bisect_left
+
+import msgspec
+
+from hopspan.hop_bounds import BOUNDS_NS
+
+MAX_SERIES = 1_000
+"""Combinations told apart, some 4 KiB each and 23 lines of the metrics page: a hundred nodes with a service each."""
+
+IDLE_NS = 3_600 * 10**9
+"""How long a combination keeps its place with nothing to count: an hour, so that a nightly job finds its own."""
+
+RETRY_NS = 60 * 10**9
+"""How often idle combinations are looked for while all places are taken."""
+
+OTHER = "other"
+"""Label of nodes and service for what found no place; hop and direction stay, of which there are few."""
+
+MAX_LABEL = 100
+"""Characters of a label: services may have names of any length."""
+
+_BUCKETS = len(BOUNDS_NS) + 1
+
+
+LABELS = ("hop", "direction", "from_node", "to_node", "service")
+"""`from_node` is where the hop begins and `to_node` where it ends, the same but for the wire; `service` is
+`service.name` of the span that waited."""
+
+SeriesKey = tuple[str, str, str, str, str]
+"""The values of LABELS. Tuples, here and below: there are many."""
+
+Example = tuple[int, int, bytes]
+"""One hop that was measured: its duration, its end as epoch time, and its trace id."""
+
+
+class Series(msgspec.Struct):
+    """All durations of one combination up to now."""
+
+    counts: list[int]
+    """By bucket, one for each bound and the last for what is longer."""
+    examples: list[Example | None]
+    """The newest of each bucket."""
+    sum_ns: int = 0
+    used_ns: int = 0
+
+
+class HopDurations:
+    """The distributions of all combinations."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.forgotten = 0
+        """Combinations that were idle and gave their place away; they would begin anew at 0."""
+        self._series: dict[SeriesKey, Series] = {}
+        self._others: dict[SeriesKey, Series] = {}
+        self._looked_ns = -RETRY_NS
+
+    def observe(self, key: SeriesKey, example: Example, now_ns: int) -> None:
+        """Count one hop."""
+        series = self._series.get(key) or self._add(key, now_ns)
+        series.used_ns = now_ns
+        duration_ns = example[0]
+        bucket = bisect_left(BOUNDS_NS, duration_ns)
+        series.counts[bucket] += 1
+        series.examples[bucket] = example
+        series.sum_ns += duration_ns
+
+    def read(self) -> list[tuple[SeriesKey, Series]]:
+        """Return what was measured up to now, as it is now."""
+        return [
+            (key, Series(list(series.counts), list(series.examples), series.sum_ns))
+            for group in (self._series, self._others)
+            for key, series in group.items()
+        ]
+
+    def _add(self, key: SeriesKey, now_ns: int) -> Series:
+        if len(self._series) >= MAX_SERIES and now_ns - self._looked_ns >= RETRY_NS:
+            self._looked_ns = now_ns
+            idle = [known for known, series in self._series.items() if now_ns - series.used_ns >= IDLE_NS]
+            self.forgotten += len(idle)
+            for known in idle:
+                del self._series[known]
+        if len(self._series) < MAX_SERIES:
+            series = self._series[key] = _make_series()
+            return series
+        rest = (*key[:2], OTHER, OTHER, OTHER)
+        return self._others.setdefault(rest, _make_series())
+
+
+def _make_series() -> Series:
+    return Series([0] * _BUCKETS, [None] * _BUCKETS)
