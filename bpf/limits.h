@@ -76,9 +76,10 @@
 #define RATES_MAX 4096
 #define RATE_SETS (RATES_MAX / TABLE_WAYS)
 
-/* The rate limit counts in windows of one second, up to this number: a higher limit is none. */
-#define RATE_WINDOW_NS 1000000000ULL
-#define RATE_COUNT_MAX 0xffff
+/* The rate limit counts in windows of one second, up to a number that is above the highest limit. */
+#define RATE_WINDOW_NS	1000000000ULL
+#define RATE_COUNT_BITS 20
+#define RATE_COUNT_MAX	((1 << RATE_COUNT_BITS) - 1)
 
 /* UDP ports on which a VXLAN device of the node listens. */
 #define TUNNEL_PORTS_MAX 4

@@ -16,17 +16,18 @@ static __always_inline int exceeds_rate(struct workspace *work, const struct rat
 	struct tag_set *set = rates.lookup(&index);
 	if (!set)
 		return 0;
-	__u32 window = (__u32)(work->now / RATE_WINDOW_NS) << 16;
+	__u32 window = (__u32)(work->now / RATE_WINDOW_NS) << RATE_COUNT_BITS;
 	work->found = find_way(set, hash);
 	if (!work->found)
 		work->found = find_worst_way(set, window | RATE_COUNT_MAX, RATE_COUNT_MAX + 1);
 	__u64 found = READ_AGAIN(work->found);
 	__u64 *where = &set->tags[found & WAY_MASK];
 	__u64 tag = READ_AGAIN(*where);
-	__u64 is_new = (tag ^ make_tag(hash, window)) >> 16; /* another sender's, or of an earlier window */
+	__u64 is_new =
+		(tag ^ make_tag(hash, window)) >> RATE_COUNT_BITS; /* another sender's, or of an earlier window */
 	__u32 started = tag & RATE_COUNT_MAX & -is_zero(is_new);
 	/* Two CPUs may lose an increment to each other: the limit is let exceed by as much, which does no harm. */
 	if (started < RATE_COUNT_MAX)
 		WRITE_ONCE(*where, make_tag(hash, window | (started + 1)));
-	return started < RATE_COUNT_MAX && started >= s->rate_limit;
+	return started >= s->rate_limit;
 }

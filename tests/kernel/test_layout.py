@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from node_probe import compiler
+from node_probe.config import MAX_RATE_LIMIT
 from node_probe.counters import KernelCounter
 from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXTS_MAX, RECORD_BYTES, RECORD_FIELDS, VERSION
 from node_probe.programs import RING_BYTES
@@ -100,6 +101,7 @@ def test_limits() -> None:
     assert read_constant("limits.h", "EXCHANGES_MAX") == EXCHANGES_MAX
     assert read_constant("limits.h", "UNFINISHED_MAX") == UNFINISHED_MAX
     assert read_constant("limits.h", "TABLE_WAYS") == WAYS
+    assert 2 ** read_constant("limits.h", "RATE_COUNT_BITS") > MAX_RATE_LIMIT
     assert read_constant("limits.h", "SWEEP_STEP") * STEPS == TRANSITS_MAX
     assert read_constant("record.h", "COARSE_SHIFT") == COARSE_SHIFT
     assert read_constant("record.h", "RECORD_VERSION") == VERSION
