@@ -6,7 +6,22 @@ import pytest
 
 from node_probe.programs import PROGRAMS
 from tests.kernel.bpf_harness import Harness
-from tests.kernel.packets import ethernet, ipv4, request, response, traced_request, vxlan
+from tests.kernel.packets import (
+    CLIENT_6,
+    NODE_1_6,
+    NODE_2_6,
+    SEQ,
+    SERVER_6,
+    ethernet,
+    ipv4,
+    ipv6,
+    request,
+    request_6,
+    response,
+    tagged,
+    traced_request,
+    vxlan,
+)
 from tests.soak import scale
 
 pytestmark = pytest.mark.bpf
@@ -34,9 +49,16 @@ def make_frames() -> list[bytes]:
         ethernet(ipv4(bytes(24), 17, "10.0.0.1", "10.0.0.2")),
         ethernet(bytes(40), 0x86DD),
         ethernet(bytes(28), 0x0806),
-        ethernet(b"\x00\x05\x08\x00" + request(traced_request())[ETHERNET_BYTES:], 0x8100),
+        tagged(request(traced_request()), 5),
+        tagged(request_6(traced_request(), client_port=40000), 5, 6),
+        request_6(traced_request(), client_port=40000),
+        request_6(traced_request(padding=300)[:200], client_port=40001),
+        request(traced_request(padding=300)[:200], client_port=40001),
+        request(traced_request(padding=300)[200:], client_port=40001, seq=(SEQ + 200) % 2**32),
+        response(client=CLIENT_6, server=SERVER_6),
+        ethernet(ipv6(bytes(40), 44, CLIENT_6, SERVER_6), 0x86DD),
     ]
-    return plain + [vxlan(frame) for frame in plain]
+    return [*plain, *map(vxlan, plain), *(vxlan(frame, source=NODE_1_6, destination=NODE_2_6) for frame in plain)]
 
 
 def mutate(dice: random.Random, frame: bytes) -> bytes:
