@@ -20,7 +20,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe soak lint format clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin soak lint format clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -37,10 +37,15 @@ test: build/setup-test lint
 bench-probe: build/setup-test
 	@$(PYTHON) -m tests.bench.probe --check --out build/bench/probe.json
 
+## make bench-plugin           what the plugin's join costs: build/bench/plugin.json, and a table beside the targets
+bench-plugin: build/setup-test
+	@$(PYTHON) -m tests.bench.plugin --check --out build/bench/plugin.json
+
 ## make soak                   tests with random cases, a hundred times as many: hours
 soak: build/setup-test
 	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py \
-		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py
+		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py \
+		tests/collector_plugin/test_join_flood.py
 
 ## make test-accounts          paths and exchanges on the testbed, each count compared with a capture to the last packet
 test-accounts: build/setup-test

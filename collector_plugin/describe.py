@@ -14,6 +14,9 @@ from node_probe.transit import Direction, Point, Transit, Tunnel
 _KEPT = 4096
 """Of each kind; some 2 MiB where all are used."""
 
+_KEPT_CLOCKS = 64
+"""The hops of a message share them, and come one after the other; the next message has others."""
+
 
 def describe_duration(duration_ns: int) -> Attributes:
     """Return the exact time between two stamps: start and end of the span are drawn, and may be cut."""
@@ -103,12 +106,17 @@ def describe_oddities(attempt: int, missed: tuple[Point, ...], *, is_clipped: bo
 def describe_clock(ready: ReadyHop) -> Attributes:
     """Return how far stamps came onto the parent's clock; nothing for a hop of the parent's own node."""
     if ready.clock is ClockSource.MEASURED:
-        return Attributes(
-            ("hopspan.clock.source", ready.clock.value),
-            ("hopspan.clock.offset_ns", ready.clock_offset_ns),
-            ("hopspan.clock.uncertainty_ns", ready.clock_uncertainty_ns),
-        )
+        return _describe_measured(ready.clock_offset_ns, ready.clock_uncertainty_ns)
     return _describe_source(ready.clock)
+
+
+@functools.lru_cache(_KEPT_CLOCKS)
+def _describe_measured(offset_ns: int, uncertainty_ns: int) -> Attributes:
+    return Attributes(
+        ("hopspan.clock.source", ClockSource.MEASURED.value),
+        ("hopspan.clock.offset_ns", offset_ns),
+        ("hopspan.clock.uncertainty_ns", uncertainty_ns),
+    )
 
 
 @functools.cache

@@ -25,7 +25,7 @@ class Origin(msgspec.Struct, frozen=True):
     interfaces: Mapping[int, str]
 
 
-class Role(enum.Enum):
+class Role(enum.IntEnum):
     """What a node is in the way of a packet."""
 
     WHOLE = enum.auto()

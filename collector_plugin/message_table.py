@@ -91,8 +91,9 @@ class MessageTable:
 
     def count_out(self, halves: list[Half]) -> None:
         """Count transits that wait no longer."""
-        self.waiting_count -= len(halves)
-        self.waiting_bytes -= sum(_estimate_bytes(half) for half in halves)
+        for half in halves:
+            self.waiting_count -= 1
+            self.waiting_bytes -= _estimate_bytes(half)
 
     def file(self, message: Message, due_ns: int) -> None:
         """Give the message a new deadline, the latest of all, on the side where it belongs now."""

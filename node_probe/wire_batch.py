@@ -16,7 +16,7 @@ from node_probe.wire_record import (
     SCOPE,
     RecordError,
     check_record,
-    decode_record,
+    decode_checked,
     trim_record,
 )
 
@@ -58,7 +58,7 @@ class RawTransit(msgspec.Struct, frozen=True, gc=False):
 
     def decode(self) -> Transit:
         """Return the transit. Raises RecordError for values that version 1 does not know."""
-        return decode_record(self.record, self.trace_id, self.parent_id, self.flags)
+        return decode_checked(self.record, self.trace_id, self.parent_id, self.flags)
 
 
 class RawBatch(msgspec.Struct, frozen=True):

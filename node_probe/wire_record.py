@@ -15,6 +15,7 @@ Pure. Little-endian; layout version 1. A later version may append bytes: a reade
     32     16   server address
 """
 
+import functools
 import struct
 
 from node_probe.transit import (
@@ -48,6 +49,8 @@ _COUNT_OFFSET = 3
 
 # Looking a member up takes a third of the time of making it.
 _POINTS = {int(point): point for point in Point}
+_find_format, _find_direction = functools.cache(ContextFormat), functools.cache(Direction)
+_find_tunnel, _find_flags = functools.cache(Tunnel), functools.cache(TransitFlag)
 _NO_TRACE_ID, _NO_SPAN_ID = bytes(TRACE_ID_BYTES), bytes(SPAN_ID_BYTES)
 
 
@@ -112,13 +115,18 @@ def decode_record(data: bytes, trace_id: bytes, parent_id: bytes, trace_flags: i
     Raises RecordVersionError for a version other than 1, and RecordError for anything else that is not a record.
     """
     check_record(data, trace_id, parent_id)
+    return decode_checked(data, trace_id, parent_id, trace_flags)
+
+
+def decode_checked(data: bytes, trace_id: bytes, parent_id: bytes, trace_flags: int) -> Transit:
+    """Return the transit of a record that check_record passed. Raises RecordError as decode_record does."""
     fields = _HEAD.unpack_from(data)
     (_, direction, context_format, count, seq, tsval, client_port, server_port, client, server) = fields[:10]
     (tunnel, flags, _, vni, outer_source, outer_destination, stream_id, _) = fields[10:]
     try:
         return Transit(
-            context=Context(trace_id, parent_id, trace_flags & 0xFF, ContextFormat(context_format)),
-            direction=Direction(direction),
+            context=Context(trace_id, parent_id, trace_flags & 0xFF, _find_format(context_format)),
+            direction=_find_direction(direction),
             seq=seq,
             tsval=tsval,
             client_port=client_port,
@@ -126,8 +134,8 @@ def decode_record(data: bytes, trace_id: bytes, parent_id: bytes, trace_flags: i
             client_address=client,
             server_address=server,
             stamps=_read_stamps(data, count),
-            tunnel=Tunnel(tunnel),
-            flags=TransitFlag(flags),
+            tunnel=_find_tunnel(tunnel),
+            flags=_find_flags(flags),
             vni=vni,
             outer_source=outer_source,
             outer_destination=outer_destination,

@@ -4,7 +4,7 @@ Pure: no IO. A target is compared with the median, and nothing but `--strict` ma
 machine is no judge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.bench.figures import Figure, Report, find_figure, list_figures, middle
@@ -61,10 +61,10 @@ SECTIONS = ("ns", "rps", "agent", "discovery", "truth", "verified_instructions")
 """The parts of a report that hold figures; the others tell what it was measured on."""
 
 
-def judge(report: Report) -> dict[str, bool]:
+def judge(report: Report, targets: Sequence[Target] = TARGETS) -> dict[str, bool]:
     """Return for each target whether it is met; those without a figure are left out."""
     verdicts = {}
-    for target in TARGETS:
+    for target in targets:
         try:
             value = middle(find_figure(report, target.key))
         except KeyError:
@@ -74,13 +74,15 @@ def judge(report: Report) -> dict[str, bool]:
     return verdicts
 
 
-def render_table(report: Report, *, check: bool) -> Iterator[str]:
+def render_table(
+    report: Report, *, check: bool, targets: Sequence[Target] = TARGETS, sections: Sequence[str] = SECTIONS
+) -> Iterator[str]:
     """Yield the lines of a plain table of all figures; `check` adds PASS or FAIL where there is a target."""
-    targets = {target.key: target for target in TARGETS}
-    verdicts = judge(report)
+    by_key = {target.key: target for target in targets}
+    verdicts = judge(report, targets)
     yield f"{'figure':<48}{'median':>12}{'low':>12}{'high':>12}  target"
-    for key, figure in list_figures({name: report[name] for name in SECTIONS if name in report}):
-        target = targets.get(key)
+    for key, figure in list_figures({name: report[name] for name in sections if name in report}):
+        target = by_key.get(key)
         line = f"{key:<48}{_render_figure(figure)}"
         if target:
             line += f"  {target.describe()}"

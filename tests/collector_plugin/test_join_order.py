@@ -12,6 +12,9 @@ from node_probe.transit import Transit
 from tests.collector_plugin.builders import EPOCH_NS, MS, NODE_1, NODE_2, SECOND, TRACE_ID, make_batch
 from tests.collector_plugin.join_story import ANSWER_FAR, ANSWER_NEAR, FAR, NEAR, Story
 
+WINDOW_S = 60
+"""As the story has it."""
+
 PARENT_IDS = [bytes([number]) * 8 for number in (1, 2, 3)]
 TRANSITS = [(NODE_1, NEAR), (NODE_2, FAR), (NODE_2, ANSWER_FAR), (NODE_1, ANSWER_NEAR)]
 
@@ -71,3 +74,31 @@ def test_loss_leaves_no_orphan_and_nothing_outside_its_parent(
         # Alone the far half is placed by its own clock, which it says.
         same = {key: value for key, value in span.attributes if key != "hopspan.clock.source"}
         assert same == {k: v for k, v in whole[span.span_id].attributes if k != "hopspan.clock.source"}
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 110), min_size=len(ARRIVALS), max_size=len(ARRIVALS)))
+def test_delay_leaves_no_orphan_and_nothing_outside_its_parent(delays_s: list[int]) -> None:
+    """However late each comes, also beyond `window`: it comes once, under a span that was seen, and within it."""
+    whole = {span.span_id: span for span in play(ARRIVALS, Detail.HOPS)}
+    story = Story()
+    seen: set[bytes] = set()
+    shown: list[bytes] = []
+    arrivals = sorted(zip(delays_s, ARRIVALS, strict=True), key=lambda pair: pair[0])
+    for at_s, (kind, *what) in [*arrivals, (400, ("end",))]:
+        now_ns = at_s * SECOND
+        if kind == "parent":
+            seen.add(what[0])
+            parent = (TRACE_ID + what[0], SPAN_KIND_CLIENT, EPOCH_NS, EPOCH_NS + 40 * MS)
+            story.join.add_parents(b"resource", [parent], now_ns)
+        elif kind == "transit":
+            story.join.add_batch(make_batch(*what), now_ns)
+        for span in [span for emission in story.join.take_due(now_ns) for span in emission.spans]:
+            assert span.parent_id in seen
+            assert EPOCH_NS <= span.start_ns < span.end_ns <= EPOCH_NS + 40 * MS
+            shown.append(span.span_id)
+    assert len(set(shown)) == len(shown)
+    assert set(shown) <= whole.keys()
+    if max(delays_s) - min(delays_s) < WINDOW_S:
+        # Whatever is within the window of all else is joined, late or not.
+        assert set(shown) == whole.keys()

@@ -116,6 +116,8 @@ def test_overlay_of_ipv6_that_moves(node: Node, tmp_path: Path) -> None:
     overlay = add_overlay(node, 1, "local", "2001:db8::1")
     configure(here, f"route add {remote}/128 via 2001:db8::2")
     add_peer(node, overlay, remote)
+    # Once an address is found to be nobody else's there is news of it, which would hide that of the route.
+    wait_until(lambda: "tentative" not in run("ip", "-n", here, "-6", "addr"), "addresses that are sure")
     expect_programs({(here, overlay): 2, (here, nics[0]): 2, (here, nics[1]): 0})
     configure(here, f"route replace {remote}/128 via 2001:db8:1::2")
     expect_programs({(here, overlay): 2, (here, nics[0]): 0, (here, nics[1]): 2})

@@ -76,9 +76,9 @@ def mutate(dice: random.Random, frame: bytes) -> bytes:
             del data[at : at + dice.randrange(1, 20)]
         else:
             data[at:at] = data[max(0, at - dice.randrange(1, 40)) : at]
+    data = data.ljust(ETHERNET_BYTES, b"\0")
     if dice.randrange(4) == 0:
         del data[dice.randrange(ETHERNET_BYTES, len(data) + 1) :]
-    data = data.ljust(ETHERNET_BYTES, b"\0")
     return bytes(data.ljust(ETHERNET_BYTES + IP_BYTES.get(bytes(data[12:14]), 0), b"\0")[:LARGEST])
 
 

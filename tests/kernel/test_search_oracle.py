@@ -203,13 +203,14 @@ def cut_anywhere(dice: random.Random, message: bytes) -> list[bytes]:
     return [message[start:end] for start, end in zip([0, *places], [*places, len(message)], strict=True)]
 
 
-def judge_pieces(pieces: list[bytes]) -> str:
-    """Say what has to be counted: each piece is judged with those before it, until that says something."""
+def judge_pieces(pieces: list[bytes]) -> tuple[str, int]:
+    """Say what has to be counted, and at which piece: each is judged with those before it."""
     whole = b"".join(pieces)
-    ends = itertools.accumulate(map(len, pieces))
-    verdicts = (judge(whole[:end]) for end in ends)
-    undecided = "request_unfinished" if len(pieces) < SEGMENTS_MAX else "request_too_long"
-    return next((verdict for verdict in verdicts if verdict != "request_unfinished"), undecided)
+    for number, end in enumerate(itertools.accumulate(map(len, pieces)), 1):
+        verdict = judge(whole[:end])
+        if verdict != "request_unfinished":
+            return verdict, number
+    return "request_unfinished" if len(pieces) < SEGMENTS_MAX else "request_too_long", len(pieces)
 
 
 @pytest.mark.timeout(600 * max(1, scale(1)))
@@ -226,8 +227,9 @@ def test_kernel_and_reader_agree_on_segments(bpf: Harness, port: int) -> None:
             request(piece, client_port=port, seq=(number * 10_000 + start) % 2**32, ack=number)
             for piece, start in zip(pieces, starts, strict=False)
         ]
-        expected = judge_pieces(pieces)
-        assert count_verdict(bpf, frames) == {expected: 1}, pieces
+        # What comes behind the verdict may itself begin like a request: a header's name like the method TRACE.
+        expected, needed = judge_pieces(pieces)
+        assert count_verdict(bpf, frames[:needed]) == {expected: 1}, pieces
         seen.add(expected)
     assert seen == VERDICTS | {"request_too_long"}
     bpf.sweep()
