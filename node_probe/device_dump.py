@@ -19,9 +19,11 @@ _NEWADDR, _GETADDR = 20, 22
 _NEWROUTE, _GETROUTE = 24, 26
 _NEWNEIGH, _GETNEIGH = 28, 30
 
-_IFLA_IFNAME, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 3, 5, 18, 29, 37
+_IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 3, 5, 10, 18, 29, 37
 _INFO_KIND, _INFO_DATA = 1, 2
-_VXLAN_GROUP, _VXLAN_LINK, _VXLAN_LOCAL, _VXLAN_PORT, _VXLAN_GROUP6 = 2, 3, 4, 15, 16
+_VXLAN_LINK, _VXLAN_PORT = 3, 15
+_VXLAN_GROUPS, _VXLAN_LOCALS = (2, 16), (4, 17)
+"""Each for IPv4 and for IPv6; a device has those of one family, or of none."""
 _NDA_DST, _NDA_IFINDEX = 1, 8
 _RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_VIA = 1, 2, 4, 5, 9, 18
 
@@ -41,6 +43,9 @@ _NUMBER = struct.Struct("=I")
 # A subnet leaves room for neighbours; /31 and /32 are what point-to-point CNIs put on the host's end of a pod's veth.
 _POINT_TO_POINT_PREFIX = {socket.AF_INET: 31, socket.AF_INET6: 127}
 _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
+"""By an address's length."""
+_STANDING = frozenset({"ipvlan", "macvlan", "vlan"})
+"""Kinds whose IFLA_LINK is the device that carries their packets."""
 
 MAX_PEERS = 256
 """Peers of one vxlan whose outer route is looked up, some 10 us each: as many nodes share a few routes."""
@@ -74,16 +79,18 @@ def _describe(channel: Channel, link: bytes, subnets: set[int]) -> Device:
     info = read_attributes(attributes.get(_IFLA_LINKINFO, b""))
     kind = _read_text(info.get(_INFO_KIND, b""))
     vxlan = read_attributes(info.get(_INFO_DATA, b"")) if kind == "vxlan" else {}
-    namespace = attributes.get(_IFLA_LINK_NETNSID) if kind == "veth" else None
+    lower, namespace = _read_number(attributes.get(_IFLA_LINK)), attributes.get(_IFLA_LINK_NETNSID)
     return Device(
         ifindex=ifindex,
         name=_read_text(attributes.get(_IFLA_IFNAME, b"")),
         kind=kind,
-        peer_ifindex=_read_number(attributes.get(_IFLA_LINK)),
-        peer_namespace=None if namespace is None else _read_number(namespace),
+        peer_ifindex=lower if kind == "veth" else 0,
+        peer_namespace=_read_number(namespace) if kind == "veth" and namespace is not None else None,
         has_subnet=ifindex in subnets,
         vxlan_port=int.from_bytes(vxlan.get(_VXLAN_PORT, b""), "big"),
         underlays=_find_underlays(channel, ifindex, vxlan) if vxlan else (),
+        master=_read_number(attributes.get(_IFLA_MASTER)),
+        parent=lower if kind in _STANDING and namespace is None else 0,
     )
 
 
@@ -93,7 +100,8 @@ def _find_underlays(channel: Channel, ifindex: int, vxlan: dict[int, bytes]) -> 
     if bound:
         return (bound,)
     found: set[int] = set()
-    peers = {peer for peer in (vxlan.get(_VXLAN_GROUP), vxlan.get(_VXLAN_GROUP6)) if peer}
+    peers = {vxlan[group] for group in _VXLAN_GROUPS if group in vxlan}
+    sources = {len(vxlan[local]): vxlan[local] for local in _VXLAN_LOCALS if local in vxlan}
     entries: list[bytes] = []
     with contextlib.suppress(OSError):
         # Of a device that vanished nothing is known any more.
@@ -105,7 +113,7 @@ def _find_underlays(channel: Channel, ifindex: int, vxlan: dict[int, bytes]) -> 
         elif _NDA_DST in attributes:
             peers.add(attributes[_NDA_DST])
     for peer in sorted(peers)[:MAX_PEERS]:
-        found.update(_find_way(channel, peer, vxlan.get(_VXLAN_LOCAL)))
+        found.update(_find_way(channel, peer, sources.get(len(peer))))
     return tuple(sorted(found - {0}))
 
 
@@ -116,7 +124,7 @@ def _find_way(channel: Channel, peer: bytes, local: bytes | None) -> list[int]:
         return []
     bits = 8 * len(peer)
     # Rules may choose a route by the source, which the kernel refuses while it is no address of this node's.
-    for source in (local, None) if local and len(local) == len(peer) else (None,):
+    for source in (local, None) if local else (None,):
         head = _ROUTE.pack(family, bits, bits if source else 0, 0, 0, 0, 0, 0, _FIB_MATCH)
         body = head + make_attribute(_RTA_DST, peer) + (make_attribute(_RTA_SRC, source) if source else b"")
         with contextlib.suppress(OSError):
@@ -125,7 +133,9 @@ def _find_way(channel: Channel, peer: bytes, local: bytes | None) -> list[int]:
 
 
 def _dump_routes(channel: Channel) -> list[bytes]:
-    return channel.dump(_GETROUTE, _NEWROUTE, _ROUTE.pack(socket.AF_INET, *bytes(7), 0))
+    # A kernel without IPv6 answers for that family with the routes of all others.
+    requests = [_ROUTE.pack(family, *bytes(7), 0) for family in _FAMILIES.values()]
+    return [route for request in requests for route in channel.dump(_GETROUTE, _NEWROUTE, request)]
 
 
 def _find_next_hops(route: bytes, *, gateway: bool) -> Iterator[int]:

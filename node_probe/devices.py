@@ -4,6 +4,7 @@ Pure. Devices are known by kind, peer and address, never by a name that a CNI ch
 """
 
 import fnmatch
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 
@@ -28,6 +29,10 @@ class Device(msgspec.Struct, frozen=True):
     """For a vxlan: the devices that its outer routes leave by, none where none was found."""
     has_gateway: bool = False
     """A route with a gateway leaves by it. Known only where there is no vxlan."""
+    master: int = 0
+    """The bond, bridge or the like that it is a part of."""
+    parent: int = 0
+    """For a VLAN, macvlan or ipvlan: the device of this namespace that it stands upon."""
 
 
 class Side(Enum):
@@ -78,7 +83,7 @@ class Plan(msgspec.Struct, frozen=True):
     attachments: frozenset[Attachment]
     tunnel_ports: tuple[int, ...]
     objections: tuple[Objection, ...]
-    """One for each device that is no point although it is a veth or a vxlan, or would be an underlay."""
+    """One for each device that is no point although it is a veth or a vxlan, or carries an underlay's packets."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -98,10 +103,11 @@ def plan_points(devices: Iterable[Device], exclude: Iterable[str], *, pod: bool)
     objections: list[Objection] = []
     overlays = [d for d in known.values() if d.kind == "vxlan" and not _is_excluded(d, patterns)]
     underlays = _find_underlays(known.values(), overlays)
+    covered = _find_covered(known, underlays)
     for device in known.values():
-        if device.kind not in {"veth", "vxlan"} and device.ifindex not in underlays:
+        if device.kind not in {"veth", "vxlan"} and device.ifindex not in underlays | covered.keys():
             continue
-        reason = _find_objection(device, underlays, patterns)
+        reason = _find_objection(device, underlays, covered, patterns)
         if reason:
             objections.append(Objection(device.ifindex, device.name, reason))
         elif device.ifindex in underlays:
@@ -141,6 +147,27 @@ def _find_underlays(devices: Collection[Device], overlays: list[Device]) -> set[
     return {d.ifindex for d in devices if d.has_gateway and d.kind in _UNTUNNELLED and not _is_pods(d)}
 
 
+def _find_covered(devices: Mapping[int, Device], underlays: Collection[int]) -> dict[int, str]:
+    """Return the devices below an underlay, each with that underlay's name: what it carries was met there already.
+
+    Of bond and slave, VLAN and parent the upper one alone is a point. A bridge may have pods beside its NIC.
+    """
+    parts: defaultdict[int, list[int]] = defaultdict(list)
+    for device in devices.values():
+        if device.master in devices and not (device.kind == "veth" and devices[device.master].kind == "bridge"):
+            parts[device.master].append(device.ifindex)
+        if device.parent in devices:
+            parts[device.ifindex].append(device.parent)
+    covered: dict[int, str] = {}
+    waiting = [(ifindex, devices[ifindex].name) for ifindex in sorted(underlays) if ifindex in devices]
+    for upper, name in waiting:
+        for lower in parts[upper]:
+            if lower not in covered and lower not in underlays:
+                covered[lower] = name
+                waiting.append((lower, name))
+    return covered
+
+
 def _is_pods(device: Device) -> bool:
     return device.kind == "veth" and device.peer_namespace is not None and not device.has_subnet
 
@@ -159,11 +186,15 @@ def _plan_host_end_alone(ifindex: int) -> set[Attachment]:
     return {Attachment(ifindex, "veth_ingress_first"), Attachment(ifindex, "veth_egress_last")}
 
 
-def _find_objection(device: Device, underlays: set[int], exclude: tuple[str, ...]) -> str:
+def _find_objection(
+    device: Device, underlays: Collection[int], covered: Mapping[int, str], exclude: tuple[str, ...]
+) -> str:
     if _is_excluded(device, exclude):
         return "excluded by points.exclude"
     if device.ifindex in underlays:
         return ""
+    if device.ifindex in covered:
+        return f"its packets are met at {covered[device.ifindex]}, which stands upon it"
     if device.kind == "vxlan":
         return "" if device.underlays else "no route tells which device its outer packets leave by"
     if device.peer_namespace is None:

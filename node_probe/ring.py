@@ -6,7 +6,6 @@ in a row, so that no record wraps. A record has a header of 8 bytes: length with
 
 import mmap
 import platform
-import struct
 
 _BUSY = 1 << 31
 _DISCARD = 1 << 30
@@ -16,8 +15,6 @@ _WORD_BYTES = 4
 
 _FIRST_RUN = 16
 """Headers looked at together at first; then twice as many as were found alike."""
-
-_position = struct.Struct("=Q")
 
 ORDERED_MACHINES = frozenset({"x86_64"})
 """Where a load is not moved before an earlier load (x86-TSO), so the record is whole once its position is seen.
@@ -39,13 +36,18 @@ class RingReader:
         page = mmap.PAGESIZE
         self._fd = fd
         self._mask = data_bytes - 1
-        self._consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
-        self._producer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        self._pages = (
+            mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0),
+            mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ, offset=page),
+        )
+        # A view stores a number by one instruction. struct.pack_into writes zeros first: a producer that reads them
+        # takes the ring for full.
+        self._consumed, self._produced = (memoryview(found).cast("Q") for found in self._pages)
 
     def read(self, limit: int) -> list[bytes]:
         """Return up to `limit` records, oldest first, and free their room. Raises OSError."""
-        consumed = _position.unpack_from(self._consumer)[0]
-        filled = _position.unpack_from(self._producer)[0] - consumed
+        consumed = self._consumed[0]
+        filled = self._produced[0] - consumed
         if not filled:
             return []
         # The data is mapped while it is read, some 10 us: else all of the ring, twice, would count as our memory.
@@ -56,18 +58,19 @@ class RingReader:
             self._fd, in_page + filled, mmap.MAP_SHARED, mmap.PROT_READ, offset=2 * page + start - in_page
         ) as data:
             records, end = _read_records(data, in_page, limit)
-        _position.pack_into(self._consumer, 0, consumed + end - in_page)
+        self._consumed[0] = consumed + end - in_page
         return records
 
     def fill_bytes(self) -> int:
         """Return how many bytes wait to be read."""
-        filled: int = _position.unpack_from(self._producer)[0] - _position.unpack_from(self._consumer)[0]
-        return filled
+        return self._produced[0] - self._consumed[0]
 
     def close(self) -> None:
         """Unmap the ring."""
-        self._consumer.close()
-        self._producer.close()
+        for view in (self._consumed, self._produced):
+            view.release()
+        for pages in self._pages:
+            pages.close()
 
 
 def _read_records(data: mmap.mmap, start: int, limit: int) -> tuple[list[bytes], int]:

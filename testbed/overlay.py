@@ -4,7 +4,7 @@ Turns the topology into lines of ip(8) and bridge(8); no IO.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from testbed.topology import (
     NODES,
@@ -26,10 +26,11 @@ class Overlay:
     """False: no tunnel at all, as flannel's host-gw."""
     is_direct: bool = False
     """The routes go past the device by the underlay, as with flannel's DirectRouting."""
-    ends: tuple[tuple[Node, IPv4Address], ...] = ()
+    underlay_device: str = UNDERLAY_DEVICE
+    ends: tuple[tuple[Node, IPv4Address | IPv6Address], ...] = ()
     """The tunnel's addresses, where they are not those of the underlay device: the tunnel is then bound to none."""
 
-    def end_of(self, node: Node) -> IPv4Address:
+    def end_of(self, node: Node) -> IPv4Address | IPv6Address:
         return dict(self.ends).get(node, node.underlay_address)
 
 
@@ -41,14 +42,14 @@ def render_overlay_links(node: Node, overlay: Overlay = FLANNEL) -> list[str]:
     lines = _render_device(node, overlay) if overlay.has_device else []
     for other in _list_others(node):
         if overlay.is_direct or not overlay.has_device:
-            lines += [f"route add {other.pod_network} via {other.underlay_address} dev {UNDERLAY_DEVICE}"]
+            lines += [f"route add {other.pod_network} via {other.underlay_address} dev {overlay.underlay_device}"]
         else:
             lines += [f"route add {other.pod_network} via {other.overlay_address} dev {OVERLAY_DEVICE} onlink"]
     return lines
 
 
 def _render_device(node: Node, overlay: Overlay) -> list[str]:
-    bound = "" if overlay.ends else f"dev {UNDERLAY_DEVICE} "
+    bound = "" if overlay.ends else f"dev {overlay.underlay_device} "
     ends = f"{bound}local {overlay.end_of(node)} dstport {overlay.vxlan_port}"
     tunnel = f"vxlan id {VXLAN_ID} {ends} nolearning"
     lines = [

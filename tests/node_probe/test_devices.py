@@ -9,6 +9,7 @@ OVERLAY = Device(7, "any.name", kind="vxlan", vxlan_port=8472, underlays=(2,))
 BRIDGE = Device(6, "cni0", kind="bridge", has_subnet=True)
 POD_A = Device(11, "veth1234", kind="veth", peer_ifindex=2, peer_namespace=0)
 POD_B = Device(12, "cali5678", kind="veth", peer_ifindex=2, peer_namespace=1)
+NICS = {2: "ens3", 3: "ens4"}
 NODE = [NIC, OVERLAY, BRIDGE, POD_A, POD_B]
 
 
@@ -111,12 +112,59 @@ def test_side_follows_the_point() -> None:
 
 def test_upper_device_is_the_underlay_alone() -> None:
     """Of bond and slaves, VLAN and parent the one that the outer route names is the underlay, whatever its kind."""
-    lower = [Device(2, "ens3"), Device(3, "ens4")]
-    for kind in ("bond", "vlan", "bridge", "macvlan"):
-        upper = Device(4, "upper", kind=kind, has_subnet=True)
-        overlay = msgspec.structs.replace(OVERLAY, underlays=(4,))
-        plan = plan_points([*lower, upper, overlay], (), pod=True)
+    overlay = msgspec.structs.replace(OVERLAY, underlays=(4,))
+    slaves = [Device(2, "ens3", master=4), Device(3, "ens4", master=4)]
+    for kind in ("bond", "bridge", "team"):
+        plan = plan_points([*slaves, Device(4, "upper", kind=kind, has_subnet=True), overlay], (), pod=True)
         assert {a.ifindex for a in plan.attachments} == {4, 7}
+        assert plan.reasons == tuple(
+            f"{name}: its packets are met at upper, which stands upon it" for name in NICS.values()
+        )
+    for kind in ("ipvlan", "macvlan", "vlan"):
+        upper = Device(4, "upper", kind=kind, has_subnet=True, parent=2)
+        plan = plan_points([Device(2, "ens3"), Device(3, "ens4"), upper, overlay], (), pod=True)
+        assert {a.ifindex for a in plan.attachments} == {4, 7}
+        assert plan.reasons == ("ens3: its packets are met at upper, which stands upon it",)
+
+
+def test_uppermost_device_is_the_underlay_alone() -> None:
+    """Of a VLAN upon a bond of NICs the VLAN alone, also where the NICs are veths, as in a container."""
+    nics = [
+        Device(number, name, kind="veth", peer_ifindex=9, peer_namespace=3, master=4) for number, name in NICS.items()
+    ]
+    bond, vlan = Device(4, "bond0", kind="bond"), Device(5, "bond0.7", kind="vlan", has_subnet=True, parent=4)
+    overlay = msgspec.structs.replace(OVERLAY, underlays=(5,))
+    plan = plan_points([*nics, bond, vlan, overlay, POD_A], (), pod=True)
+    assert {a.ifindex for a in plan.attachments if a.namespace == OWN_NAMESPACE} == {5, 7, 11}
+    assert plan.reasons == tuple(
+        f"{name}: its packets are met at bond0.7, which stands upon it" for name in (*NICS.values(), "bond0")
+    )
+
+
+def test_parent_and_vlan_may_both_be_underlays() -> None:
+    """Where one overlay leaves by a VLAN and another by its parent itself, each has its own."""
+    vlan = Device(4, "ens3.5", kind="vlan", has_subnet=True, parent=2)
+    other = Device(8, "vxlan.calico", kind="vxlan", vxlan_port=4789, underlays=(4,))
+    plan = plan_points([NIC, vlan, OVERLAY, other], (), pod=True)
+    assert {a.ifindex for a in plan.attachments} == {2, 4, 7, 8}
+    assert plan.reasons == ()
+
+
+def test_pods_beside_a_nic_in_one_bridge() -> None:
+    """The bridge's address reaches other nodes, its NIC carries that, and the pods on it are pods."""
+    bridge = Device(6, "br0", kind="bridge", has_subnet=True, has_gateway=True)
+    pod, nic = msgspec.structs.replace(POD_A, master=6), Device(2, "ens3", master=6)
+    plan = plan_points([nic, bridge, pod], (), pod=False)
+    assert programs(plan.attachments, 6) == {"nic_egress", "nic_ingress"}
+    assert programs(plan.attachments, 11) == {"veth_ingress_first", "veth_egress_last"}
+    assert plan.reasons == ("ens3: its packets are met at br0, which stands upon it",)
+
+
+def test_devices_that_stand_upon_each_other() -> None:
+    """A circle, or a device that is gone, is no trouble: two namespaces may number their devices alike."""
+    circle = [Device(2, "a", kind="vlan", parent=3), Device(3, "b", kind="vlan", parent=2, master=99)]
+    plan = plan_points([*circle, OVERLAY], (), pod=True)
+    assert {a.ifindex for a in plan.attachments} == {2, 7}
 
 
 def test_excluded_overlay_takes_its_underlay_along() -> None:

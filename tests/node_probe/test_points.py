@@ -104,3 +104,19 @@ def test_pod_that_could_not_be_looked_into() -> None:
     (device,) = {p["device"] for p in json.loads(render(survey, as_json=True))["points"] if p["side"] == "pod"}
     assert device is None
     assert "?           2      pod of veth1234 " in render(survey, as_json=False)
+
+
+def test_device_below_the_underlay_says_where_its_packets_are_met() -> None:
+    """Of a VLAN and its parent the VLAN is the point, and the parent is told why it is none."""
+    devices = (
+        Device(2, "ens3"),
+        Device(3, "ens3.5", kind="vlan", has_subnet=True, parent=2),
+        Device(7, "flannel-v6.1", kind="vxlan", vxlan_port=8472, underlays=(3,)),
+    )
+    told = json.loads(
+        render(Survey(devices=devices, plan=plan_points(devices, (), pod=True), mechanism="tcx"), as_json=True)
+    )
+    assert {point["device"] for point in told["points"]} == {"ens3.5", "flannel-v6.1"}
+    assert [(device["device"], device["reason"]) for device in told["devices_without_points"]] == [
+        ("ens3", "its packets are met at ens3.5, which stands upon it")
+    ]

@@ -4,6 +4,8 @@ import mmap
 import os
 import platform
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -128,6 +130,33 @@ def test_nothing_behind_a_busy_record_is_read(ring: Ring, number: int) -> None:
     assert reader.read(100) == []
     ring.mark(places[number], 256)
     assert reader.read(100) == records[number:]
+
+
+WATCHER = """
+import mmap, sys
+positions = memoryview(mmap.mmap(int(sys.argv[1]), mmap.PAGESIZE)).cast("Q")
+print("watching", flush=True)
+last = backwards = 0
+while last < int(sys.argv[2]):
+    now = positions[0]
+    backwards += now < last
+    last = now
+print(backwards)
+"""
+
+
+def test_position_never_goes_back(ring: Ring) -> None:
+    """A producer on another CPU that looks at any moment sees room that is there, and takes no ring for full."""
+    reader = RingReader(ring.fd, DATA_BYTES)
+    records = make_records(20_000)
+    command = [sys.executable, "-c", WATCHER, str(ring.fd), str(len(records) * 264)]
+    with subprocess.Popen(command, pass_fds=[ring.fd], stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        assert watcher.stdout.readline() == "watching\n"
+        for record in records:
+            ring.put(record)
+            assert reader.read(1) == [record]
+        assert watcher.stdout.read() == "0\n"
 
 
 @settings(deadline=None)  # it writes files

@@ -1,12 +1,16 @@
 """What `node-probe top` writes, for scripts and for people."""
 
 import json
+from ipaddress import IPv6Address
 
+import msgspec
 import pytest
 
-from node_probe.hop_table import Row, RowKey, Sort
+from node_probe.hop_table import HopTable, Row, RowKey, Sort
+from node_probe.kernel_record import decode_kernel_record
 from node_probe.top_text import HEADS, HOP_COLUMN, Snapshot, fit_table, list_lines, write_address, write_json
 from node_probe.transit import Direction
+from tests.node_probe.records import make_record
 
 IPV4 = bytes(10) + b"\xff\xff"
 CLIENT, SERVER = IPV4 + bytes([10, 244, 1, 10]), IPV4 + bytes([10, 96, 0, 20])
@@ -86,3 +90,19 @@ def test_table_without_rows() -> None:
 def test_addresses_as_people_write_them(address: bytes, text: str) -> None:
     """IPv4 in its dotted form."""
     assert write_address(address) == text
+
+
+def test_pods_with_ipv6_addresses_from_the_record_on() -> None:
+    """What the kernel handed over is shown as people write it: shortest form, no brackets, no mapping."""
+    table = HopTable()
+    for client, server in (("fd00:10:244:1::a", "fd00:10:244:2::a"), ("::ffff:10.244.1.10", "::ffff:10.244.2.10")):
+        addresses = {"client_address": IPv6Address(client).packed, "server_address": IPv6Address(server).packed}
+        for transit in decode_kernel_record(make_record(seen=0b11, **addresses)).transits:
+            table.observe(transit)
+    snapshot = msgspec.structs.replace(SNAPSHOT, rows=tuple(table.list_rows(Sort.PAIR)))
+    told = [(row["client"], row["server"]) for row in json.loads(write_json(snapshot))["rows"]]
+    assert told == [("10.244.1.10", "10.244.2.10"), ("fd00:10:244:1::a", "fd00:10:244:2::a")]
+    assert [line.split("veth-hop")[1] for line in list_lines(snapshot, Sort.PAIR)[2:4]] == [
+        "  10.244.1.10       ->  10.244.2.10",
+        "  fd00:10:244:1::a  ->  fd00:10:244:2::a",
+    ]

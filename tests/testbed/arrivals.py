@@ -12,13 +12,13 @@ NODE_KEY = "hopspan.node"
 
 DIRECTIONS = ("request", "response")
 PARTIAL = 1
-_HEAD = struct.Struct("<BBBBIIHH16s16sBB46x")
+_HEAD = struct.Struct("<BBBBIIHH16s16sBB6x16s16s8x")
 _STAMP = struct.Struct("<B3xIQ")
 
 
 @dataclass(frozen=True, order=True)
 class Sending:
-    """One sending of one message: what a packet and a transit of it have in common; the address has 4 bytes."""
+    """One sending of one message: what a packet and a transit of it have in common; the address has 16 bytes."""
 
     direction: str
     trace_id: bytes
@@ -31,13 +31,18 @@ class Sending:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A transit as it came: whose it is, whether it was swept, its points in the order met, and its tunnel."""
+    """A transit as it came: whose it is, whether it was swept, its points in the order met, and its tunnel.
+
+    `server` and the tunnel's `ends`, source and destination, are addresses of 16 bytes.
+    """
 
     node: str
     sending: Sending
     is_partial: bool
     points: tuple[int, ...]
+    server: bytes
     tunnel: int
+    ends: tuple[bytes, bytes]
     times_ns: tuple[int, ...]
 
 
@@ -53,15 +58,16 @@ def read_arrivals(groups: Iterable[bytes]) -> list[Arrival]:
 
 def _read_span(node: str, span: Span) -> Arrival:
     record = next(a.value.bytes_value for a in span.attributes if a.key == RECORD_KEY)
-    _, direction, _, count, seq, tsval, client_port, _, client, _, tunnel, flags = _HEAD.unpack_from(record)
+    found = _HEAD.unpack_from(record)
+    _, direction, _, count, seq, tsval, client_port, _, client, server, tunnel, flags, source, destination = found
     stamps = [_STAMP.unpack_from(record, _HEAD.size + number * _STAMP.size) for number in range(count)]
     return Arrival(
         node=node,
-        sending=Sending(
-            DIRECTIONS[direction], span.trace_id, span.parent_span_id, client[12:], client_port, seq, tsval
-        ),
+        sending=Sending(DIRECTIONS[direction], span.trace_id, span.parent_span_id, client, client_port, seq, tsval),
         is_partial=bool(flags & PARTIAL),
         points=tuple(point for point, _, _ in stamps),
+        server=server,
         tunnel=tunnel,
+        ends=(source, destination),
         times_ns=tuple(time_ns for _, _, time_ns in stamps),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from testbed.topology import CART, FRONTEND
-from tests.testbed.talk import TIMEOUT_S, Connection, Route, listening, open_end, route_directly
+from tests.testbed.talk import TIMEOUT_S, Connection, listening, open_end, route_directly
 
 SEQUENCE_NUMBERS = 1 << 32
 
@@ -18,15 +18,17 @@ _TCP_REPAIR, _TCP_REPAIR_QUEUE, _TCP_QUEUE_SEQ = 19, 20, 21
 _SEND_QUEUE = 2
 _OFF, _ON = 0, 1
 
-BY_CLIENT = route_directly(FRONTEND.namespace, CART.namespace, CART.address)
-BY_SERVER = route_directly(CART.namespace, FRONTEND.namespace, FRONTEND.address)
-
 
 @contextmanager
-def connected_from(number: int, *, by_server: bool) -> Iterator[Connection]:
-    """Hold a connection between frontend, the client, and cart; the opener's first byte has the number."""
-    route: Route = BY_SERVER if by_server else BY_CLIENT
-    with listening(route) as listener, closing(open_end(route.client)) as opener:
+def connected_from(number: int, port: int, *, by_server: bool) -> Iterator[Connection]:
+    """Hold a connection between frontend, the client, and cart; the opener's first byte has the number modulo 2^32.
+
+    Where the server opens, `port` is the client's. Numbers that are chosen come again on other connections, which no
+    kernel's do: so each connection needs a port of its own, or their messages would have all in common.
+    """
+    opens, listens = (CART, FRONTEND) if by_server else (FRONTEND, CART)
+    route = route_directly(opens.namespace, listens.namespace, listens.address, port)
+    with listening(route) as listener, closing(open_end(route)) as opener:
         opener.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, _ON)
         opener.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR_QUEUE, _SEND_QUEUE)
         # Packed, since Python's option is a signed int. The SYN takes a number itself.

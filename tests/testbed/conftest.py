@@ -10,7 +10,7 @@ from testbed.mesh import Mesh, started_mesh
 from testbed.recorder import Recorder
 from testbed.requirements import missing_requirements
 
-pytest.register_assert_rewrite("tests.testbed.hop_rules", "tests.testbed.programs_under_test")
+pytest.register_assert_rewrite("tests.testbed.hop_rules", "tests.testbed.paths", "tests.testbed.programs_under_test")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Networks other than the usual one, each built whole: other ports, no bridge, no tunnel, two underlay devices.
+"""Networks other than the usual one, each built whole: ports, bridges, tunnels, IP versions and underlay devices.
 
 Whatever is added lies in the nodes' namespaces and goes with them.
 """
@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 from testbed.command import run_command, run_ip_batch
+from testbed.errors import TestbedError
 from testbed.namespace import write_sysctls
 from testbed.network import add_overlay, two_nodes
 from testbed.overlay import FLANNEL, Overlay
-from testbed.topology import CART, FRONTEND, NODE_1, NODE_2, NODES, UNDERLAY_MTU_BYTES, Node, mac_of
+from testbed.topology import CART, FRONTEND, NODE_1, NODE_2, NODES, UNDERLAY_DEVICE, UNDERLAY_MTU_BYTES, Node, mac_of
+from tests.testbed import ipv6
 
 SECOND_UNDERLAY = "eth1"
 SECOND_OVERLAY = "flannel.2"
@@ -19,6 +21,13 @@ SECOND_ADDRESSES = {NODE_1: IPv4Address("172.30.1.1"), NODE_2: IPv4Address("172.
 SECOND_OVERLAY_ADDRESSES = {NODE_1: IPv4Address("10.245.1.0"), NODE_2: IPv4Address("10.245.2.0")}
 TUNNEL_ENDS = {NODE_1: IPv4Address("172.31.0.1"), NODE_2: IPv4Address("172.31.0.2")}
 """On the loopback device, where routers are told by which devices it can be reached."""
+
+UPPER_UNDERLAY = "upper0"
+UPPER_KINDS = ("vlan id 5", "macvlan mode bridge")
+"""What can stand upon the underlay device; the first that the kernel has is taken."""
+
+OWN_ADDRESSES = {"net/ipv4/conf/all/arp_ignore": "1"}
+"""A device answers for its own addresses alone: else a macvlan's parent takes its packets."""
 
 BY_PORTS = {"net/ipv4/fib_multipath_hash_policy": "1"}
 """Connections, not pairs of nodes, are spread over the ways: each has a UDP source port of its own in the tunnel."""
@@ -58,6 +67,71 @@ def two_ways() -> Iterator[None]:
             run_ip_batch(lines, node.namespace)
         add_overlay(Overlay(ends=tuple(TUNNEL_ENDS.items())))
         yield
+
+
+@contextmanager
+def upper_underlay() -> Iterator[None]:
+    """Hold two nodes whose overlay leaves by a VLAN upon the underlay device, or where there is none a macvlan."""
+    with two_nodes():
+        kind = next(kind for kind in UPPER_KINDS if _has_kind(kind))
+        for node in NODES:
+            write_sysctls(node.namespace, OWN_ADDRESSES)
+            lines = [
+                f"link add {UPPER_UNDERLAY} link {UNDERLAY_DEVICE} type {kind}",
+                f"addr flush dev {UNDERLAY_DEVICE}",
+                f"addr add {node.underlay_address}/24 dev {UPPER_UNDERLAY}",
+                f"link set {UPPER_UNDERLAY} up",
+            ]
+            run_ip_batch(lines, node.namespace)
+        add_overlay(Overlay(underlay_device=UPPER_UNDERLAY))
+        yield
+
+
+@contextmanager
+def ipv6_pods() -> Iterator[None]:
+    """Hold two nodes whose pods have IPv6 addresses too, in the usual tunnel of IPv4."""
+    with joined_nodes():
+        ipv6.add_addresses()
+        ipv6.join_by()
+        yield
+
+
+@contextmanager
+def both_tunnelled() -> Iterator[None]:
+    """Hold two nodes of both IP versions, with a tunnel of each version for the pods' packets of the same."""
+    with joined_nodes():
+        ipv6.add_addresses()
+        ipv6.add_second_overlay()
+        ipv6.join_by(ipv6.SECOND_OVERLAY)
+        yield
+
+
+@contextmanager
+def ipv6_tunnel() -> Iterator[None]:
+    """Hold two nodes whose pods have IPv4 addresses in a tunnel of IPv6."""
+    with two_nodes():
+        ipv6.add_underlay()
+        add_overlay(Overlay(ends=tuple((node, ipv6.underlay_address(node)) for node in NODES)))
+        yield
+
+
+@contextmanager
+def both_routed(*, bridged: bool = True) -> Iterator[None]:
+    """Hold two nodes of both IP versions, whose pods reach each other by routes without tunnel."""
+    with joined_nodes(Overlay(has_device=False), bridged=bridged):
+        ipv6.add_addresses(bridged=bridged)
+        ipv6.join_directly()
+        yield
+
+
+def _has_kind(kind: str) -> bool:
+    """Tell whether the kernel has devices of a kind, by making one upon an underlay device."""
+    try:
+        run_ip_batch([f"link add {UPPER_UNDERLAY} link {UNDERLAY_DEVICE} type {kind}"], NODE_1.namespace)
+    except TestbedError:
+        return False
+    run_ip_batch([f"link del {UPPER_UNDERLAY}"], NODE_1.namespace)
+    return True
 
 
 def _mac(node: Node) -> str:

@@ -93,6 +93,10 @@ class Route:
     listens_at: tuple[str, int]
     asked_at: tuple[str, int]
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.asked_at[0] else socket.AF_INET
+
 
 def route_by_service(client: str = FRONTEND.namespace, service: Service = CART_SERVICE) -> Route:
     """Return the route from a pod to a service's ClusterIP."""
@@ -166,7 +170,7 @@ def receive(end: socket.socket, expected: bytes) -> None:
 @contextmanager
 def listening(route: Route) -> Iterator[socket.socket]:
     """Hold the route's server."""
-    with open_socket(route.server) as listener:
+    with open_socket(route.server, route.family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.settimeout(TIMEOUT_S)
         listener.bind(route.listens_at)
@@ -174,9 +178,9 @@ def listening(route: Route) -> Iterator[socket.socket]:
         yield listener
 
 
-def open_end(namespace: str) -> socket.socket:
+def open_end(route: Route) -> socket.socket:
     """Return a client's socket that is not connected."""
-    end = open_socket(namespace)
+    end = open_socket(route.client, route.family)
     end.settimeout(TIMEOUT_S)
     end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -185,7 +189,7 @@ def open_end(namespace: str) -> socket.socket:
 
 def connect(route: Route, listener: socket.socket, port: int = 0) -> Connection:
     """Return a new connection on the route, from a client's port if one is given."""
-    client = open_end(route.client)
+    client = open_end(route)
     if port:
         client.bind(("", port))
     client.connect(route.asked_at)

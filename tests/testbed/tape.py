@@ -1,5 +1,7 @@
 """Tapes what passes a node's devices, by packet sockets alone: TCP segments, looked at inside a VXLAN tunnel too.
 
+IPv4 and IPv6, in and around the tunnel; not amid VLAN tags, which a packet socket on the VLAN's own device has not.
+
 An observer that is not ours: it shares no code with the programs, and knows messages by the bytes that a test wrote.
 """
 
@@ -7,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed.errors import TestbedError
 from testbed.namespace import open_socket
@@ -17,17 +19,23 @@ BUFFER_BYTES = 64 << 20
 """Some 25,000 small packets, more than a test sends between two readings."""
 
 FRAME_BYTES = 1 << 17
+ANCILLARY_BYTES = 256
 VXLAN_PORTS = (4789, 8472)
 
 _ETH_P_ALL = 3
 _OUTGOING = 4  # PACKET_OUTGOING of packet(7)
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
-_SO_RCVBUFFORCE = 33
+_SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35  # asm-generic/socket.h
+_TIMESPEC = struct.Struct("=qq")
 _STATISTICS = struct.Struct("=II")
-_ETHERNET_BYTES, _IPV4_BYTES = 14, 20
-_TUNNEL_BYTES = _IPV4_BYTES + 8 + 8 + _ETHERNET_BYTES
+_ETHERTYPE, _ETHERNET_BYTES = slice(12, 14), 14
+_VXLAN_BYTES = 8 + 8
+"""UDP and VXLAN, before the inner frame."""
+
+_IPV4 = struct.Struct("!BxH5xB2x4s4s")
+_IPV6 = struct.Struct("!4xHBx16s16s")
 _TCP = struct.Struct("!HHIIB7x")
-_PROTOCOL, _SOURCE, _DESTINATION = 9, slice(12, 16), slice(16, 20)
+_IPV4_MAPPED = bytes(10) + b"\xff\xff"
 _NO_OPERATION, _TIMESTAMP = 1, 8
 
 
@@ -45,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Segment:
-    """A TCP segment as it passed a place; addresses are 4 bytes, `tsval` is 0 without the timestamp option."""
+    """A TCP segment as it passed a place; addresses have 16 bytes, IPv4 mapped, `tsval` is 0 without timestamps."""
 
     place: Place
     source: bytes
@@ -56,6 +64,8 @@ class Segment:
     ack: int
     tsval: int
     payload: bytes
+    time_ns: int = 0
+    """When it passed, by CLOCK_REALTIME, as the kernel tells."""
 
 
 def list_places(nics: Sequence[str] = (UNDERLAY_DEVICE,)) -> list[Place]:
@@ -101,6 +111,7 @@ def taping(places: Sequence[Place]) -> Iterator[Tape]:
             sockets.append((place, packets))
             packets.settimeout(0)
             packets.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER_BYTES)
+            packets.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             packets.bind((place.device, _ETH_P_ALL))
         yield Tape(sockets)
     finally:
@@ -110,27 +121,46 @@ def taping(places: Sequence[Place]) -> Iterator[Tape]:
 
 def read_segment(place: Place, frame: bytes) -> Segment | None:
     """Return the TCP segment in an Ethernet frame or in the VXLAN tunnel that it carries; None where none is."""
-    if frame[12:14] != b"\x08\x00":
+    packet = _read_packet(frame)
+    if packet and packet.protocol == socket.IPPROTO_UDP and int.from_bytes(packet.payload[2:4]) in VXLAN_PORTS:
+        packet = _read_packet(packet.payload[_VXLAN_BYTES:])
+    if not packet or packet.protocol != socket.IPPROTO_TCP:
         return None
-    packet = frame[_ETHERNET_BYTES:]
-    if packet[_PROTOCOL] == socket.IPPROTO_UDP and int.from_bytes(packet[22:24]) in VXLAN_PORTS:
-        packet = packet[_TUNNEL_BYTES:]
-    if packet[0] != 0x45 or packet[_PROTOCOL] != socket.IPPROTO_TCP:
-        return None
-    packet = packet[: int.from_bytes(packet[2:4])]
-    source_port, destination_port, seq, ack, offset = _TCP.unpack_from(packet, _IPV4_BYTES)
-    begin = _IPV4_BYTES + 4 * (offset >> 4)
+    source_port, destination_port, seq, ack, offset = _TCP.unpack_from(packet.payload)
+    begin = 4 * (offset >> 4)
     return Segment(
         place=place,
-        source=packet[_SOURCE],
-        destination=packet[_DESTINATION],
+        source=packet.source,
+        destination=packet.destination,
         source_port=source_port,
         destination_port=destination_port,
         seq=seq,
         ack=ack,
-        tsval=read_tsval(packet[_IPV4_BYTES + 20 : begin]),
-        payload=packet[begin:],
+        tsval=read_tsval(packet.payload[_TCP.size : begin]),
+        payload=packet.payload[begin:],
     )
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """An IP packet without options and extension headers."""
+
+    protocol: int
+    source: bytes
+    destination: bytes
+    payload: bytes
+
+
+def _read_packet(frame: bytes) -> _Packet | None:
+    packet = frame[_ETHERNET_BYTES:]
+    if frame[_ETHERTYPE] == b"\x08\x00" and packet[0] == 0x45:
+        _, length, protocol, source, destination = _IPV4.unpack_from(packet)
+        payload = packet[_IPV4.size : length]
+        return _Packet(protocol, _IPV4_MAPPED + source, _IPV4_MAPPED + destination, payload)
+    if frame[_ETHERTYPE] == b"\x86\xdd":
+        length, protocol, source, destination = _IPV6.unpack_from(packet)
+        return _Packet(protocol, source, destination, packet[_IPV6.size : _IPV6.size + length])
+    return None
 
 
 def read_tsval(options: bytes) -> int:
@@ -150,11 +180,12 @@ def _read_waiting(place: Place, packets: socket.socket) -> Iterator[Segment]:
     """Yield the segments with payload that wait and passed in the place's direction."""
     while True:
         try:
-            frame, address = packets.recvfrom(FRAME_BYTES)
+            frame, ancillary, _, address = packets.recvmsg(FRAME_BYTES, ANCILLARY_BYTES)
         except BlockingIOError:
             return
         if (address[2] == _OUTGOING) != place.outgoing:
             continue
         segment = read_segment(place, frame)
         if segment is not None and segment.payload:
-            yield segment
+            seconds, rest_ns = _TIMESPEC.unpack(ancillary[0][2])
+            yield replace(segment, time_ns=seconds * 10**9 + rest_ns)

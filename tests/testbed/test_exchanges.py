@@ -12,7 +12,7 @@ from testbed.topology import CATALOG, FRONTEND
 from tests.soak import scale
 from tests.testbed.accounts import check_accounts
 from tests.testbed.bench import Bench, opened_bench
-from tests.testbed.chosen_numbers import SEQUENCE_NUMBERS, connected_from
+from tests.testbed.chosen_numbers import connected_from
 from tests.testbed.talk import (
     Connection,
     Message,
@@ -243,7 +243,7 @@ def test_sequence_numbers_wrap(older: Older) -> None:
         told: Told = []
         for before in range(scale(EXCHANGES)):
             # From none to some 200 bytes before the wrap, which is two requests, or five responses.
-            with connected_from(SEQUENCE_NUMBERS - before * 2, by_server=bool(before % 2)) as connection:
+            with connected_from(-before * 2, PORT + before, by_server=bool(before % 2)) as connection:
                 told += ask_in_turn(connection, 6)
         return told
 

@@ -1,4 +1,7 @@
-"""The same books on other networks: each is built, its probes are started, and every message is accounted for."""
+"""The same books on other networks: each is built, its probes are started, and every message is accounted for.
+
+Those without tunnel are in test_paths_ipv6, since they carry both IP versions.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,13 +14,18 @@ import pytest
 from testbed.overlay import Overlay
 from testbed.topology import CATALOG_SERVICE, UNDERLAY_DEVICE
 from tests.testbed.bench import opened_bench
-from tests.testbed.networks import SECOND_UNDERLAY, joined_nodes, two_overlays, two_ways
-from tests.testbed.paths import BARE_IN, BARE_OUT, ONE_NODE, WHOLE, Path, Ways, check_path
+from tests.testbed.networks import (
+    SECOND_UNDERLAY,
+    UPPER_UNDERLAY,
+    joined_nodes,
+    two_overlays,
+    two_ways,
+    upper_underlay,
+)
+from tests.testbed.paths import BARE, ONE_NODE, WHOLE, Path, Ways, check_path
 from tests.testbed.talk import POD_TO_POD, route_by_service
 
 pytestmark = [pytest.mark.testbed, pytest.mark.accounts, pytest.mark.usefixtures("able_machine")]
-
-BARE: Ways = {"node-1": (BARE_OUT, BARE_IN), "node-2": (BARE_IN, BARE_OUT)}
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,11 @@ class Network:
 
 BOTH = (UNDERLAY_DEVICE, SECOND_UNDERLAY)
 NETWORKS = [
-    Network("VXLAN on port 4789", partial(joined_nodes, Overlay(vxlan_port=4789))),
-    Network("no bridge, port 4789", partial(joined_nodes, Overlay(vxlan_port=4789), bridged=False)),
+    Network("VXLAN on port 4789 and no bridge", partial(joined_nodes, Overlay(vxlan_port=4789), bridged=False)),
     Network("direct routing past the tunnel", partial(joined_nodes, Overlay(is_direct=True)), BARE),
-    Network("no tunnel", partial(joined_nodes, Overlay(has_device=False)), BARE),
-    Network("no tunnel and no bridge", partial(joined_nodes, Overlay(has_device=False), bridged=False), BARE),
     Network("an overlay on each of two underlay devices", two_overlays, nics=BOTH),
     Network("an overlay over two underlay devices", two_ways, nics=BOTH),
+    Network("an overlay over a device that stands upon another", upper_underlay, nics=(UPPER_UNDERLAY,)),
 ]
 
 
