@@ -64,7 +64,8 @@ static __always_inline int find_response_context(struct __sk_buff *skb, struct w
 		answer.seq = bpf_htonl(bpf_ntohl(key->seq) + work->message.payload_length);
 		hash = hash_key(&answer);
 		set = exchange_set(hash);
-		if (set)
+		/* Where the interim response was sent again it does so already. */
+		if (set && !find_exchange(set, &answer, hash, &where))
 			add_exchange(set, &answer, hash, &request, work);
 		count(RESPONSE_INTERIM);
 		return 0;
