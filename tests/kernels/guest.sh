@@ -114,7 +114,7 @@ write_command "$work/command" "$modules" "$@"
 
 start_guest() {
     : > "$work/output"  # there before it is looked into
-    timeout "${GUEST_TIMEOUT_S:-1700}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
+    timeout "${GUEST_TIMEOUT_S:-2300}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
         -nographic -no-reboot -monitor none -serial stdio -nic none \
         -kernel "$(echo "$cache"/package/boot/vmlinuz-*)" -initrd "$cache/initrd" \
         -append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off hopspan.command=$work/command" \
