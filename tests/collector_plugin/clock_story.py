@@ -59,7 +59,7 @@ class SimulatedNode(msgspec.Struct, frozen=True):
     def stamp(self, points: Iterable[Point], at_ns: int, **fields: int | Direction) -> Half:
         """Return the half that this node reports of a packet that meets `points` from `at_ns` of real time on."""
         stamps = tuple(Stamp(point, 2, self.clock.read(at_ns + n * STACK_NS)) for n, point in enumerate(points))
-        transit = make_transit({4: 0}, **fields)  # type: ignore[arg-type]
+        transit = make_transit({4: 0}, **fields)  # type: ignore[arg-type]  # each is of the type its name asks for
         # As the probe reads it: the wall clock minus the monotonic one.
         offset_ns = EPOCH_NS + at_ns + self.wall_error_ns - self.clock.read(at_ns)
         origin = Origin(self.identity, offset_ns, INTERFACES)

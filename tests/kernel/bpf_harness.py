@@ -111,6 +111,10 @@ class Harness:
         """Return what came by the ring since the last call."""
         return [decode_kernel_record(data) for data in self._ring.read(1 << 20)]
 
+    def read_parents(self) -> list[str]:
+        """Return the parent ids of the transits that came by the ring since the last call, in hex."""
+        return [record.transits[0].context.parent_id.hex() for record in self.read_records()]
+
     def counts(self) -> dict[str, int]:
         """Return what became of the messages: the counters that moved since `start_afresh`, without the contexts."""
         return {label: count for label, count in self._read_moved().items() if not label.startswith(CONTEXTS)}

@@ -2,15 +2,12 @@
 
 import re
 import secrets
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
 
-from node_probe.namespaces import entered
-from tests.kernel.made_node import DEADLINE_S, Node, run
-from tests.kernel.talking_node import PORT, Connection
+from tests.kernel.made_node import Node, run
+from tests.kernel.talking_node import Connection, connected
 from tests.kernel.wires import configure
 
 NICS = ("nic0", "nic1")
@@ -88,19 +85,9 @@ class JoinedNode(Node):
                     subprocess.run(["ip", "-n", place, "link", "del", name], check=False, capture_output=True)
                 configure(place, *(f"addr flush dev {nic}" for nic in NICS))
 
-    @contextmanager
-    def connection(self, inside: int = 4) -> Iterator[Connection]:
+    def connection(self, inside: int = 4) -> AbstractContextManager[Connection]:
         """Give a TCP connection from the pod to the server on the other place, both ends of it."""
-        address = INSIDE[inside][1].format(1)
-        with entered(Path("/run/netns") / self.far):
-            family = socket.AF_INET6 if inside == 6 else socket.AF_INET
-            listener = socket.create_server((address, PORT), family=family)
-        with entered(Path("/run/netns") / self.pod):
-            client = socket.create_connection((address, PORT), timeout=DEADLINE_S)
-        server, _ = listener.accept()
-        server.settimeout(DEADLINE_S)
-        with listener, client, server:
-            yield Connection(client, server)
+        return connected(self.pod, self.far, INSIDE[inside][1].format(1))
 
 
 def sysctl(namespace: str, *settings: str) -> None:

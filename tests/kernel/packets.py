@@ -22,6 +22,7 @@ PARENT_ID = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
 
 TIMESTAMPS = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL, 1)
+LATER_TIMESTAMPS = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
 
 
 def ethernet(payload: bytes, ether_type: int = 0x0800) -> bytes:

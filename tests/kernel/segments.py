@@ -17,7 +17,3 @@ def split(payload: bytes, *cuts: int) -> list[tuple[int, bytes]]:
 def send(bpf: Harness, port: int, segments: list[tuple[int, bytes]], program: str = "pod_egress") -> None:
     for seq, payload in segments:
         bpf.watch(program, request(payload, seq=seq, client_port=port))
-
-
-def read_parents(bpf: Harness) -> list[str]:
-    return [record.transits[0].context.parent_id.hex() for record in bpf.read_records()]

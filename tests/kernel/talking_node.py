@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from node_probe.bpf import TCX_EGRESS, TCX_INGRESS
@@ -47,17 +47,9 @@ class TalkingNode(Node):
                 total += sum(count_attached(ifindex, kind) for kind in (TCX_INGRESS, TCX_EGRESS))
         return total
 
-    @contextmanager
-    def connection(self) -> Iterator["Connection"]:
+    def connection(self) -> AbstractContextManager["Connection"]:
         """Give a TCP connection from the client to the server, both ends of it."""
-        with entered(Path("/run/netns") / self.server):
-            listener = socket.create_server((SERVER, PORT))
-        with entered(Path("/run/netns") / self.pod):
-            client = socket.create_connection((SERVER, PORT), timeout=DEADLINE_S)
-        server, _ = listener.accept()
-        server.settimeout(DEADLINE_S)
-        with listener, client, server:
-            yield Connection(client, server)
+        return connected(self.pod, self.server, SERVER)
 
 
 class Connection:
@@ -93,3 +85,17 @@ def read_until(end: socket.socket, last: bytes) -> None:
         part = end.recv(4096)
         assert part, data
         data += part
+
+
+@contextmanager
+def connected(pod: str, place: str, address: str) -> Iterator[Connection]:
+    """Give a TCP connection from one namespace to an address of another, both ends of it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with entered(Path("/run/netns") / place):
+        listener = socket.create_server((address, PORT), family=family)
+    with entered(Path("/run/netns") / pod):
+        client = socket.create_connection((address, PORT), timeout=DEADLINE_S)
+    server, _ = listener.accept()
+    server.settimeout(DEADLINE_S)
+    with listener, client, server:
+        yield Connection(client, server)

@@ -1,17 +1,15 @@
 """Bodies, echoes and other protocols whose bytes look like a request: none is taken for one."""
 
-import struct
-
 import pytest
 
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import (
     ACK,
+    LATER_TIMESTAMPS,
     PARENT_ID,
     SEQ,
     TIMESTAMPS,
     TRACEPARENT,
-    TSVAL,
     http_request,
     request,
     response,
@@ -20,8 +18,6 @@ from tests.kernel.packets import (
 )
 
 pytestmark = pytest.mark.bpf
-
-LATER = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
 
 
 UPLOAD = http_request("content-length: 100000", method="POST") + b"x" * 500
@@ -37,7 +33,10 @@ def test_body_that_looks_like_a_request(bpf: Harness, port: int, upload: bytes) 
     bpf.forget_counts()
     inside = traced_request(TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7"))
     for number in range(1, 4):
-        bpf.watch("pod_egress", request(inside, client_port=port, seq=(SEQ + number * 1400) % 2**32, options=LATER))
+        bpf.watch(
+            "pod_egress",
+            request(inside, client_port=port, seq=(SEQ + number * 1400) % 2**32, options=LATER_TIMESTAMPS),
+        )
     assert bpf.counts() == {"request_pipelined": 3}
 
 
@@ -82,6 +81,6 @@ def test_request_after_an_upload_that_was_answered(bpf: Harness, port: int) -> N
 def test_retransmitted_upload(bpf: Harness, port: int) -> None:
     """A traced upload that is sent again is not inside itself."""
     upload = traced_request() + b"x" * 100
-    for options in (TIMESTAMPS, LATER):
+    for options in (TIMESTAMPS, LATER_TIMESTAMPS):
         bpf.watch("pod_egress", request(upload, client_port=port, options=options))
     assert bpf.counts() == {"transits_started": 2}

@@ -13,6 +13,9 @@ from node_probe.device_dump import list_devices
 from node_probe.namespaces import entered, find_namespaces, list_namespaces
 from tests.kernel.made_node import Node, run
 from tests.kernel.wires import (
+    AT_NIC,
+    AT_OVERLAY,
+    AT_VETH,
     REMOTE,
     add_nic,
     add_overlay,
@@ -26,10 +29,6 @@ from tests.kernel.wires import (
 from tests.requirements import require_root
 
 pytestmark = pytest.mark.bpf
-
-NIC = {"nic_egress", "nic_ingress"}
-OVERLAY = {"overlay_egress", "overlay_ingress"}
-VETH = {"veth_egress", "veth_ingress"}
 
 
 @pytest.fixture
@@ -46,17 +45,17 @@ def test_overlay_leaves_by_the_route_to_its_peers(bare: Node) -> None:
     add_nic(bare, 0)
     add_nic(bare, 1)
     overlay = add_overlay(bare, 1)
-    assert planned(bare) == {"veth0": VETH}
+    assert planned(bare) == {"veth0": AT_VETH}
     assert [o.name for o in plan_in(bare).objections if "no route" in o.reason] == [overlay]
     add_peer(bare, overlay, REMOTE)
-    assert planned(bare) == {"veth0": VETH}
+    assert planned(bare) == {"veth0": AT_VETH}
     for gateway, nic in (("192.0.2.2", "nic0"), ("192.0.3.2", "nic1")):
         configure(bare.node, f"route replace {REMOTE}/32 via {gateway}")
-        assert planned(bare) == {"veth0": VETH, overlay: OVERLAY, nic: NIC}
+        assert planned(bare) == {"veth0": AT_VETH, overlay: AT_OVERLAY, nic: AT_NIC}
 
 
 def test_peers_by_several_nics_make_several_underlays(bare: Node) -> None:
-    """Each NIC that a peer is reached by is one, be it by a route of its own or as one of several next hops."""
+    """Each AT_NIC that a peer is reached by is one, be it by a route of its own or as one of several next hops."""
     for number in range(3):
         add_nic(bare, number)
     overlay = add_overlay(bare, 1)
@@ -98,7 +97,7 @@ def test_two_overlays_have_each_their_underlay(bare: Node) -> None:
     bound = add_overlay(bare, 1, "dev", "nic1", "remote", "192.0.3.2")
     free = add_overlay(bare, 2)
     add_peer(bare, free, "192.0.2.2")
-    assert planned(bare) == {"veth0": VETH, bound: OVERLAY, free: OVERLAY, "nic0": NIC, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, bound: AT_OVERLAY, free: AT_OVERLAY, "nic0": AT_NIC, "nic1": AT_NIC}
     plan = plan_in(bare, exclude=[bound])
     assert plan.tunnel_ports == (8474,)
     assert len(plan.attachments) == 4 + 4
@@ -116,7 +115,7 @@ def test_pods_without_a_bridge(bare: Node) -> None:
             )
             run("ip", "netns", "exec", bare.node, "sysctl", "-qw", f"net.ipv4.conf.cali{number}.proxy_arp=1")
             configure(name, "link set eth0 up", f"addr add 10.1.0.{number}/32 dev eth0")
-        assert planned(bare) == {"veth0": VETH, "cali0": VETH, "cali1": VETH, "cali2": VETH}
+        assert planned(bare) == {"veth0": AT_VETH, "cali0": AT_VETH, "cali1": AT_VETH, "cali2": AT_VETH}
         in_pods = {a.namespace for a in plan_in(bare).attachments if a.host_ifindex}
         assert len(in_pods) == 4
         with entered(Path("/run/netns") / bare.node):
@@ -128,11 +127,11 @@ def test_without_an_overlay_the_gateway_tells_the_nic(bare: Node) -> None:
     """Where pods are routed as they are, packets to other nodes leave by the device of a route with a gateway."""
     add_nic(bare, 0)
     add_nic(bare, 1)
-    assert planned(bare) == {"veth0": VETH}
+    assert planned(bare) == {"veth0": AT_VETH}
     configure(bare.node, "route add 10.244.2.0/24 via 192.0.3.2")
-    assert planned(bare) == {"veth0": VETH, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, "nic1": AT_NIC}
     configure(bare.node, "route add default nexthop via 192.0.2.2 nexthop via 192.0.3.2")
-    assert planned(bare) == {"veth0": VETH, "nic0": NIC, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, "nic0": AT_NIC, "nic1": AT_NIC}
     configure(bare.node, "link del veth0")
     assert planned(bare) == {}
 

@@ -6,17 +6,23 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kernel.made_node import Node, run
-from tests.kernel.wires import add_nic, add_overlay, add_peer, configure, plan_in, planned
+from tests.kernel.wires import (
+    AT_NIC,
+    AT_OVERLAY,
+    AT_VETH,
+    add_nic,
+    add_overlay,
+    add_peer,
+    configure,
+    plan_in,
+    planned,
+)
 from tests.requirements import require_root
 
 pytestmark = pytest.mark.bpf
 
 REMOTE = "2001:db8:ffff::9"
 """Another node, reached by a route and no subnet of ours."""
-
-NIC = {"nic_egress", "nic_ingress"}
-OVERLAY = {"overlay_egress", "overlay_ingress"}
-VETH = {"veth_egress", "veth_ingress"}
 
 
 @pytest.fixture
@@ -35,17 +41,17 @@ def test_overlay_leaves_by_the_route_to_its_peers(bare: Node) -> None:
     """The underlay is where the outer route leads, and moves with it; without peer or route there is none."""
     overlay = add_overlay(bare, 1, "local", "2001:db8:0::1")
     add_peer(bare, overlay, REMOTE)
-    assert planned(bare) == {"veth0": VETH}
+    assert planned(bare) == {"veth0": AT_VETH}
     assert [o.name for o in plan_in(bare).objections if "no route" in o.reason] == [overlay]
     for gateway, nic in (("2001:db8::2", "nic0"), ("2001:db8:1::2", "nic1")):
         configure(bare.node, f"route replace {REMOTE}/128 via {gateway}")
-        assert planned(bare) == {"veth0": VETH, overlay: OVERLAY, nic: NIC}
+        assert planned(bare) == {"veth0": AT_VETH, overlay: AT_OVERLAY, nic: AT_NIC}
 
 
 def test_remote_of_the_device_itself_is_a_peer(bare: Node) -> None:
     """A tunnel between two nodes names its other end, and needs no forwarding entry."""
     overlay = add_overlay(bare, 1, "remote", "2001:db8:1::2")
-    assert planned(bare) == {"veth0": VETH, overlay: OVERLAY, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, overlay: AT_OVERLAY, "nic1": AT_NIC}
 
 
 def test_peers_by_several_nics_make_several_underlays(bare: Node) -> None:
@@ -86,26 +92,32 @@ def test_overlay_for_each_family(bare: Node) -> None:
     of_ipv4, of_ipv6 = add_overlay(bare, 1), add_overlay(bare, 2, "local", "2001:db8:1::1")
     add_peer(bare, of_ipv4, "192.0.2.2")
     add_peer(bare, of_ipv6, "2001:db8:1::2")
-    assert planned(bare) == {"veth0": VETH, of_ipv4: OVERLAY, of_ipv6: OVERLAY, "nic0": NIC, "nic1": NIC}
+    assert planned(bare) == {
+        "veth0": AT_VETH,
+        of_ipv4: AT_OVERLAY,
+        of_ipv6: AT_OVERLAY,
+        "nic0": AT_NIC,
+        "nic1": AT_NIC,
+    }
     assert plan_in(bare).tunnel_ports == (8473, 8474)
 
 
 def test_overlay_bound_to_a_device_among_link_local_addresses(bare: Node) -> None:
     """Link-local addresses say nothing without a device: the overlay's own tells."""
     overlay = add_overlay(bare, 1, "dev", "nic1", "local", "fe80::1", "remote", "fe80::2")
-    assert planned(bare) == {"veth0": VETH, overlay: OVERLAY, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, overlay: AT_OVERLAY, "nic1": AT_NIC}
 
 
 def test_without_an_overlay_the_gateway_tells_the_nic(bare: Node) -> None:
     """Packets to other nodes' pods leave by the device of a route with a gateway, of either family."""
-    assert planned(bare) == {"veth0": VETH}
+    assert planned(bare) == {"veth0": AT_VETH}
     configure(bare.node, "route add 2001:db8:a2::/64 via fe80::2 dev nic1")
-    assert planned(bare) == {"veth0": VETH, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, "nic1": AT_NIC}
     configure(bare.node, "route add ::/0 nexthop via 2001:db8:0::2 nexthop via 2001:db8:1::2")
-    assert planned(bare) == {"veth0": VETH, "nic0": NIC, "nic1": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, "nic0": AT_NIC, "nic1": AT_NIC}
     configure(bare.node, "route del ::/0", "route del 2001:db8:a2::/64")
     configure(bare.node, "route add 10.244.2.0/24 via inet6 fe80::2 dev nic0")
-    assert planned(bare) == {"veth0": VETH, "nic0": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, "nic0": AT_NIC}
 
 
 def test_pods_own_route_and_addresses_change_nothing(bare: Node) -> None:
@@ -116,7 +128,7 @@ def test_pods_own_route_and_addresses_change_nothing(bare: Node) -> None:
         "route add 2001:db8:a1::10/128 dev veth0",
         "route add 2001:db8:a2::/64 via 2001:db8:0::2",
     )
-    assert planned(bare) == {"veth0": VETH, "nic0": NIC}
+    assert planned(bare) == {"veth0": AT_VETH, "nic0": AT_NIC}
     configure(bare.node, "addr add 2001:db8:a9::1/64 dev veth0 nodad")
     assert planned(bare) == {}
     (objection,) = [o for o in plan_in(bare).objections if o.name == "veth0"]

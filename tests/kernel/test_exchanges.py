@@ -1,13 +1,12 @@
 """Stories of several packets through the programs: the way over the overlay, repetitions, connections, limits."""
 
-import struct
-
 import pytest
 
 from node_probe.transit import Direction, Point, TransitFlag, Tunnel
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import (
     ACK,
+    LATER_TIMESTAMPS,
     PARENT_ID,
     SEQ,
     TIMESTAMPS,
@@ -23,7 +22,6 @@ from tests.kernel.packets import (
 pytestmark = pytest.mark.bpf
 
 STARTED = {"transits_started": 1}
-LATER = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
 
 
 def test_methods(bpf: Harness, port: int) -> None:
@@ -98,7 +96,7 @@ def test_tunnel_ports_are_those_configured(bpf: Harness, port: int, port_number:
 def test_retransmission_is_a_transit_of_its_own(bpf: Harness, port: int) -> None:
     """The same bytes with a new TSval are measured again; with the same TSval they are counted as a repetition."""
     first = request(traced_request(), client_port=port)
-    again = request(traced_request(), client_port=port, options=LATER)
+    again = request(traced_request(), client_port=port, options=LATER_TIMESTAMPS)
     for frame in (first, first, again):
         bpf.watch("pod_egress", frame)
         bpf.watch("pod_ingress", frame)
@@ -110,7 +108,7 @@ def test_retransmitted_response(bpf: Harness, port: int) -> None:
     """A response that is sent again finds its exchange again; within one tick of TSval it is counted as repeated."""
     bpf.watch("pod_egress", request(traced_request(), client_port=port))
     bpf.start_afresh()
-    for options in (TIMESTAMPS, TIMESTAMPS, LATER):
+    for options in (TIMESTAMPS, TIMESTAMPS, LATER_TIMESTAMPS):
         bpf.watch("nic_ingress", vxlan(response(client_port=port, options=options)))
     assert bpf.counts() == {"transits_started": 2, "repeated": 1, "transits_swept": 1}
 
@@ -166,8 +164,7 @@ def test_one_client_port_to_two_servers(bpf: Harness, port: int) -> None:
     for seq in (99, ACK):
         bpf.watch("nic_ingress", vxlan(response(client_port=port, seq=seq)))
         bpf.watch("pod_ingress", response(client_port=port, seq=seq))
-    parents = [record.transits[0].context.parent_id.hex() for record in bpf.read_records()]
-    assert parents == ["00f067aa0ba902b7", PARENT_ID]
+    assert bpf.read_parents() == ["00f067aa0ba902b7", PARENT_ID]
 
 
 def test_interim_response_is_not_the_response(bpf: Harness, port: int) -> None:
@@ -185,7 +182,7 @@ def test_interim_response_that_is_sent_again(bpf: Harness, port: int) -> None:
     for number in range(100):
         seq, ack = 100_000 * number, 5_000 * number
         bpf.watch("pod_egress", request(traced_request(), client_port=port, seq=seq, ack=ack))
-        for options in (TIMESTAMPS, LATER, TIMESTAMPS):
+        for options in (TIMESTAMPS, LATER_TIMESTAMPS, TIMESTAMPS):
             bpf.watch("nic_ingress", vxlan(response(hints, client_port=port, seq=ack, options=options)))
         bpf.watch("nic_ingress", vxlan(response(client_port=port, seq=ack + len(hints))))
     assert bpf.counts() == {"transits_started": 200, "response_interim": 300}
@@ -205,8 +202,8 @@ def test_answer_that_is_sent_again_while_the_next_request_is_under_way(bpf: Harn
     bpf.watch("nic_ingress", vxlan(request(traced_request(), client_port=port)))
     bpf.watch("pod_egress", response(client_port=port))
     bpf.watch("nic_ingress", vxlan(request(traced_request(other), client_port=port, seq=SEQ + 15)))
-    bpf.watch("pod_egress", response(client_port=port, options=LATER))
-    bpf.watch("nic_egress", vxlan(response(client_port=port, options=LATER)))
+    bpf.watch("pod_egress", response(client_port=port, options=LATER_TIMESTAMPS))
+    bpf.watch("nic_egress", vxlan(response(client_port=port, options=LATER_TIMESTAMPS)))
     (record,) = bpf.read_records()
     assert record.transits[0].context.parent_id.hex() == PARENT_ID
     assert bpf.counts() == {"transits_started": 3, "transits_emitted": 1, "request_pipelined": 1}

@@ -1,7 +1,5 @@
 """Header blocks over several segments: the first is stamped before a later one brings its context."""
 
-import struct
-
 import pytest
 
 from node_probe.transit import Direction, Point, TransitFlag
@@ -17,11 +15,9 @@ from tests.kernel.packets import (
     traced_request,
     vxlan,
 )
-from tests.kernel.segments import LONG, read_parents, send, split
+from tests.kernel.segments import LONG, send, split
 
 pytestmark = pytest.mark.bpf
-
-LATER = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
 
 
 def test_context_comes_when_the_first_segment_has_left(bpf: Harness, port: int) -> None:
@@ -48,7 +44,7 @@ def test_context_comes_while_the_first_segment_is_under_way(bpf: Harness, port: 
     send(bpf, port, [first, second])
     assert bpf.read_records() == []
     send(bpf, port, [first], "pod_ingress")
-    assert read_parents(bpf) == [PARENT_ID]
+    assert bpf.read_parents() == [PARENT_ID]
     assert bpf.list_awaited() == {}
 
 
@@ -64,7 +60,7 @@ def test_every_cut(bpf: Harness, port: int) -> None:
         for program in ("pod_egress", "pod_ingress"):
             for frame in frames:
                 bpf.watch(program, frame)
-        assert read_parents(bpf) == [PARENT_ID], payload[:cut]
+        assert bpf.read_parents() == [PARENT_ID], payload[:cut]
         assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
 
 
@@ -74,7 +70,7 @@ def test_short_segments_without_timestamps(bpf: Harness, port: int) -> None:
     for seq, data in split(payload, 4, 40, 60, 90):
         bpf.watch("pod_egress", request(data, seq=seq, client_port=port, options=b""))
     bpf.watch("pod_ingress", request(payload[:4], client_port=port, options=b""))
-    assert read_parents(bpf) == [PARENT_ID]
+    assert bpf.read_parents() == [PARENT_ID]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +87,7 @@ def test_every_format_is_read_across_segments(bpf: Harness, port: int, lines: tu
     payload = http_request(*lines)
     send(bpf, port, split(payload, 60, 110, 150))
     send(bpf, port, split(payload, 60)[:1], "pod_ingress")
-    assert read_parents(bpf) == [parent]
+    assert bpf.read_parents() == [parent]
 
 
 @pytest.mark.parametrize("count", [3, 4, 8])
@@ -101,7 +97,7 @@ def test_several_segments(bpf: Harness, port: int, count: int) -> None:
     cuts = [len(payload) - 40 - 100 * number for number in reversed(range(count - 1))]
     send(bpf, port, split(payload, *cuts))
     send(bpf, port, split(payload, *cuts)[:1], "pod_ingress")
-    assert read_parents(bpf) == [PARENT_ID]
+    assert bpf.read_parents() == [PARENT_ID]
     assert bpf.list_awaited() == {}
 
 
@@ -183,7 +179,7 @@ def test_segments_of_several_connections_between_each_other(bpf: Harness, port: 
             bpf.watch("pod_egress", connection[step])
     for connection in frames:
         bpf.watch("pod_ingress", connection[0])
-    assert read_parents(bpf) == [f"{number:016x}" for number in range(1, 6)]
+    assert bpf.read_parents() == [f"{number:016x}" for number in range(1, 6)]
 
 
 def test_response_finds_it(bpf: Harness, port: int) -> None:

@@ -1,13 +1,12 @@
 """Header blocks over several segments that come again, late, out of order, or in floods."""
 
-import struct
-
 import pytest
 
 from node_probe.transit import TransitFlag
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import (
     ACK,
+    LATER_TIMESTAMPS,
     PARENT_ID,
     TIMESTAMPS,
     TRACEPARENT,
@@ -18,18 +17,16 @@ from tests.kernel.packets import (
     traced_request,
     vxlan,
 )
-from tests.kernel.segments import LONG, read_parents, send, split
+from tests.kernel.segments import LONG, send, split
 
 pytestmark = pytest.mark.bpf
-
-LATER = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
 
 
 def test_first_segment_is_sent_again(bpf: Harness, port: int) -> None:
     """A first segment alone that is sent again needs no second one: its context is known by then."""
     first, second = split(LONG, 1400)
     send(bpf, port, [first, second])
-    again = request(first[1], client_port=port, options=LATER)
+    again = request(first[1], client_port=port, options=LATER_TIMESTAMPS)
     bpf.watch("pod_egress", again)
     bpf.watch("pod_ingress", again)
     (record,) = bpf.read_records()
@@ -60,7 +57,7 @@ def test_second_segment_that_looks_like_a_request(bpf: Harness, port: int) -> No
     tail = f"GET / HTTP/1.1\r\nx: y\r\ntraceparent: {inside}\r\n\r\n".encode()
     send(bpf, port, split(head + tail, len(head)))
     send(bpf, port, split(head + tail, len(head))[:1], "pod_ingress")
-    assert read_parents(bpf) == ["00f067aa0ba902b7"]
+    assert bpf.read_parents() == ["00f067aa0ba902b7"]
     assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
 
 
@@ -102,7 +99,7 @@ def test_keep_alive_with_long_headers(bpf: Harness, port: int) -> None:
         bpf.watch("pod_ingress", request(payload[:200], seq=seq, ack=ack, client_port=port))
         bpf.watch("nic_ingress", vxlan(response(seq=ack, client_port=port)))
         seq, ack = seq + len(payload), ack + 38
-    assert read_parents(bpf) == [f"{number:016x}" for number in range(1, 4)]
+    assert bpf.read_parents() == [f"{number:016x}" for number in range(1, 4)]
 
 
 def test_acknowledgement_between_the_segments(bpf: Harness, port: int) -> None:

@@ -15,16 +15,24 @@ import pytest
 from tests.kernel.joined_node import NICS, OVERLAY, JoinedNode, make_joined_node
 from tests.kernel.made_node import Node, Probe, wait_until
 from tests.kernel.metrics_page import read_hop_counts
-from tests.kernel.wires import add_nic, add_overlay, add_peer, configure, plan_in, planned, programs_at
+from tests.kernel.wires import (
+    AT_NIC,
+    AT_OVERLAY,
+    AT_VETH,
+    add_nic,
+    add_overlay,
+    add_peer,
+    configure,
+    plan_in,
+    planned,
+    programs_at,
+)
 from tests.requirements import require_bcc, require_root
 
 pytestmark = pytest.mark.bpf
 
 EXCHANGES = 23
 UPPER = "upper"
-NIC = {"nic_egress", "nic_ingress"}
-AT_OVERLAY = {"overlay_egress", "overlay_ingress"}
-VETH = {"veth_egress", "veth_ingress"}
 
 BOND = (
     "link add {} type bond mode active-backup",
@@ -101,14 +109,14 @@ def expect_hops(node: Node, expected: Mapping[tuple[str, str], float], name: str
 
 
 def test_bridge_is_the_underlay_of_its_nic(joined_node: JoinedNode) -> None:
-    """Where the NIC is a bridge's port, the bridge has the address, and is what the route names."""
+    """Where the AT_NIC is a bridge's port, the bridge has the address, and is what the route names."""
     overlay = add_overlay(joined_node, 1)
     add_peer(joined_node, overlay, "192.0.2.2")
     nic = add_nic(joined_node, 2)
     lines = [f"link add {UPPER} type bridge", f"link set {nic} master {UPPER}", f"link set {UPPER} up"]
     configure(joined_node.node, *lines, f"addr flush dev {nic}", f"addr add 192.0.2.1/24 dev {UPPER}")
     found = planned(joined_node)
-    assert (found[overlay], found[UPPER]) == (AT_OVERLAY, NIC)
+    assert (found[overlay], found[UPPER]) == (AT_OVERLAY, AT_NIC)
     assert nic not in found
 
 
@@ -116,7 +124,7 @@ def test_upper_device_is_the_underlay_alone(joined_node: JoinedNode) -> None:
     """Of VLAN and parent, bond and slaves, and both together: what the route names, and the others say why not."""
     for name in list_stacks(joined_node):
         with joined_node.joined(UPPER, STACKS[name]):
-            assert planned(joined_node) == {"veth0": VETH, OVERLAY: AT_OVERLAY, UPPER: NIC}, name
+            assert planned(joined_node) == {"veth0": AT_VETH, OVERLAY: AT_OVERLAY, UPPER: AT_NIC}, name
             reasons = {o.name: o.reason for o in plan_in(joined_node).objections}
             covered = {"nic0", *(("nic1",) if "bond" in name else ()), *(("middle",) if " " in name else ())}
             for device in covered:

@@ -14,6 +14,11 @@ from node_probe.devices import OWN_NAMESPACE, Plan, plan_points
 from node_probe.namespaces import entered
 from tests.kernel.made_node import Node, count_attached, run
 
+AT_NIC = {"nic_egress", "nic_ingress"}
+AT_OVERLAY = {"overlay_egress", "overlay_ingress"}
+AT_VETH = {"veth_egress", "veth_ingress"}
+"""The programs at the points of each kind of device."""
+
 REMOTE = "198.51.100.9"
 """Another node, reached by a route and no subnet of ours."""
 
