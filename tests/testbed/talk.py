@@ -49,7 +49,6 @@ def make_request(
     body: bytes = b"",
     context: bool = True,
     reason: str = SEEN,
-    reasons: Mapping[str, str] | None = None,
 ) -> Message:
     """Return a request, with a context of its own unless it is to have none."""
     trace_id, parent_id = os.urandom(16), os.urandom(8)
@@ -61,7 +60,6 @@ def make_request(
         "\r\n".join([*lines, "", ""]).encode() + body,
         (trace_id, parent_id),
         reason,
-        reasons or {},
     )
 
 
