@@ -35,6 +35,7 @@ class Backlog:
         self._transits = 0
         self._lock = threading.Lock()
         self._filled = threading.Event()
+        self._ending = False
 
     def add(self, batches: Iterable[SpanBatch]) -> int:
         """Append batches and wake the sender; return how many older transits had to go."""
@@ -55,17 +56,20 @@ class Backlog:
             while self._queue and (not taken or limit >= self._queue[0].count):
                 taken.append(self._pop())
                 limit -= taken[-1].count
-            if not self._queue:
+            if not self._queue and not self._ending:
                 self._filled.clear()
         return taken
 
     def wait(self) -> None:
-        """Wait until something is to be taken, or for `wake`."""
+        """Wait until something is to be taken; not any more after `end_waiting`."""
         self._filled.wait()
 
-    def wake(self) -> None:
-        """Let who waits, now or next, come back although there is nothing."""
-        self._filled.set()
+    def end_waiting(self) -> None:
+        """Let who waits, now or ever after, come back although there is nothing."""
+        with self._lock:
+            # Kept: who has been woken by `add` is perhaps about to take, and then clears what is set here.
+            self._ending = True
+            self._filled.set()
 
     def __len__(self) -> int:
         """Return how many transits wait."""

@@ -65,7 +65,7 @@ class Sender:
     def stop(self) -> None:
         """Send what is left, for DRAIN_TIMEOUT_S at most; count the rest."""
         self._stopping.set()
-        self._backlog.wake()
+        self._backlog.end_waiting()
         self._thread.join(DRAIN_TIMEOUT_S)
         self._given_up.set()
         self._thread.join(DRAIN_TIMEOUT_S)

@@ -46,7 +46,7 @@ def test_take_is_limited() -> None:
 def test_who_waits_is_woken() -> None:
     """The sender sleeps until there is something to send or it is woken to stop, and not again before it has it."""
     backlog = Backlog()
-    for fill in (lambda: backlog.add([make_batch(1)]), backlog.wake):
+    for fill in (lambda: backlog.add([make_batch(1)]), backlog.end_waiting):
         waiting = threading.Thread(target=backlog.wait, daemon=True)
         waiting.start()
         assert waiting.is_alive()
@@ -55,6 +55,19 @@ def test_who_waits_is_woken() -> None:
         assert not waiting.is_alive()
         backlog.wait()
         backlog.take(1)
+
+
+def test_the_end_is_told_to_who_is_about_to_take() -> None:
+    """The sender that was woken by a batch and takes the last one after the end was told does not wait again."""
+    backlog = Backlog()
+    backlog.add([make_batch(1)])
+    backlog.wait()
+    backlog.end_waiting()
+    backlog.take(1)
+    waiting = threading.Thread(target=backlog.wait, daemon=True)
+    waiting.start()
+    waiting.join(DEADLINE_S)
+    assert not waiting.is_alive()
 
 
 FILL = """
