@@ -20,15 +20,18 @@ static __always_inline int is_awaited(struct __sk_buff *skb, __u32 offset)
 	const struct tcphdr *tcp = data + offset + sizeof(struct iphdr);
 	__u8 protocol;
 
-	if (data + offset + sizeof(struct ipv6hdr) + sizeof(*tcp) > end)
+	/* No byte more than is looked at: TCP sends packets whose payload lies elsewhere, behind no more than their headers. */
+	if (data + offset + sizeof(struct iphdr) + sizeof(*tcp) > end)
 		return 1;
 	if (*ip == IPV4_PLAIN) {
 		protocol = ((const struct iphdr *)ip)->protocol;
 	} else {
-		protocol = ((const struct ipv6hdr *)ip)->nexthdr;
-		if (*ip >> 4 != 6 || is_extension(protocol))
-			return 1;
 		tcp = data + offset + sizeof(struct ipv6hdr);
+		if (*ip >> 4 != 6 || (void *)(tcp + 1) > end)
+			return 1;
+		protocol = ((const struct ipv6hdr *)ip)->nexthdr;
+		if (is_extension(protocol))
+			return 1;
 	}
 	if (protocol != PROTOCOL_TCP)
 		return 0;
