@@ -8,10 +8,9 @@ import functools
 import struct
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from collector_plugin.network_span import Attributes, AttributeValue, Emission, NetworkSpan, SpanEvent
 from collector_plugin.otlp_walk import OWN_SCOPE
+from collector_plugin.span_request import SpanRequest
 from hopspan.protowire import write_fixed32, write_fixed64, write_integer, write_length
 
 MAX_REQUEST_BYTES = (4 << 20) - (64 << 10)
@@ -31,13 +30,6 @@ _IDS = struct.Struct("<2s16s2s8s2s8s")
 
 _TIMES = struct.Struct("<cBcQcQ")
 """Fields 6, 7 and 8, each behind its tag: kind, start, end."""
-
-
-class SpanRequest(msgspec.Struct, frozen=True):
-    """An ExportTraceServiceRequest and the number of its spans."""
-
-    data: bytes
-    span_count: int
 
 
 def encode_emissions(emissions: Iterable[Emission], version: str) -> list[SpanRequest]:

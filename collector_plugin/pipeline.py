@@ -11,11 +11,12 @@ import msgspec
 
 from collector_plugin.delivery import Delivery
 from collector_plugin.join import Join
-from collector_plugin.otlp_spans import SpanRequest, encode_emissions
+from collector_plugin.otlp_spans import encode_emissions
 from collector_plugin.otlp_walk import TransitSlice, Walk, walk_request
 from collector_plugin.outcomes import ReceiveOutcome
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sending_queue import SendingQueue
+from collector_plugin.span_request import SpanRequest
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError
 from hopspan.logs import Log

@@ -10,8 +10,9 @@ import threading
 import time
 
 from collector_plugin.exporter import Exporter, merge_fits
-from collector_plugin.otlp_spans import MAX_REQUEST_BYTES, SpanRequest
+from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
+from collector_plugin.span_request import SpanRequest
 from hopspan.counters import Counters
 from hopspan.export_errors import PermanentExportError, RetryableExportError
 from hopspan.logs import Log

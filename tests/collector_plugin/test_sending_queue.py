@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from collector_plugin import sending_queue as queue_module
-from collector_plugin.otlp_spans import MAX_REQUEST_BYTES, SpanRequest
+from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
 from collector_plugin.sending_queue import SendingQueue
+from collector_plugin.span_request import SpanRequest
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportResult, RetryableExportError
 from hopspan.logs import Log
