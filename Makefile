@@ -33,6 +33,10 @@ demo: build/setup-demo
 test: build/setup-test lint
 	$(PYTHON) -m pytest
 
+## make test-accounts          of these the paths and exchanges alone, each count compared with a capture to the last packet
+test-accounts: build/setup-test
+	$(PYTHON) -m pytest $(wildcard tests/testbed/test_paths*.py tests/testbed/test_exchanges*.py)
+
 ## make bench-probe            what the probe costs: build/bench/probe.json, and a table beside the targets
 bench-probe: build/setup-test
 	@$(PYTHON) -m tests.bench.probe --check --out build/bench/probe.json
@@ -46,10 +50,6 @@ soak: build/setup-test
 	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py \
 		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py \
 		tests/collector_plugin/test_join_flood.py
-
-## make test-accounts          paths and exchanges on the testbed, each count compared with a capture to the last packet
-test-accounts: build/setup-test
-	$(PYTHON) -m pytest -m accounts tests/testbed
 
 ## make lint                   format, lint, types and import contracts alone
 lint: build/setup-test

@@ -3,9 +3,10 @@
 Every packet that begins a message at a first point of the node must be a transit, or be counted under its reason.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from testbed.deadline import wait_until
 from testbed.topology import NODES, Node
@@ -38,9 +39,10 @@ class Account:
     """A node's books over some time.
 
     `sightings` are the packets that began a message of the test at a first point, in the order met at each, and
-    `finished` the sendings of them that were seen at a last one, `late` those that took so long, as on a machine that
-    is too busy to hand a packet on, that they may have been swept before. `hidden` are the messages that began in the
-    midst of a segment there. `alike` counts all segments at first points that begin like a message, whatever it is.
+    `finished` the sendings of them that were seen at a last one before they were sent again, `late` those that took
+    so long, as on a machine that is too busy to hand a packet on, that they may have been swept before. `hidden` are
+    the messages that began in the midst of a segment there. `alike` counts all segments at first points that begin
+    like a message, whatever it is.
     """
 
     sightings: Sequence[tuple[Message, Sending]]
@@ -96,17 +98,26 @@ def open_account(
     first = [segment for segment in here if segment.place.is_first]
     known = [(segment, messages.get(segment.payload.partition(LINE_END)[0] + LINE_END)) for segment in here]
     sendings = [(segment, message, name_sending(segment, message)) for segment, message in known if message]
-    finished = {sending: segment.time_ns for segment, _, sending in sendings if not segment.place.is_first}
-    begun = {sending: segment.time_ns for segment, _, sending in reversed(sendings) if segment.place.is_first}
+    begun = list_times((sending, segment) for segment, _, sending in sendings if segment.place.is_first)
+    ended = list_times((sending, segment) for segment, _, sending in sendings if not segment.place.is_first)
+    finished = {sending: times[0] for sending, times in ended.items() if times[0] < [*begun[sending], inf, inf][1]}
     return Account(
         sightings=[(message, sending) for segment, message, sending in sendings if segment.place.is_first],
         finished=frozenset(finished),
-        late=frozenset(s for s, end_ns in finished.items() if s in begun and end_ns - begun[s] >= SWEPT_FROM_NS),
+        late=frozenset(s for s, end_ns in finished.items() if begun[s] and end_ns - begun[s][0] >= SWEPT_FROM_NS),
         hidden=[message for segment in first for message in find_hidden(segment, messages)],
         alike=sum(segment.payload.startswith(_BEGINNINGS) for segment in first),
         counts=counts,
         arrivals=[arrival for arrival in arrivals if arrival.node == node.name],
     )
+
+
+def list_times(sendings: Iterable[tuple[Sending, Segment]]) -> defaultdict[Sending, list[int]]:
+    """Return when each sending passed, in order; more than once where nothing tells it from the next."""
+    times: defaultdict[Sending, list[int]] = defaultdict(list)
+    for sending, segment in sendings:
+        times[sending].append(segment.time_ns)
+    return times
 
 
 def find_hidden(segment: Segment, messages: Mapping[bytes, Message]) -> list[Message]:

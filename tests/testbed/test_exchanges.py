@@ -26,7 +26,7 @@ from tests.testbed.talk import (
     route_directly,
 )
 
-pytestmark = [pytest.mark.testbed, pytest.mark.accounts]
+pytestmark = pytest.mark.testbed
 
 EXCHANGES = 101
 MANY = 1009

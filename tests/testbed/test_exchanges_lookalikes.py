@@ -20,7 +20,7 @@ from tests.testbed.talk import (
     route_by_service,
 )
 
-pytestmark = [pytest.mark.testbed, pytest.mark.accounts]
+pytestmark = pytest.mark.testbed
 
 EXCHANGES = 53
 UPGRADE = ("Connection: Upgrade", "Upgrade: echo")

@@ -14,7 +14,7 @@ from tests.testbed.bench import Bench, opened_bench
 from tests.testbed.losses import BOTH_PODS, MARK, detour, losing, resending_soon, without_timestamps
 from tests.testbed.talk import Connection, Message, connected, make_request, make_response, route_by_service
 
-pytestmark = [pytest.mark.testbed, pytest.mark.accounts]
+pytestmark = pytest.mark.testbed
 
 CONNECTIONS = 101
 PART = b"x" * 500
@@ -59,10 +59,6 @@ def test_lost_message_is_sent_again(bench: Bench, unlucky: str, node: Node) -> N
     check_accounts(accounts)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the account takes the first for finished, where it was the second that reached the last point",
-)
 @pytest.mark.parametrize(("unlucky", "node"), [("request", NODE_1), ("response", NODE_2)])
 def test_lost_message_without_timestamps(bench: Bench, unlucky: str, node: Node) -> None:
     """Attempts cannot be told apart: the first is the transit, each further one is counted as repeated."""

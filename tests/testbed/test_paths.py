@@ -13,7 +13,7 @@ from tests.testbed.path_changes import masqueraded, offloads, shaped
 from tests.testbed.paths import BARE_OUT, IN, NO_EXCHANGE, ONE_NODE, OUT, WHOLE, Path, check_path
 from tests.testbed.talk import POD_TO_POD, route_by_service, route_directly
 
-pytestmark = [pytest.mark.testbed, pytest.mark.accounts]
+pytestmark = pytest.mark.testbed
 
 PATHS = [
     Path("by ClusterIP", route_by_service(), WHOLE),

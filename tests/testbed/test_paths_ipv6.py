@@ -17,7 +17,7 @@ from tests.testbed.path_changes import offloads
 from tests.testbed.paths import BARE, ONE_NODE, WHOLE, Ends, Path, Ways, check_path
 from tests.testbed.talk import POD_TO_POD, route_by_service
 
-pytestmark = [pytest.mark.testbed, pytest.mark.accounts, pytest.mark.usefixtures("able_machine", "ipv6_kernel")]
+pytestmark = [pytest.mark.testbed, pytest.mark.usefixtures("able_machine", "ipv6_kernel")]
 
 OF_IPV4: Ends = (NODE_1.underlay_address, NODE_2.underlay_address)
 OF_IPV6: Ends = (ipv6.underlay_address(NODE_1), ipv6.underlay_address(NODE_2))

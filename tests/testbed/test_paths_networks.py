@@ -25,7 +25,7 @@ from tests.testbed.networks import (
 from tests.testbed.paths import BARE, ONE_NODE, WHOLE, Path, Ways, check_path
 from tests.testbed.talk import POD_TO_POD, route_by_service
 
-pytestmark = [pytest.mark.testbed, pytest.mark.accounts, pytest.mark.usefixtures("able_machine")]
+pytestmark = [pytest.mark.testbed, pytest.mark.usefixtures("able_machine")]
 
 
 @dataclass(frozen=True)
