@@ -119,7 +119,7 @@ def _decode_spans(data: bytes) -> list[_Span]:
 
 
 def _read_parents(spans: list[_Span]) -> list[ApplicationSpans]:  # noqa: C901 - one flat loop is twice as fast
-    groups: dict[str | None, ApplicationSpans] = {}
+    groups: dict[str, ApplicationSpans] = {}
     kinds, unhexlify, largest_of_no_trace, no_span = KINDS, binascii.unhexlify, _LARGEST_OF_NO_TRACE, _NO_SPAN
     for index, span in enumerate(spans):
         try:
@@ -141,10 +141,10 @@ def _read_parents(spans: list[_Span]) -> list[ApplicationSpans]:  # noqa: C901 -
         tags, local, remote = span.tags, span.local_endpoint, span.remote_endpoint
         if tags is not None and tags.scope == OWN_SCOPE:
             continue
-        service = local.service_name if local is not None else None
+        service = (local.service_name if local is not None else None) or ""
         group = groups.get(service)
         if group is None:
-            group = groups[service] = ApplicationSpans(encode_resource(service or ""), [], {})
+            group = groups[service] = ApplicationSpans(encode_resource(service), [], {})
         group.spans.append((key, kind, start_ns, end_ns))
         if remote is not None and kind in _WAITING:
             address = _read_address(remote)
