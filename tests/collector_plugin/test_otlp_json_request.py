@@ -257,7 +257,7 @@ def test_what_is_no_request_is_refused(data: bytes) -> None:
 def test_too_many_spans_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are counted while they are made, over all scopes together."""
     monkeypatch.setattr(otlp_walk, "MAX_SPANS", 23)
-    scope = {"spans": [{}] * 12}
+    scope: dict[str, Any] = {"spans": [{}] * 12}
     with pytest.raises(TooManySpansError, match="more than 23 spans"):
         read_otlp_json(json.dumps({"resourceSpans": [{"scopeSpans": [scope, scope]}]}).encode())
     scope = {"spans": [{}] * 23}
