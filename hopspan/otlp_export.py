@@ -5,18 +5,19 @@ RetryInfo and replay nothing above 256 KiB. What it raises may be logged: the va
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import grpc
 
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
-from hopspan.protowire import LENGTH, VARINT, WireError, read_fields, read_varint
+from hopspan.header_secrets import blot_out, find_secrets
+from hopspan.partial_success import read_result
 from hopspan.rpc_status import STATUS_KEY, read_retry_after_ns
 from hopspan.settings import Compression, OtlpExporter, TlsClient
 from hopspan.tls_files import check_tls_files, read_stamp, read_tls_file
-from hopspan.version import VERSION
+from hopspan.user_agent import USER_AGENT
 
 __all__ = ["EXPORT_METHOD", "MAX_RESPONSE_BYTES", "USER_AGENT", "ExportResult", "OtlpGrpcExporter"]
 
@@ -25,23 +26,12 @@ EXPORT_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 MAX_RESPONSE_BYTES = 4 << 20
 """OTLP asks servers to stay below 4 MiB; without a cap a hostile peer could fill our memory (CVE-2026-39882)."""
 
-MAX_MESSAGE_CHARACTERS = 300
-"""Of a peer's error text: enough to understand it, too little to flood logs and answers."""
-
-MIN_SECRET_CHARACTERS = 8
-"""Of a header's value: shorter ones keep nobody out, and would blot out ordinary words of a peer's error text."""
-
-USER_AGENT = f"hopspan/{VERSION} OTel-OTLP-Exporter-Python/{VERSION}"
-"""The form that OTLP's exporter specification asks for, with our product in front."""
-
 INITIAL_RECONNECT_MS = 1_000
 MAX_RECONNECT_MS = 5_000
 """gRPC's default lets a channel sleep for two minutes; a peer that is back should be found within seconds."""
 
 MIN_CONNECT_TIMEOUT_MS = 5_000
 """What one attempt to connect may take (gRPC names the option otherwise); as long as an export may."""
-
-_MAX_INT64 = (1 << 63) - 1
 
 # OTLP 1.x, "Failures": RESOURCE_EXHAUSTED only with RetryInfo.
 _RETRYABLE = frozenset(
@@ -63,7 +53,7 @@ class OtlpGrpcExporter:
         """Prepare the channel; it connects with the first export. Raises HopspanError for an unusable TLS file."""
         self._settings = settings
         self._metadata = tuple((name.lower(), value) for name, value in settings.headers.items())
-        self._secrets = _find_secrets(settings.headers)
+        self._secrets = find_secrets(settings.headers)
         self._lock = threading.Lock()
         self._closed = False
         self._stamp = read_stamp(settings.tls)
@@ -84,7 +74,8 @@ class OtlpGrpcExporter:
         except ValueError as error:
             # grpc raises it for a call on a closed channel.
             raise RetryableExportError("CANCELLED", "the exporter is closed") from error
-        return _read_response(response, self._secrets)
+        result = read_result(response)
+        return ExportResult(result.rejected_spans, blot_out(result.message, self._secrets))
 
     def close(self) -> None:
         """Close the channel; calls in flight end as CANCELLED."""
@@ -143,23 +134,10 @@ def _read_optional(key: str, name: str | None) -> bytes | None:
     return read_tls_file(key, name) if name is not None else None
 
 
-def _find_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the headers' values and their words, the longest first: a peer may repeat a token without `Bearer`."""
-    texts = {text for value in headers.values() for text in (value, *value.split())}
-    return tuple(sorted((text for text in texts if len(text) >= MIN_SECRET_CHARACTERS), key=len, reverse=True))
-
-
-def _shorten(text: str, secrets: Iterable[str]) -> str:
-    # Cut at last: else a part of a secret would stay at the end.
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text[:MAX_MESSAGE_CHARACTERS]
-
-
 def _map_error(error: grpc.RpcError, secrets: Iterable[str], fault: str) -> ExportError:
     # RpcError itself declares nothing; the errors of calls are grpc.Call as well.
     code: grpc.StatusCode = error.code()
-    message = _shorten("; ".join(filter(None, (fault, error.details()))), secrets)
+    message = blot_out("; ".join(filter(None, (fault, error.details()))), secrets)
     retry_after_ns = _read_retry_after_ns(error)
     throttled = code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_ns is not None
     if code in _RETRYABLE or throttled:
@@ -172,27 +150,3 @@ def _read_retry_after_ns(error: grpc.RpcError) -> int | None:
         if item.key == STATUS_KEY and isinstance(item.value, bytes):
             return read_retry_after_ns(item.value)
     return None
-
-
-def _read_response(response: bytes, secrets: Iterable[str]) -> ExportResult:
-    # ExportTraceServiceResponse: partial_success 1; ExportTracePartialSuccess: rejected_spans 1, error_message 2.
-    # By hand: the protobuf library and its messages are 2 MiB of a probe that needs them for nothing else.
-    rejected_spans, message = 0, b""
-    try:
-        for number, wire_type, _, start, end in _read_partial_success(response):
-            if (number, wire_type) == (1, VARINT):
-                rejected_spans = read_varint(response, start, end)[0]
-            elif (number, wire_type) == (2, LENGTH):
-                message = response[start:end]
-    except WireError:
-        # The status was OK, so the spans are there; an unreadable remark changes nothing about it.
-        return ExportResult()
-    if rejected_spans > _MAX_INT64:
-        rejected_spans = 0  # negative on the wire, which says nothing
-    return ExportResult(rejected_spans, _shorten(message.decode(errors="replace"), secrets))
-
-
-def _read_partial_success(response: bytes) -> Iterator[tuple[int, int, int, int, int]]:
-    for number, wire_type, _, start, end in read_fields(response, 0, len(response)):
-        if (number, wire_type) == (1, LENGTH):
-            yield from read_fields(response, start, end)

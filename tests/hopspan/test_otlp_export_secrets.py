@@ -8,8 +8,9 @@ import grpc
 import pytest
 
 from hopspan.export_errors import ExportError, PermanentExportError
+from hopspan.header_secrets import MAX_MESSAGE_CHARACTERS
 from hopspan.logs import Log, catch_library_logs
-from hopspan.otlp_export import MAX_MESSAGE_CHARACTERS, OtlpGrpcExporter
+from hopspan.otlp_export import OtlpGrpcExporter
 from hopspan.protowire import write_integer, write_length
 from hopspan.settings import LogLevel, OtlpExporter, TlsClient
 from hopspan.values import Endpoint
