@@ -20,7 +20,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin soak lint format clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin peers soak lint format clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -41,9 +41,13 @@ test-accounts: build/setup-test
 bench-probe: build/setup-test
 	@$(PYTHON) -m tests.bench.probe --check --out build/bench/probe.json
 
-## make bench-plugin           what the plugin's join costs: build/bench/plugin.json, and a table beside the targets
-bench-plugin: build/setup-test
+## make bench-plugin           what the plugin costs, beside the Collector: build/bench/plugin.json, and a table
+bench-plugin: build/setup-test peers
 	@$(PYTHON) -m tests.bench.plugin --check --out build/bench/plugin.json
+
+## make peers                  build the real OpenTelemetry Collector, once a machine (needs Go; minutes)
+peers:
+	@tests/peers/build_collector.sh >/dev/null
 
 ## make soak                   tests with random cases, a hundred times as many: hours
 soak: build/setup-test
