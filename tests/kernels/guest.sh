@@ -6,7 +6,8 @@
 #
 # The exit status is the command's; 125 where the guest did not get so far. The first use of a kernel fetches its
 # package and is kept in ${XDG_CACHE_HOME:-~/.cache}/hopspan/kernels. Needs root and, from Debian: qemu-system-x86
-# busybox-static cpio xz-utils kmod.
+# busybox-static cpio xz-utils kmod. GUEST_TIMEOUT_S ends a guest that takes longer; GUEST_NIC is QEMU's `-nic`, by
+# default none, and virtio_net is loaded for it.
 set -euo pipefail
 
 release=$1
@@ -90,6 +91,7 @@ write_command() {
         printf 'export HOPSPAN_REQUIRE_ALL=%q\n' "${HOPSPAN_REQUIRE_ALL:-}"
         echo 'mkdir -p /run/netns /dev/pts /lib/modules'
         printf 'ln -sfn %q "/lib/modules/$(uname -r)"\n' "$modules"
+        [ -z "${GUEST_NIC:-}" ] || echo 'modprobe virtio_net'
         echo 'mount -t bpf bpf /sys/fs/bpf; ip link set lo up; echo 0 > /proc/sys/kernel/printk'
         printf 'cd %q; echo GUEST-STARTED\n' "$PWD"
         printf '{ %s; } 2>&1 < /dev/null\n' "$(printf '%q ' "$@")"
@@ -114,8 +116,10 @@ write_command "$work/command" "$modules" "$@"
 
 start_guest() {
     : > "$work/output"  # there before it is looked into
-    timeout "${GUEST_TIMEOUT_S:-2300}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
-        -nographic -no-reboot -monitor none -serial stdio -nic none \
+    # It ends with this script, however that ends: timeout(1) hands the signal on.
+    setpriv --pdeathsig TERM timeout "${GUEST_TIMEOUT_S:-2300}" \
+        qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
+        -nographic -no-reboot -monitor none -serial stdio -nic "${GUEST_NIC:-none}" \
         -kernel "$(echo "$cache"/package/boot/vmlinuz-*)" -initrd "$cache/initrd" \
         -append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off hopspan.command=$work/command" \
         -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
