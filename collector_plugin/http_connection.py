@@ -59,8 +59,11 @@ class Connection(HttpToolsProtocol):
 
     def close_overdue(self, now_ns: int) -> None:
         """End the connection if its client is too slow."""
+        if self.transport.is_closing():
+            # It ends with its last answer, once the client has taken it.
+            self._guard.stop_writing(now_ns)
         phase = self._guard.find_overdue(now_ns)
-        if phase is not None and not self.transport.is_closing():
+        if phase is not None:
             self._site.overdue.add(phase)
             # Not close(), which waits for a client that reads nothing.
             self.transport.abort()

@@ -79,8 +79,9 @@ class ConnectionGuard:
             self.phase, self._due_ns = Phase.IDLE, now_ns + self._deadlines.idle_ns
 
     def stop_writing(self, now_ns: int) -> None:
-        """The client takes no more of what it is sent."""
-        self._write_due_ns = now_ns + self._deadlines.write_ns
+        """The client takes no more of what it is sent, or has to take the last of it. May be told again."""
+        if self._write_due_ns is None:
+            self._write_due_ns = now_ns + self._deadlines.write_ns
 
     def resume_writing(self) -> None:
         """It does again."""

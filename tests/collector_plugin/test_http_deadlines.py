@@ -75,6 +75,7 @@ def test_client_that_takes_no_answer_is_not_waited_for() -> None:
     """Whatever else it does."""
     guard = ConnectionGuard(LIMITS, 1000)
     guard.stop_writing(1000)
+    guard.stop_writing(1010)
     assert guard.find_overdue(1020) is Phase.ANSWER
     guard.resume_writing()
     assert guard.find_overdue(1020) is None
