@@ -5,8 +5,8 @@ which JavaScript writes where it cut a text in two, and which Java's readers tak
 """
 
 import codecs
+import contextvars
 import re
-import threading
 from typing import TypeVar
 
 import msgspec
@@ -63,21 +63,28 @@ def mend_surrogates(data: bytes) -> bytes:
     return _SURROGATES.sub(lambda match: match[1] or _REPLACEMENT, data)
 
 
-class Allowance(threading.local):
-    """How many objects more may be made of the JSON that this thread decodes.
+class Allowance:
+    """How many objects more may be made of the JSON that is decoded here; each thread has its own.
 
     A list is bounded by msgspec only when all of it was made, and `{}` takes three bytes and becomes a hundred.
     """
 
-    left = 0
+    def __init__(self) -> None:
+        """Allow none."""
+        self._left = contextvars.ContextVar("left", default=0)
+
+    def set(self, count: int) -> None:
+        """Allow `count` objects."""
+        self._left.set(count)
 
     def take(self) -> None:
         """Count one object. Raises ValueError where none is left, with which msgspec stops."""
-        self.left -= 1
-        if self.left < 0:
+        left = self._left.get() - 1
+        self._left.set(left)
+        if left < 0:
             raise ValueError("too many objects")
 
     @property
     def is_exceeded(self) -> bool:
         """Tell whether decoding was stopped for that."""
-        return self.left < 0
+        return self._left.get() < 0

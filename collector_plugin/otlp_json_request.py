@@ -118,8 +118,8 @@ def read_otlp_json(data: bytes) -> bytes:
     Raises WireError, which says what was wrong, and TooManySpansError for more than otlp_walk.MAX_SPANS, or for more
     objects than so many bytes lawfully hold.
     """
-    _spans.left = otlp_walk.MAX_SPANS
-    allowance.left = FREE_OBJECTS + len(data) // MIN_OBJECT_BYTES
+    _spans.set(otlp_walk.MAX_SPANS)
+    allowance.set(FREE_OBJECTS + len(data) // MIN_OBJECT_BYTES)
     try:
         request = decode_json(_DECODER, data)
     except WireError as error:

@@ -12,4 +12,4 @@ def merge_arrays(parts: list[bytes]) -> bytes:
     if len(parts) == 1 and parts[0]:
         return parts[0]
     inner = (part.strip(_BLANKS)[1:-1] for part in parts)
-    return b"[" + b",".join([spans for spans in inner if spans.strip(_BLANKS)]) + b"]"
+    return b"[" + b",".join([spans for spans in inner if spans and not spans.isspace()]) + b"]"

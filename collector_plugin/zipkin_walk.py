@@ -108,7 +108,7 @@ def _decode_spans(data: bytes) -> list[_Span]:
     # Counting while they are decoded takes a third of the time again, so what cannot hold too many is spared it.
     if len(data) <= otlp_walk.MAX_SPANS * MIN_SPAN_BYTES:
         return decode_json(_DECODER, data)
-    _allowance.left = otlp_walk.MAX_SPANS
+    _allowance.set(otlp_walk.MAX_SPANS)
     try:
         counted = decode_json(_COUNTING_DECODER, data)
     except WireError as error:

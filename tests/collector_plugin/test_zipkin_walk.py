@@ -1,7 +1,6 @@
 """The walk over Zipkin's JSON: who can be a parent, what is passed on all the same, and what is refused."""
 
 import json
-import string
 from typing import Any
 
 import pytest
@@ -18,27 +17,9 @@ from hopspan.protowire import WireError
 from tests.collector_plugin.builders import address
 from tests.collector_plugin.mutations import answers_or_refuses, mutate
 from tests.collector_plugin.test_zipkin_spans import SPAN
+from tests.collector_plugin.zipkin_arrays import END_NS, ID, SPANS, START_NS, TRACE, make
 
-TRACE, ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 KEY = bytes.fromhex(TRACE + ID)
-START_NS, END_NS = 1_700_000_000_000_001_000, 1_700_000_000_000_041_000
-
-
-def make(**fields: Any) -> dict[str, Any]:
-    """Return a CLIENT of 40 us; a field that is None is left out."""
-    span = {
-        "traceId": TRACE,
-        "parentId": "0000000000000001",
-        "id": ID,
-        "kind": "CLIENT",
-        "name": "get /cart",
-        "timestamp": START_NS // 1000,
-        "duration": 40,
-        "localEndpoint": {"serviceName": "Frontend", "ipv4": "10.244.1.2", "port": 1},
-        "annotations": [{"timestamp": 1, "value": "ws"}],
-        "tags": {"http.path": "/cart", "ü": '"}]'},
-    }
-    return {key: value for key, value in {**span, **fields}.items() if value is not None}
 
 
 def walk(*spans: Any) -> ZipkinWalk:
@@ -241,20 +222,6 @@ def test_garbage_is_refused(data: bytes) -> None:
     """Random bytes are no array, but for those that are."""
     if answers_or_refuses(walk_zipkin, data):
         assert data == b"" or json.loads(data) == []
-
-
-HEX = st.text(string.hexdigits, min_size=1, max_size=34)
-SPANS = st.fixed_dictionaries(
-    {"traceId": HEX, "id": HEX.map(lambda text: text[:17])},
-    optional={
-        "kind": st.sampled_from([*KINDS, None, "LOCAL"]),
-        "timestamp": st.integers(-5, 2**55),
-        "duration": st.integers(-5, 2**55),
-        "shared": st.booleans(),
-        "localEndpoint": st.none() | st.fixed_dictionaries({"serviceName": st.sampled_from(["a", "é", ""])}),
-        "tags": st.dictionaries(st.sampled_from(["otel.scope.name", "a"]), st.sampled_from(["hopspan", "app"])),
-    },
-)
 
 
 @settings(max_examples=300)
