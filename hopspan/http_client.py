@@ -13,7 +13,7 @@ from hopspan.errors import HopspanError
 from hopspan.export_errors import RetryableExportError
 from hopspan.header_secrets import blot_out, find_secrets
 from hopspan.http_answer import HttpAnswer
-from hopspan.http_connection import ERRORS, HttpConnection, describe_error, is_timeout
+from hopspan.http_connection import ERRORS, HttpConnection, describe_error
 from hopspan.http_export_settings import HttpExporterSettings
 from hopspan.settings import Compression
 from hopspan.tls_context import open_client_context
@@ -34,10 +34,10 @@ class HttpClient:
     """A way to one URL. Safe to use from several threads."""
 
     def __init__(self, settings: HttpExporterSettings, content_type: str) -> None:
-        """Prepare; it connects with the first post. Raises HopspanError for an unusable TLS file."""
+        """Prepare; it connects with the first post. Raises HopspanError for an unusable TLS file or header."""
         self._settings = settings
         self._url = settings.url
-        self._headers = _compose_headers(settings, content_type)
+        self._head = _compose_head(settings, content_type)
         self._secrets = find_secrets(settings.headers)
         self._lock = threading.Lock()
         self._closed = False
@@ -56,7 +56,7 @@ class HttpClient:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         connection = self._take_connection()
         try:
-            return connection.post(self._url.path or "/", body, self._headers, deadline_ns)
+            return connection.post(self._head + b"%d\r\n\r\n" % len(body), body, deadline_ns)
         except ERRORS as error:
             raise self._map_error(error) from error
         finally:
@@ -80,7 +80,7 @@ class HttpClient:
         with self._lock:
             if self._closed:
                 raise RetryableExportError("CANCELLED", "the exporter is closed")
-            connection = self._find_idle(now_ns) or HttpConnection(self._url, self._context)
+            connection = self._find_idle(now_ns) or HttpConnection(self._url.endpoint, self._context)
             self._busy.add(connection)
         return connection
 
@@ -108,7 +108,9 @@ class HttpClient:
             return RetryableExportError("CANCELLED", "the exporter is closed")
         fault = self._follow_renewal()
         message = self.blot_out("; ".join(filter(None, (fault, f"{self._url.endpoint}: {describe_error(error)}"))))
-        return RetryableExportError("DEADLINE_EXCEEDED" if is_timeout(error) else "UNAVAILABLE", message)
+        return RetryableExportError(
+            "DEADLINE_EXCEEDED" if isinstance(error, TimeoutError) else "UNAVAILABLE", message
+        )
 
     def _follow_renewal(self) -> str:
         """Let go of the other connections, as the peer may be gone, and begin afresh where a TLS file has changed.
@@ -135,13 +137,17 @@ class HttpClient:
             self._idle.pop().close()
 
 
-def _compose_headers(settings: HttpExporterSettings, content_type: str) -> dict[str, str]:
-    names = {name.lower() for name in settings.headers}
-    headers = {"Content-Type": content_type}
-    if "host" not in names:
-        headers["Host"] = settings.url.host_header
+def _compose_head(settings: HttpExporterSettings, content_type: str) -> bytes:
+    """Return the request line and the headers, up to Content-Length's value."""
+    for fault in settings.check_headers():
+        # Of settings that were not read from a file: a line break would begin another header, or another request.
+        raise HopspanError(fault)
+    headers = {"Accept-Encoding": "identity", "Content-Type": content_type}
     if settings.compression is Compression.GZIP:
         headers["Content-Encoding"] = "gzip"
-    if "user-agent" not in names:
-        headers["User-Agent"] = USER_AGENT
-    return {**headers, **settings.headers}
+    names = {name.lower() for name in settings.headers}
+    replaceable = {"Host": settings.url.host_header, "User-Agent": USER_AGENT}
+    headers |= {name: value for name, value in replaceable.items() if name.lower() not in names}
+    headers |= settings.headers
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([f"POST {settings.url.path or '/'} HTTP/1.1", *lines, "Content-Length: "]).encode("ascii")

@@ -1,48 +1,64 @@
-"""A socket of which every operation ends by the deadline of its call, however slowly the peer goes on. Edge.
+"""A TCP connection, plain or TLS, of which every operation ends by the deadline of its call. Edge.
 
-A timeout bounds a single wait: whoever sends one byte before each runs out keeps a call for ever. http.client takes
-this for a socket: it sends, makes a file to read from, and closes.
+A timeout bounds a single wait: whoever sends one byte before each runs out keeps a call for ever. Connections are
+direct: proxies of the environment are not asked for.
 """
 
 import contextlib
-import io
+import select
 import socket
 import ssl
 import time
-from typing import Any
 
-MAX_HEADER_BYTES = 64 * 1024
-"""Of an answer's status line and headers: eight times what servers send; http.client would take 6 MiB."""
+from hopspan.values import Endpoint
 
-
-class AnswerHeaderError(OSError):
-    """The header of an answer is longer than MAX_HEADER_BYTES."""
+RECEIVE_BYTES = 64 * 1024
+"""Read at once: more than most answers have."""
 
 
 class TimedSocket:
-    """A connected socket, plain or TLS. One call at a time uses it."""
+    """A connected socket. One call at a time uses it; any thread may cut it."""
 
-    def __init__(self, raw: socket.socket) -> None:
-        """Take over the socket."""
-        self._raw = raw
-        self._deadline_ns = 0
-        self._header_bytes: int | None = None
-        self._users = 1
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, deadline_ns: int) -> None:
+        """Connect by `deadline_ns` of the monotonic clock; TLS is yet to be negotiated where there is a context.
+
+        Only to look the name up may take longer: as long as the system's resolver does. Raises OSError.
+        """
+        self._deadline_ns = deadline_ns
+        self._raw = _connect(endpoint, deadline_ns)
+        # Headers and body may leave in two parts; the second would wait for the peer's delayed acknowledgement.
+        self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            name = endpoint.host.rstrip(".")
+            self._raw = context.wrap_socket(self._raw, server_hostname=name, do_handshake_on_connect=False)
 
     def begin_call(self, deadline_ns: int) -> None:
-        """Let the next operations end by `deadline_ns` of the monotonic clock; what is read next is a header."""
+        """Let the next operations end by `deadline_ns` of the monotonic clock."""
         self._deadline_ns = deadline_ns
-        self._header_bytes = MAX_HEADER_BYTES
-
-    def begin_body(self) -> None:
-        """Read without the header's bound: whoever reads the body has its own."""
-        self._header_bytes = None
 
     def do_handshake(self) -> None:
-        """Negotiate TLS, on a socket that speaks it. Raises TimeoutError at the deadline, ssl.SSLError."""
-        assert isinstance(self._raw, ssl.SSLSocket)
-        self._set_timeout()
-        self._raw.do_handshake()
+        """Negotiate TLS, where it is spoken. Raises TimeoutError at the deadline, ssl.SSLError."""
+        if isinstance(self._raw, ssl.SSLSocket):
+            self._raw.settimeout(_find_left_s(self._deadline_ns))
+            self._raw.do_handshake()
+
+    def send(self, data: bytes) -> None:
+        """Send all of `data`. Raises TimeoutError at the deadline, OSError."""
+        view = memoryview(data)
+        while view:
+            self._raw.settimeout(_find_left_s(self._deadline_ns))
+            view = view[self._raw.send(view) :]
+
+    def receive(self) -> bytes:
+        """Return what is there, at least a byte, or none at the end. Raises TimeoutError at the deadline, OSError."""
+        self._raw.settimeout(_find_left_s(self._deadline_ns))
+        return self._raw.recv(RECEIVE_BYTES)
+
+    def is_silent(self) -> bool:
+        """Tell whether there is nothing to read, not even an end: so it should be between two calls."""
+        poll = select.poll()
+        poll.register(self._raw, select.POLLIN)
+        return not poll.poll(0)
 
     def cut(self) -> None:
         """End what another thread does with the socket, without a byte more."""
@@ -51,62 +67,33 @@ class TimedSocket:
             # Not SSLSocket's own: it forgets TLS first, and what is sent meanwhile would go as plain text.
             socket.socket.shutdown(self._raw, socket.SHUT_RDWR)
 
-    def fileno(self) -> int:
-        """Return the file descriptor."""
-        return self._raw.fileno()
-
-    def settimeout(self, _seconds: float | None) -> None:
-        """Do nothing: the deadline of the call counts."""
-
-    def sendall(self, data: bytes) -> None:
-        """Send all of `data`. Raises TimeoutError at the deadline."""
-        view = memoryview(data)
-        while view:
-            self._set_timeout()
-            view = view[self._raw.send(view) :]
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a file to read an answer from; the socket stays open until it is closed as well."""
-        self._users += 1
-        return io.BufferedReader(_Reader(self))
-
-    def receive_into(self, buffer: Any) -> int:
-        """Read what is there into the buffer. Raises TimeoutError at the deadline, AnswerHeaderError."""
-        view = memoryview(buffer)
-        if self._header_bytes is not None:
-            if self._header_bytes == 0:
-                raise AnswerHeaderError(f"the header is longer than {MAX_HEADER_BYTES} bytes")
-            view = view[: self._header_bytes]
-        self._set_timeout()
-        size = self._raw.recv_into(view)
-        if self._header_bytes is not None:
-            self._header_bytes -= size
-        return size
-
     def close(self) -> None:
-        """Give back one use; the last one closes the socket."""
-        self._users -= 1
-        if self._users == 0:
-            self._raw.close()
-
-    def _set_timeout(self) -> None:
-        left_ns = self._deadline_ns - time.monotonic_ns()
-        if left_ns <= 0:
-            raise TimeoutError("the call's deadline is over")
-        self._raw.settimeout(left_ns / 1e9)
+        """Close the socket."""
+        self._raw.close()
 
 
-class _Reader(io.RawIOBase):
-    def __init__(self, owner: TimedSocket) -> None:
-        self._owner = owner
+def _connect(endpoint: Endpoint, deadline_ns: int) -> socket.socket:
+    addresses = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    failure: OSError | None = None
+    for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        raw = socket.socket(family, kind, protocol)
+        try:
+            # An equal share: else one address that does not answer would leave the others no time.
+            raw.settimeout(_find_left_s(deadline_ns) / (len(addresses) - index))
+            raw.connect(address)
+        except OSError as error:
+            raw.close()
+            failure = error
+        except BaseException:
+            raw.close()
+            raise
+        else:
+            return raw
+    raise failure if failure is not None else OSError("its name has no address")
 
-    def readable(self) -> bool:
-        return True
 
-    def readinto(self, buffer: Any) -> int:
-        return self._owner.receive_into(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._owner.close()
+def _find_left_s(deadline_ns: int) -> float:
+    left_ns = deadline_ns - time.monotonic_ns()
+    if left_ns <= 0:
+        raise TimeoutError("the call's deadline is over")
+    return left_ns / 1e9

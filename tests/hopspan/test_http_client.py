@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hopspan import http_client as client_module
+from hopspan.errors import HopspanError
 from hopspan.export_errors import RetryableExportError
 from hopspan.http_client import HttpClient
 from hopspan.http_export_settings import ZipkinExporterSettings
@@ -17,7 +18,7 @@ from hopspan.settings import Compression
 from hopspan.user_agent import USER_AGENT
 from hopspan.values import Endpoint
 from testbed.deadline import wait_until
-from tests.hopspan.http_peer import DEADLINE_S, RESET, Answer, HttpPeer, Request
+from tests.hopspan.http_peer import DEADLINE_S, Answer, HttpPeer, Request
 
 PATH = "/take/this"
 
@@ -161,14 +162,12 @@ def test_old_connection_is_not_trusted(peer: HttpPeer, client: HttpClient, monke
     assert peer.connections == 2
 
 
-def test_failed_post_is_not_repeated(peer: HttpPeer, client: HttpClient) -> None:
-    """One call is one attempt; and the other connections are not trusted any more."""
-    peer.behave = lambda _request: [RESET]
-    for number in range(1, 4):
-        with pytest.raises(RetryableExportError, match="UNAVAILABLE"):
-            client.post(b"x")
-        assert peer.take().connection == number
-    assert peer.received.empty()
+def test_header_that_would_begin_another_is_refused(peer: HttpPeer) -> None:
+    """Settings that were not read from a file are checked as well; the value is not told."""
+    for headers in ({"X": "a\r\nY: secret"}, {"X\r\nY": "secret"}, {"Content-Length": "1"}):
+        with pytest.raises(HopspanError, match=r"^headers\.") as caught:
+            open_client(peer, headers=headers)
+        assert "secret" not in str(caught.value)
 
 
 def test_redirect_is_not_followed(peer: HttpPeer, client: HttpClient) -> None:

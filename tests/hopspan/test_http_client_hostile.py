@@ -7,14 +7,13 @@ import pytest
 
 from hopspan.export_errors import RetryableExportError
 from hopspan.http_answer import HttpAnswer
+from hopspan.http_answer_reader import MAX_HEADER_BYTES, MAX_RESPONSE_BYTES
 from hopspan.http_client import HttpClient
-from hopspan.http_connection import MAX_RESPONSE_BYTES
 from hopspan.http_export_settings import ZipkinExporterSettings
-from hopspan.timed_socket import MAX_HEADER_BYTES
 from tests.hopspan.http_peer import RESET, Answer, HttpPeer, trickle
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
-STATUS_BYTES = len(b"HTTP/1.1 200")
+HEADER_BYTES = len(ANSWER) - len(b"hello")
 
 
 @pytest.fixture
@@ -38,9 +37,19 @@ def answer_raw(peer: HttpPeer, *parts: bytes) -> None:
     peer.behave = lambda _request: parts
 
 
+def test_failed_post_is_not_repeated(peer: HttpPeer, client: HttpClient) -> None:
+    """One call is one attempt; and the other connections are not trusted any more."""
+    peer.behave = lambda _request: [RESET]
+    for number in range(1, 4):
+        with pytest.raises(RetryableExportError, match="UNAVAILABLE"):
+            client.post(b"x")
+        assert peer.take().connection == number
+    assert peer.received.empty()
+
+
 @pytest.mark.parametrize("end", [b"", RESET], ids=["closed", "reset"])
 def test_answer_may_break_off_anywhere(peer: HttpPeer, client: HttpClient, end: bytes) -> None:
-    """Without a status the request may not have arrived; with it the status counts, whatever is missing behind it."""
+    """Without a header the request may not have arrived; with it the status counts, whatever is missing behind it."""
     outcomes: list[bool] = []
     for length in range(len(ANSWER)):
         answer_raw(peer, *filter(None, (ANSWER[:length], end)))
@@ -53,9 +62,9 @@ def test_answer_may_break_off_anywhere(peer: HttpPeer, client: HttpClient, end: 
             assert answer.status == 200
             assert b"hello".startswith(answer.body)
             outcomes.append(True)
-    assert not any(outcomes[:STATUS_BYTES])
+    assert not any(outcomes[:HEADER_BYTES])
     if not end:
-        assert all(outcomes[STATUS_BYTES:])
+        assert all(outcomes[HEADER_BYTES:])
 
 
 def test_early_answer_counts(peer: HttpPeer, client: HttpClient) -> None:
@@ -66,7 +75,7 @@ def test_early_answer_counts(peer: HttpPeer, client: HttpClient) -> None:
     assert peer.connections == 2
 
 
-@pytest.mark.parametrize("nonsense", [b"SSH-2.0-OpenSSH\r\n", b"\x00\xff" * 500, b"HTTP/1.1 2x0 OK\r\n\r\n", b"\r\n"])
+@pytest.mark.parametrize("nonsense", [b"SSH-2.0-OpenSSH\r\n", b"\x00\xff" * 500, b"HTTP/1.1 2x0 OK\r\n\r\n", b"{}"])
 def test_what_is_not_http_is_no_answer(peer: HttpPeer, client: HttpClient, nonsense: bytes) -> None:
     """The wrong port may be corrected at the peer's side, so it is worth another attempt."""
     answer_raw(peer, nonsense)
@@ -117,7 +126,9 @@ def test_endless_header_is_not_read(peer: HttpPeer, client: HttpClient, parts: I
         client.post(b"x")
 
 
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nX: "])
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 103 Wait\r\n\r\nHTTP/1.1 200 "]
+)
 def test_slow_header_ends_with_the_deadline(peer: HttpPeer, client: HttpClient, head: bytes) -> None:
     """Each byte comes in time, and yet the call ends."""
     done = threading.Event()
