@@ -4,13 +4,14 @@ It waits without a thread until a request is complete, so that slow clients cost
 """
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent import futures
 from typing import Any
 
 from collector_plugin.content_encoding import ContentError, ContentTooLargeError, NoRoomError
+from collector_plugin.handler_threads import HandlerThreads
 from collector_plugin.http_answers import (
     BROKEN,
     NO_ROOM,
@@ -27,6 +28,8 @@ from hopspan.counters import Counters
 from hopspan.export_errors import PermanentExportError, RetryableExportError
 from hopspan.protowire import WireError
 
+Handlers = HandlerThreads[Answer | None]
+
 INTAKE = "hopspan.intake"
 """Key of the scope's state: the request's Intake."""
 
@@ -39,7 +42,7 @@ Send = Callable[[Any], Awaitable[None]]
 class SpanApplication:
     """Answers the requests of one service."""
 
-    def __init__(self, service: SpanService, threads: futures.Executor, answers: Counters[Status]) -> None:
+    def __init__(self, service: SpanService, threads: Handlers, answers: Counters[Status]) -> None:
         """Handle requests by `threads`, and count the answers."""
         self._service = service
         self._threads = threads
@@ -74,7 +77,7 @@ class SpanApplication:
                 return None
         if intake.failure is not None:
             return self._write_failure(intake.failure, intake)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._handle, intake)
+        return await self._threads.run(functools.partial(self._handle, intake))
 
     def _handle(self, intake: Intake) -> Answer | None:
         """Return the answer of a complete request; None where nobody waits for one any more."""

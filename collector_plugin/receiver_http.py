@@ -8,13 +8,12 @@ import socket
 import ssl
 import threading
 import time
-from concurrent import futures
 
 import uvicorn
 
 from collector_plugin.admission import Admission
 from collector_plugin.bearer_auth import BearerTokens
-from collector_plugin.http_app import SpanApplication
+from collector_plugin.http_app import Handlers, SpanApplication
 from collector_plugin.http_connection import Connection, Site
 from collector_plugin.http_deadlines import Deadlines
 from collector_plugin.http_intake import Gate
@@ -58,7 +57,7 @@ class HttpReceiver:
         self._listeners = listen(settings.endpoint, f"{key}.endpoint")
         self.endpoint = Endpoint(settings.endpoint.host, self._listeners[0].getsockname()[1])
         """What is listened on: with the system's choice where the configured port is 0."""
-        self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="http")
+        self._threads = Handlers(HANDLER_THREADS, "http handler")
         gate = Gate(service, admission, settings.max_request_body_size_mib << 20, tokens)
         self._site = Site(gate, deadlines or Deadlines(head_ns=settings.read_header_timeout))
         application = SpanApplication(service, self._threads, self._site.answers)
@@ -94,7 +93,7 @@ class HttpReceiver:
             self._thread.join()
         for listener in self._listeners:
             listener.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
 
 
 def _configure(application: SpanApplication) -> uvicorn.Config:
