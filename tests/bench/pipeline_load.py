@@ -5,6 +5,7 @@ Edge: sockets and threads of this process. Callers are blocking: each has at mos
 
 import contextlib
 import itertools
+import re
 import socket
 import threading
 import time
@@ -30,6 +31,8 @@ _HEADS = {
     Protocol.OTLP_HTTP: ("/v1/traces", "application/x-protobuf"),
     Protocol.ZIPKIN: ("/api/v2/spans", "application/json"),
 }
+
+_CLOSES = re.compile(rb"^connection:\s*close\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 class RefusedError(Exception):
@@ -86,7 +89,7 @@ class Load:
             for place in range(CALLERS):
                 send = send_transits
                 if self._protocol is not Protocol.OTLP_GRPC:
-                    send = stack.enter_context(_open_http(self._ports, self._protocol))
+                    send = stack.enter_context(contextlib.closing(_HttpCaller(self._ports, self._protocol))).send
                 threads.append(threading.Thread(target=call, args=(place, send, send_transits)))
             for thread in threads:
                 thread.start()
@@ -159,24 +162,42 @@ def _open_grpc(ports: Ports) -> Iterator[Send]:
         yield send
 
 
-@contextmanager
-def _open_http(ports: Ports, protocol: Protocol) -> Iterator[Send]:
-    path, content_type = _HEADS[protocol]
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {content_type}\r\nContent-Length: "
-    with socket.create_connection((HOST, ports[protocol]), timeout=TIMEOUT_S) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        answers = connection.makefile("rb")
+class _HttpCaller:
+    """Posts over one connection, which is opened anew where the server closes it, as the Collector's Zipkin does."""
 
-        def send(data: bytes) -> None:
-            try:
-                connection.sendall(b"%s%d\r\n\r\n%s" % (head.encode(), len(data), data))
-                message = read_message(answers)
-            except OSError as error:
-                raise RefusedError(f"HTTP: {error}") from error
-            # "HTTP/1.1 200 OK": RFC 9112, section 4.
-            status = message[0].split(b" ", 2)[1] if message else b"nothing"
-            if not status.startswith(b"2"):
-                raise RefusedError(f"HTTP: {status.decode(errors='replace')}")
+    def __init__(self, ports: Ports, protocol: Protocol) -> None:
+        path, content_type = _HEADS[protocol]
+        head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {content_type}\r\nContent-Length: "
+        self._head = head.encode()
+        self._address = HOST, ports[protocol]
+        self._connection: socket.socket | None = None
 
-        with contextlib.closing(answers):
-            yield send
+    def send(self, data: bytes) -> None:
+        """Return once the answer has come. Raises RefusedError."""
+        try:
+            head = self._post(data)
+        except OSError as error:
+            self.close()
+            raise RefusedError(f"HTTP: {error}") from error
+        if not head or _CLOSES.search(head):
+            self.close()
+        # "HTTP/1.1 200 OK": RFC 9112, section 4.
+        status = head.split(b" ", 2)[1] if head else b"nothing"
+        if not status.startswith(b"2"):
+            raise RefusedError(f"HTTP: {status.decode(errors='replace')}")
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._answers.close()
+            self._connection.close()
+            self._connection = None
+
+    def _post(self, data: bytes) -> bytes:
+        """Return the answer's head, empty where there is none."""
+        if self._connection is None:
+            self._connection = socket.create_connection(self._address, timeout=TIMEOUT_S)
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._answers = self._connection.makefile("rb")
+        self._connection.sendall(b"%s%d\r\n\r\n%s" % (self._head, len(data), data))
+        message = read_message(self._answers)
+        return message[0] if message else b""
