@@ -125,14 +125,14 @@ class Traffic:
         )
 
 
-def make_otlp_template() -> Template:
-    """Return a request of spans as an ExportTraceServiceRequest."""
+def make_otlp_template(value: str = VALUE) -> Template:
+    """Return a request of spans as an ExportTraceServiceRequest; each attribute has the given value."""
     spans = []
     for trace_id, span_id, parent_id in _list_ids():
         span = make_span(trace_id, span_id, start_ns=_START_NS, end_ns=_END_NS, attributes=0)
         span.parent_span_id = parent_id
         span.name = "GET /api/cart"
-        span.attributes.extend(make_attributes(_list_attributes()))
+        span.attributes.extend(make_attributes(_list_attributes(value)))
         spans.append(span)
     data = make_request(make_resource_spans(spans, service="checkout", scope="load"))
     return Template(data, (_START_NS, _END_NS), _FIXED64.pack, bytes)
@@ -150,7 +150,7 @@ def make_zipkin_template() -> Template:
             "timestamp": _START_NS // US,
             "duration": (_END_NS - _START_NS) // US,
             "localEndpoint": {"serviceName": "checkout"},
-            "tags": _list_attributes(),
+            "tags": _list_attributes(VALUE),
         }
         for trace_id, span_id, parent_id in _list_ids()
     ]
@@ -169,8 +169,8 @@ def _list_ids() -> Iterator[tuple[bytes, bytes, bytes]]:
         )
 
 
-def _list_attributes() -> dict[str, str]:
-    return {f"http.request.header.key{place}": VALUE for place in range(ATTRIBUTES)}
+def _list_attributes(value: str) -> dict[str, str]:
+    return {f"http.request.header.key{place}": value for place in range(ATTRIBUTES)}
 
 
 def _make_transit_template(points: dict[int, int], direction: Direction) -> Template:

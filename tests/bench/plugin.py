@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import plugin_clock, plugin_join
+from tests.bench import plugin_clock, plugin_join, plugin_width
 from tests.bench.machine import describe_machine
 from tests.bench.pipeline import NOT_BUILT
 from tests.bench.pipeline_report import PIPELINE_SECTIONS, PIPELINE_TARGETS
@@ -25,7 +25,7 @@ DEFAULT_OUT = Path("build/bench/plugin.json")
 EXIT_INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
-PARTS = ("join", "clock", "pipeline")
+PARTS = ("join", "clock", "width", "pipeline")
 """`pipeline` needs the Collector, and is left out where it is not built."""
 
 JOIN_TARGETS = (
@@ -35,10 +35,11 @@ JOIN_TARGETS = (
     Target("pending.bytes_per_transit", 400),
     Target("pending.bytes_per_parent", 120),
     Target("clock.error_us_p99", 10),
+    Target("width.beyond_copying", 1.2),
 )
 
-JOIN_SECTIONS = ("join", "pending", "clock")
-"""The parts of a report that hold the figures of the parts `join` and `clock`."""
+JOIN_SECTIONS = ("join", "pending", "clock", "width")
+"""The parts of a report that hold the figures of all parts but `pipeline`."""
 
 PLUGIN_TARGETS = JOIN_TARGETS + PIPELINE_TARGETS
 PLUGIN_SECTIONS = JOIN_SECTIONS + PIPELINE_SECTIONS
@@ -51,7 +52,7 @@ def measure(rounds: int, parts: frozenset[str], *, quick: bool) -> dict[str, Any
         **describe_machine(),
         "rounds": rounds,
         "quick": quick,
-        "notes": plugin_join.describe() | plugin_clock.describe() | describe_pipeline(),
+        "notes": plugin_join.describe() | plugin_clock.describe() | plugin_width.describe() | describe_pipeline(),
     }
     # First, since it keeps the machine busiest: what comes after has no part in its memory.
     if "pipeline" in parts:
@@ -60,6 +61,8 @@ def measure(rounds: int, parts: frozenset[str], *, quick: bool) -> dict[str, Any
         report |= plugin_join.measure_join(rounds, quick=quick)
     if "clock" in parts:
         report |= plugin_clock.measure_clock(rounds)
+    if "width" in parts:
+        report |= plugin_width.measure_width(rounds, quick=quick)
     report["seconds"] = round(time.monotonic() - started, 1)
     return report
 

@@ -25,7 +25,7 @@ REPORTED = ("join.us_per_transit_span_first", "clock.error_us_p50", *(f"pending.
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     out = tmp_path_factory.mktemp("bench") / "deep" / "plugin.json"
-    assert main(["--quick", "--check", "--only", "join,clock", "--out", str(out)]) == 0
+    assert main(["--quick", "--check", "--only", "join,clock,width", "--out", str(out)]) == 0
     loaded: dict[str, Any] = json.loads(out.read_text())
     return loaded
 
