@@ -8,12 +8,15 @@ import threading
 from pathlib import Path
 
 from collector_plugin.otlp_json import OtlpJsonError, encode_request
+from collector_plugin.span_request import SpanFormat
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult, PermanentExportError, RetryableExportError
 
 
 class FileExporter:
     """An open file. Safe to use from several threads."""
+
+    format = SpanFormat.OTLP
 
     def __init__(self, path: str) -> None:
         """Open the file for appending, making it where it does not exist. Raises HopspanError."""
