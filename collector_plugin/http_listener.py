@@ -17,7 +17,8 @@ MAX_CONNECTIONS = 4096
 """Of one receiver. An idle one takes some 20 KiB; a Collector's exporter has a few, an SDK one."""
 
 HANDSHAKE_S = 10.0
-"""For TLS."""
+SHUTDOWN_S = 5.0
+"""For the beginning and the end of TLS."""
 
 BACKLOG = 1024
 PORT_ATTEMPTS = 10
@@ -72,7 +73,7 @@ def _listen_all(addresses: list[tuple[int, str]], port: int) -> list[socket.sock
     try:
         for family, address in addresses:
             try:
-                listeners.append(_listen_one(family, address, port))
+                listeners.append(_listen_one(family, address, port, is_one_of_several=len(addresses) > 1))
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise
@@ -88,7 +89,7 @@ def _listen_all(addresses: list[tuple[int, str]], port: int) -> list[socket.sock
     return listeners
 
 
-def _listen_one(family: int, address: str, port: int) -> socket.socket:
+def _listen_one(family: int, address: str, port: int, *, is_one_of_several: bool) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -96,7 +97,8 @@ def _listen_one(family: int, address: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_S)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # `[::]` alone is for both families, as everywhere.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(is_one_of_several))
         listener.bind((address, port))
         listener.listen(BACKLOG)
         listener.settimeout(0)
@@ -115,14 +117,14 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        context: ssl.SSLContext | None,
+        find_context: Callable[[], ssl.SSLContext | None],
         make_protocol: Callable[[], asyncio.Protocol],
         connections: "ConnectionCount",
     ) -> None:
-        """Begin to accept, with TLS where there is a context."""
+        """Begin to accept, with TLS where there is a context at that moment."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
-        self._context = context
+        self._find_context = find_context
         self._make_protocol = make_protocol
         self._connections = connections
         self._opening: set[asyncio.Task[None]] = set()
@@ -155,11 +157,12 @@ class Acceptor:
             task.add_done_callback(self._opening.discard)
 
     async def _open(self, connection: socket.socket) -> None:
-        timeout_s = HANDSHAKE_S if self._context is not None else None
+        context = self._find_context()
+        timeouts = (
+            {} if context is None else {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": SHUTDOWN_S}
+        )
         try:
-            await self._loop.connect_accepted_socket(
-                self._make_protocol, connection, ssl=self._context, ssl_handshake_timeout=timeout_s
-            )
+            await self._loop.connect_accepted_socket(self._make_protocol, connection, ssl=context, **timeouts)
         except (OSError, asyncio.CancelledError):
             # No TLS, not ours, or too slow (ssl.SSLError and TimeoutError are OSErrors).
             self._connections.fail()

@@ -21,7 +21,7 @@ from collector_plugin.http_listener import Acceptor, listen
 from collector_plugin.http_services import SpanService
 from collector_plugin.http_settings import HttpServer
 from hopspan.errors import HopspanError
-from hopspan.tls_server import make_server_context
+from hopspan.tls_server import RenewedContext
 from hopspan.values import Endpoint
 
 HANDLER_THREADS = 64
@@ -29,6 +29,9 @@ HANDLER_THREADS = 64
 
 SWEEP_TICKS = 5
 """Deadlines are looked at every half second; uvicorn ticks each tenth."""
+
+RENEW_TICKS = 50
+"""TLS files are looked at every five seconds."""
 
 NEVER_S = 10**6
 """uvicorn's own keep-alive timeout: any byte ends it, so the guard's counts instead."""
@@ -51,7 +54,7 @@ class HttpReceiver:
         except HopspanError as error:
             raise HopspanError(f"{key}.auth.{error}") from error
         try:
-            context = make_server_context(settings.tls) if settings.tls is not None else None
+            tls = RenewedContext(settings.tls) if settings.tls is not None else None
         except HopspanError as error:
             raise HopspanError(f"{key}.tls.{error}") from error
         self._listeners = listen(settings.endpoint, f"{key}.endpoint")
@@ -61,7 +64,7 @@ class HttpReceiver:
         gate = Gate(service, admission, settings.max_request_body_size_mib << 20, tokens)
         self._site = Site(gate, deadlines or Deadlines(head_ns=settings.read_header_timeout))
         application = SpanApplication(service, self._threads, self._site.answers)
-        self._server = _Server(_configure(application), self._site, self._listeners, context)
+        self._server = _Server(_configure(application), self._site, self._listeners, tls)
         self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
 
     def count_answers(self) -> dict[str, int]:
@@ -118,16 +121,16 @@ class _Server(uvicorn.Server):
     """uvicorn's server over our acceptors, in a thread of its own: where no signal handlers are set."""
 
     def __init__(
-        self, config: uvicorn.Config, site: Site, listeners: list[socket.socket], context: ssl.SSLContext | None
+        self, config: uvicorn.Config, site: Site, listeners: list[socket.socket], tls: RenewedContext | None
     ) -> None:
         super().__init__(config)
         self._site = site
         self._listeners = listeners
-        self._context = context
+        self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's name
         acceptors = [
-            Acceptor(listener, self._context, self._make_connection, self._site.connections)
+            Acceptor(listener, self._find_context, self._make_connection, self._site.connections)
             for listener in self._listeners
         ]
         self.servers = acceptors  # type: ignore[assignment]  # of a server only close and wait_closed are used
@@ -139,12 +142,17 @@ class _Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
                     connection.close_overdue(now_ns)
+        if self._tls is not None and counter % RENEW_TICKS == 0:
+            self._tls.renew()
         return await super().on_tick(counter)
 
     def end(self, grace_s: float) -> None:
         """Stop, from another thread; requests under way have `grace_s`."""
         self.config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]  # seconds for wait_for
         self.should_exit = True
+
+    def _find_context(self) -> ssl.SSLContext | None:
+        return self._tls.context if self._tls is not None else None
 
     def _make_connection(self) -> asyncio.Protocol:
         return Connection(self.config, self.server_state, {}, site=self._site)

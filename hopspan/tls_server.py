@@ -1,4 +1,4 @@
-"""TLS of our own servers: settings, and their files checked at the start by key and name.
+"""TLS of our own servers: settings, their files checked at the start by key and name, and read again once renewed.
 
 An edge: it reads the files. Below TLS 1.2 nobody is served.
 """
@@ -67,6 +67,8 @@ def make_server_context(tls: TlsServer) -> ssl.SSLContext:
     check_tls_server(tls)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A client could ask for it again and again, at our cost.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file)
@@ -77,3 +79,25 @@ def make_server_context(tls: TlsServer) -> ssl.SSLContext:
         context.load_verify_locations(tls.client_ca_file)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+class RenewedContext:
+    """The context of the files as they are now. For one thread."""
+
+    def __init__(self, tls: TlsServer) -> None:
+        """Read the files. Raises HopspanError that begins with the key."""
+        self._tls = tls
+        self._stamp = read_server_stamp(tls)
+        self.context = make_server_context(tls)
+
+    def renew(self) -> None:
+        """Read the files again if they changed. Connections that are open keep what they began with."""
+        stamp = read_server_stamp(self._tls)
+        if stamp == self._stamp:
+            return
+        try:
+            self.context = make_server_context(self._tls)
+        except (HopspanError, OSError):
+            # Half of them is renewed, or one is gone for a moment: what was read before serves until all can be read.
+            return
+        self._stamp = stamp

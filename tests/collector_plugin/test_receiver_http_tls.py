@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -107,6 +108,34 @@ def test_silent_handshakes_are_counted_as_connections(parties: Parties, monkeypa
         assert bench.receiver.connection_count == 0
         monkeypatch.undo()
         bench.wait_until(lambda: send(bench, parties.ours) == 200)
+
+
+def test_renewed_certificate_is_served(parties: Parties, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a start; while the pair does not fit together the old one is, and connections that are open go on."""
+    monkeypatch.setattr("collector_plugin.receiver_http.RENEW_TICKS", 1)
+    pair = Pair(str(tmp_path / "cert"), str(tmp_path / "key"))
+    old, new = parties.server, parties.others.issue("renewed")
+    shutil.copy(old.cert_file, pair.cert_file)
+    shutil.copy(old.key_file, pair.key_file)
+    with serve(pair) as bench:
+        context = ssl.create_default_context(cafile=parties.ours.ca_file)
+        kept = http.client.HTTPSConnection("localhost", bench.port, timeout=DEADLINE_S, context=context)
+        assert exchange(kept, b"x", OTLP_PATH, "POST", {"Content-Type": PROTOBUF}).status == 200
+        shutil.copy(new.cert_file, pair.cert_file)
+        assert send(bench, parties.ours) == 200
+        shutil.copy(new.key_file, pair.key_file)
+        bench.wait_until(lambda: is_trusted(bench, parties.others))
+        assert not is_trusted(bench, parties.ours)
+        assert exchange(kept, b"x", OTLP_PATH, "POST", {"Content-Type": PROTOBUF}).status == 200
+        kept.close()
+
+
+def is_trusted(bench: HttpBench, authority: Authority) -> bool:
+    """Return whether the receiver shows a certificate of this authority."""
+    try:
+        return send(bench, authority) == 200
+    except ssl.SSLCertVerificationError:
+        return False
 
 
 @pytest.mark.parametrize("key", ["cert_file", "key_file", "client_ca_file"])
