@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 from collector_plugin.service_name import UNKNOWN_SERVICE
 from collector_plugin.zipkin_endpoints import write_local, write_remote
 from collector_plugin.zipkin_events import DROPPED_ATTRIBUTES, write_event, write_link
+from collector_plugin.zipkin_merge import encode_array
 from collector_plugin.zipkin_micros import NS_PER_US
 from collector_plugin.zipkin_resource import SERVICE_NAME
 from collector_plugin.zipkin_spans import MIN_DURATION_US
@@ -65,7 +66,7 @@ def convert_request(data: bytes) -> Conversion:
         raise WireError("not an ExportTraceServiceRequest that can be read") from error
     spans = [span for group in request.resource_spans for span in _convert_group(group)]
     converted = [span for span in spans if span]
-    return Conversion(msgspec.json.encode(converted), len(converted), len(spans) - len(converted))
+    return Conversion(encode_array(converted), len(converted), len(spans) - len(converted))
 
 
 def _convert_group(group: ResourceSpans) -> Iterator[dict[str, Any]]:

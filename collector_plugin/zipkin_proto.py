@@ -7,10 +7,9 @@ ones ignored, the last of a kind counts, and what has its default is absent. Not
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
-import msgspec
-
 from collector_plugin import otlp_walk
 from collector_plugin.otlp_walk import TooManySpansError
+from collector_plugin.zipkin_merge import encode_array
 from hopspan.protowire import FIXED64, LENGTH, VARINT, WireError, read_fields, read_varint
 
 FREE_FIELDS = 100_000
@@ -37,7 +36,8 @@ def read_list_of_spans(data: bytes) -> bytes:
     otlp_walk.MAX_SPANS, or more fields than so many bytes lawfully hold.
     """
     found = _Reader(data).read_message(0, len(data), _LIST)
-    return msgspec.json.encode(found.get("spans", []))
+    spans = found.get("spans")
+    return encode_array(spans if isinstance(spans, list) else [])
 
 
 class _Reader:

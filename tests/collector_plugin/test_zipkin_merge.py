@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_plugin.zipkin_merge import merge_arrays
+from collector_plugin.zipkin_merge import encode_array, merge_arrays
 
 BLANKS = st.text(" \t\r\n", max_size=2)
 VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=3) | st.integers() | st.just([1]), max_size=2)
@@ -27,6 +27,14 @@ def test_a_single_array_is_passed_on_as_it_is() -> None:
 def test_nothing_makes_an_empty_array() -> None:
     """A body without a byte is lawful to come, and none to send."""
     assert merge_arrays([]) == merge_arrays([b""]) == merge_arrays([b"[]", b"[ ]"]) == b"[]"
+
+
+@given(st.lists(VALUES | st.dictionaries(st.sampled_from(["binaryAnnotations", "a"]), st.just('yAnnotations"'))))
+def test_array_is_never_taken_for_the_first_format(values: list[object]) -> None:
+    """A server looks for one text in the whole body; the value has it, the bytes have not."""
+    data = encode_array(values)
+    assert json.loads(data) == values
+    assert b'yAnnotations"' not in data
 
 
 @given(st.lists(st.tuples(st.lists(VALUES, max_size=3), BLANKS)))
