@@ -18,6 +18,7 @@ MIN_FIELD_BYTES = 4
 so no more fields are read than these: 16 MiB of them would take ten seconds."""
 
 _MAX_PORT = 65535
+_MAX_INT64 = (1 << 63) - 1
 _IPV4_BYTES, _IPV6_BYTES = 4, 16
 
 Value = str | int | bool | dict[str, "Value"] | list["Value"]
@@ -94,12 +95,17 @@ def _read_text(reader: _Reader, start: int, end: int, _former: Value | None) -> 
         raise WireError("a text is not UTF-8") from error
 
 
-def _read_fixed(reader: _Reader, start: int, end: int, _former: Value | None) -> Value:
-    return int.from_bytes(reader.data[start:end], "little")
+def _read_timestamp(reader: _Reader, start: int, end: int, _former: Value | None) -> Value:
+    return _drop_negative(int.from_bytes(reader.data[start:end], "little"))
 
 
-def _read_number(reader: _Reader, start: int, end: int, _former: Value | None) -> Value:
-    return read_varint(reader.data, start, end)[0]
+def _read_duration(reader: _Reader, start: int, end: int, _former: Value | None) -> Value:
+    return _drop_negative(read_varint(reader.data, start, end)[0])
+
+
+def _drop_negative(value: int) -> int:
+    # To a server the highest bit is a sign, and what is negative is absent; in JSON it would refuse such a number.
+    return value if value <= _MAX_INT64 else 0
 
 
 def _read_flag(reader: _Reader, start: int, end: int, _former: Value | None) -> Value:
@@ -152,8 +158,8 @@ _SPAN: _Table = {
     (3, LENGTH): ("id", _read_span_id),
     (4, VARINT): ("kind", _read_kind),
     (5, LENGTH): ("name", _read_text),
-    (6, FIXED64): ("timestamp", _read_fixed),
-    (7, VARINT): ("duration", _read_number),
+    (6, FIXED64): ("timestamp", _read_timestamp),
+    (7, VARINT): ("duration", _read_duration),
     (8, LENGTH): ("localEndpoint", _read_endpoint),
     (9, LENGTH): ("remoteEndpoint", _read_endpoint),
     (10, LENGTH): ("annotations", _read_annotations),
@@ -167,5 +173,5 @@ _ENDPOINT: _Table = {
     (3, LENGTH): ("ipv6", _read_ipv6),
     (4, VARINT): ("port", _read_port),
 }
-_ANNOTATION: _Table = {(1, FIXED64): ("timestamp", _read_fixed), (2, LENGTH): ("value", _read_text)}
+_ANNOTATION: _Table = {(1, FIXED64): ("timestamp", _read_timestamp), (2, LENGTH): ("value", _read_text)}
 _TAG: _Table = {(1, LENGTH): ("key", _read_text), (2, LENGTH): ("value", _read_text)}

@@ -74,6 +74,18 @@ def test_what_has_its_default_is_absent() -> None:
     assert read(bare) == [{"traceId": TRACE[8:].hex(), "id": ID.hex()}]
 
 
+def test_times_that_are_negative_to_a_server_are_absent() -> None:
+    """It takes them so in protobuf, and would refuse them in JSON."""
+    span = {
+        "trace_id": TRACE,
+        "id": ID,
+        "timestamp": 2**63,
+        "duration": 2**64 - 1,
+        "annotations": [{"timestamp": 2**63}],
+    }
+    assert read(span) == [{"traceId": TRACE.hex(), "id": ID.hex(), "annotations": [{"timestamp": 0, "value": ""}]}]
+
+
 def test_annotation_keeps_both_fields() -> None:
     """JSON wants them both, and proto3 leaves out an empty one."""
     assert read({"trace_id": TRACE, "id": ID, "annotations": [{}]})[0]["annotations"] == [
@@ -138,12 +150,12 @@ SPANS = st.fixed_dictionaries(
         "parent_id": IDS,
         "kind": st.integers(0, 4),
         "name": st.text(max_size=3),
-        "timestamp": st.integers(0, 2**64 - 1),
-        "duration": st.integers(0, 2**64 - 1),
+        "timestamp": st.integers(0, 2**63 - 1),
+        "duration": st.integers(0, 2**63 - 1),
         "local_endpoint": ENDPOINTS,
         "remote_endpoint": ENDPOINTS,
         "annotations": st.lists(
-            st.fixed_dictionaries({"timestamp": st.integers(0, 2**64 - 1), "value": st.text(max_size=3)}), max_size=2
+            st.fixed_dictionaries({"timestamp": st.integers(0, 2**63 - 1), "value": st.text(max_size=3)}), max_size=2
         ),
         "tags": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3),
         "debug": st.booleans(),
