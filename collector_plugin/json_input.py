@@ -16,8 +16,9 @@ from hopspan.protowire import WireError
 _CHUNK_BYTES = 64 << 10
 """Checked at once: as text, four times as much may be needed for it."""
 
+# Escapes that are kept come first: a backslash that is one itself does not begin another.
 _SURROGATES = re.compile(
-    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+    rb"(\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 _REPLACEMENT = rb"\ufffd"
 
