@@ -20,7 +20,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin peers soak lint format clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin peers soak lint format schemas clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ format: build/setup-test
 	.venv/bin/ruff check --fix $(SOURCES)
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/clang-format -i $(C_FILES)
+
+## make schemas                write the JSON schemas of the configuration anew, from the code
+schemas: build/setup-test
+	$(PYTHON) -m tests.house.schemas
 
 ## make clean                  remove build/ and .venv/, and what a crashed testbed left
 clean:

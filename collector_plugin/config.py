@@ -10,9 +10,13 @@ from typing import Annotated
 
 import msgspec
 
+from collector_plugin.bearer_auth import BearerAuth
+from collector_plugin.http_settings import OtlpHttpProtocol, ZipkinReceiver
 from collector_plugin.network_span import Detail
+from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
-from hopspan.values import Duration, Endpoint, Listener, Named, NotAvailable, PositiveDuration
+from hopspan.tls_server import TlsServer
+from hopspan.values import Duration, Endpoint, Listener, Named, PositiveDuration
 
 MAX_WINDOW = 600 * 10**9
 """Ten minutes. What waits longer is rare, and everything would be remembered as long."""
@@ -54,7 +58,11 @@ class GrpcProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """`host:port` to listen on. Default localhost:24317: the Collector's ports stay free beside it."""
     max_recv_msg_size_mib: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
     """Largest request in MiB, unpacked. Default 16: four times the Collector's, so that what passes one passes the
-    other; OTLP's suggestion of 64 would let the 64 requests that may be handled at once take 4 GiB."""
+    other. What all requests may hold together is 64 MiB."""
+    tls: TlsServer | None = None
+    """TLS towards clients. Default: none, since the default endpoint is on localhost."""
+    auth: BearerAuth | None = None
+    """Bearer tokens that clients must show. Default: none."""
 
 
 class OtlpProtocols(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +70,8 @@ class OtlpProtocols(msgspec.Struct, frozen=True, kw_only=True):
 
     grpc: GrpcProtocol = GrpcProtocol()
     """OTLP over gRPC, for spans and transits alike."""
-    http: NotAvailable = None
-    """OTLP over HTTP."""
+    http: OtlpHttpProtocol | None = None
+    """OTLP over HTTP, protobuf and JSON. Default: not received; `http: {}` turns it on."""
 
 
 class OtlpReceiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,8 +86,8 @@ class Receivers(msgspec.Struct, frozen=True, kw_only=True):
 
     otlp: OtlpReceiver = OtlpReceiver()
     """OTLP. Default: gRPC on localhost:24317."""
-    zipkin: NotAvailable = None
-    """Zipkin v2."""
+    zipkin: ZipkinReceiver | None = None
+    """Zipkin v2, JSON and protobuf. Default: not received; `zipkin: {}` turns it on."""
 
 
 class FileExporter(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,16 +115,24 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration."""
 
     exporters: Annotated[
-        dict[str, OtlpExporter | FileExporter],
-        Named({"otlp": OtlpExporter, "file": FileExporter, "otlp_http": None, "zipkin": None}),
+        dict[str, OtlpExporter | OtlpHttpExporterSettings | ZipkinExporterSettings | FileExporter],
+        Named(
+            {
+                "otlp": OtlpExporter,
+                "otlp_http": OtlpHttpExporterSettings,
+                "zipkin": ZipkinExporterSettings,
+                "file": FileExporter,
+            }
+        ),
     ]
     """Where spans go, by `type` or `type/name`. The first acknowledges, the others have bounded queues of their own.
     Required: at least one."""
     mode: Mode = Mode.INLINE
-    """`inline`: spans in, the same spans and network spans out. `tap` is not available in this version."""
+    """`inline`: spans in, the same spans and network spans out. `tap`: the spans are a copy that the Collector sends
+    beside its own pipeline, and network spans alone come out. Default inline."""
     acknowledge: Acknowledge = Acknowledge.DELIVERED
-    """`delivered`: a client hears of success once the first exporter's peer has the spans. `accepted` is not
-    available in this version."""
+    """`delivered`: a client hears of success once the first exporter's peer has the spans. `accepted`: once they wait
+    in a bounded queue, as in the Collector, and are lost if the process dies. Default delivered."""
     window: PositiveDuration = 60 * 10**9
     """How long a transit waits for its parent. Default 60s, at most 10m: SDKs flush every five seconds, and a request
     is waited for until its span has ended."""
@@ -134,10 +150,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Yield faults: contradictions between keys, and what this version does not have."""
         if not self.exporters:
             yield "exporters: missing"
-        if self.mode is not Mode.INLINE:
-            yield f"mode: '{self.mode}' is not available in this version"
-        if self.acknowledge is not Acknowledge.DELIVERED:
-            yield f"acknowledge: '{self.acknowledge}' is not available in this version"
+        if self.mode is Mode.TAP and self.acknowledge is not Acknowledge.DELIVERED:
+            yield "acknowledge: has no effect while mode is tap"
         if self.window > MAX_WINDOW:
             yield "window: is longer than 10m"
         if self.settle > self.window:
@@ -146,3 +160,17 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
         for name, exporter in self.exporters.items():
             if isinstance(exporter, OtlpExporter) and exporter.endpoint == own:
                 yield f"exporters.{name}.endpoint: is the plugin's own receiver"
+        yield from self._find_shared_listeners()
+
+    def _find_shared_listeners(self) -> Iterator[str]:
+        listeners = {"receivers.otlp.protocols.grpc": self.receivers.otlp.protocols.grpc.endpoint}
+        if self.receivers.otlp.protocols.http is not None:
+            listeners["receivers.otlp.protocols.http"] = self.receivers.otlp.protocols.http.endpoint
+        if self.receivers.zipkin is not None:
+            listeners["receivers.zipkin"] = self.receivers.zipkin.endpoint
+        listeners["telemetry.metrics"] = self.telemetry.metrics.endpoint
+        seen: dict[Endpoint, str] = {}
+        for key, endpoint in listeners.items():
+            if endpoint.port and endpoint in seen:
+                yield f"{key}.endpoint: is that of {seen[endpoint]} too"
+            seen.setdefault(endpoint, key)

@@ -5,14 +5,20 @@ thread of its own, and no timer: what limits the wait is the exporter's timeout.
 """
 
 import collections
+import random
 import threading
+import time
 from collections.abc import Callable
 
 from collector_plugin.exporter import Exporter, merge_fits
+from collector_plugin.formats import convert_request, merge_requests
 from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
+from collector_plugin.span_request import SpanFormat, SpanRequest
+from collector_plugin.split import split_request
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
+from hopspan.retry import choose_delay_ns
 
 MAX_WAITING_BYTES = 64 << 20
 """What may wait while an export is in flight: sixteen merged requests, more than their clients would wait for."""
@@ -24,9 +30,12 @@ OVERLOAD_RETRY_NS = 10**9
 class Delivery:
     """The way to the exporter that acknowledges."""
 
-    def __init__(self, exporter: Exporter, outcomes: Counters[SendOutcome]) -> None:
-        """Count the spans' outcomes in `outcomes`."""
+    def __init__(
+        self, exporter: Exporter, outcomes: Counters[SendOutcome], span_format: SpanFormat = SpanFormat.OTLP
+    ) -> None:
+        """Count the spans' outcomes in `outcomes`; `span_format` is what the exporter takes."""
         self._exporter = exporter
+        self._format = span_format
         self._outcomes = outcomes
         self._lock = threading.Lock()
         self._waiting: collections.deque[_Parcel] = collections.deque()
@@ -38,18 +47,52 @@ class Delivery:
         """Return the size of what waits for the export in flight."""
         return self._waiting_bytes
 
-    def deliver(self, data: bytes, span_count: int, is_wanted: Callable[[], bool]) -> ExportResult:
-        """Return once the request `data` was delivered. Raises RetryableExportError or PermanentExportError.
+    def deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
+        """Return once the request was delivered.
 
         `is_wanted` tells whether the client still waits: what nobody waits for is not sent, as it will come again.
+        Raises RetryableExportError, PermanentExportError, or WireError where the exporter's format cannot hold it.
         """
-        parcel = _Parcel(data, span_count, is_wanted)
+        pieces = split_request(convert_request(request, self._format))
+        return self._deliver(pieces[0], is_wanted) if len(pieces) == 1 else self._deliver_pieces(pieces, is_wanted)
+
+    def _deliver_pieces(self, pieces: list[SpanRequest], is_wanted: Callable[[], bool]) -> ExportResult:
+        """Deliver the pieces of a request that is too large for the peer, one by one.
+
+        Once the first is there the client should not come again with all: the others are tried as long as it waits.
+        """
+        total = ExportResult()
+        refused: PermanentExportError | None = None
+        for number, piece in enumerate(pieces):
+            try:
+                result = self._deliver_patiently(piece, is_wanted) if number else self._deliver(piece, is_wanted)
+            except PermanentExportError as error:
+                result, refused = ExportResult(piece.span_count, error.message), error
+            total = ExportResult(total.rejected_spans + result.rejected_spans, total.message or result.message)
+        if refused is not None and total.rejected_spans >= sum(piece.span_count for piece in pieces):
+            raise refused
+        return total
+
+    def _deliver_patiently(self, piece: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
+        attempt = 0
+        while True:
+            try:
+                return self._deliver(piece, is_wanted)
+            except RetryableExportError as error:
+                attempt += 1
+                # Not for cryptography: it keeps many senders from coming back in one wave.
+                time.sleep(choose_delay_ns(attempt, random.random(), error.retry_after_ns) / 1e9)  # noqa: S311
+                if not is_wanted():
+                    raise
+
+    def _deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
+        parcel = _Parcel(request, is_wanted)
         with self._lock:
-            if self._in_flight and self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
-                self._outcomes.add(SendOutcome.QUEUE_FULL, span_count)
+            if self._in_flight and self._waiting_bytes + parcel.size > MAX_WAITING_BYTES:
+                self._outcomes.add(SendOutcome.QUEUE_FULL, request.span_count)
                 raise RetryableExportError("UNAVAILABLE", "too many spans wait to be sent", OVERLOAD_RETRY_NS)
             self._waiting.append(parcel)
-            self._waiting_bytes += len(data)
+            self._waiting_bytes += parcel.size
             parcel.leads = not self._in_flight
             self._in_flight = True
         if not parcel.leads:
@@ -78,10 +121,10 @@ class Delivery:
         batch: list[_Parcel] = []
         size = 0
         with self._lock:
-            while self._waiting and merge_fits(size, len(self._waiting[0].data), MAX_REQUEST_BYTES):
+            while self._waiting and merge_fits(size, self._waiting[0].size, MAX_REQUEST_BYTES):
                 parcel = self._waiting.popleft()
-                self._waiting_bytes -= len(parcel.data)
-                size += len(parcel.data)
+                self._waiting_bytes -= parcel.size
+                size += parcel.size
                 batch.append(parcel)
         return batch
 
@@ -108,11 +151,11 @@ class Delivery:
 
     def _send_merged(self, parcels: list["_Parcel"]) -> None:
         try:
-            result = self._exporter.export(b"".join(parcel.data for parcel in parcels))
+            result = self._exporter.export(merge_requests([parcel.request for parcel in parcels]))
         except RetryableExportError as error:
             for parcel in parcels:
                 parcel.error = error
-            self._outcomes.add(SendOutcome.RETRYABLE, sum(parcel.span_count for parcel in parcels))
+            self._outcomes.add(SendOutcome.RETRYABLE, sum(parcel.request.span_count for parcel in parcels))
         except PermanentExportError:
             # One client's fault is not another's, and only alone can it be told whose it is.
             for parcel in parcels:
@@ -121,17 +164,17 @@ class Delivery:
             for parcel in parcels:
                 # What was rejected of a merged request cannot be told apart; it is counted, and nobody is told wrong.
                 parcel.result = ExportResult()
-            self._count_delivered(sum(parcel.span_count for parcel in parcels), result)
+            self._count_delivered(sum(parcel.request.span_count for parcel in parcels), result)
 
     def _send_alone(self, parcel: "_Parcel") -> None:
         try:
-            parcel.result = self._exporter.export(parcel.data)
+            parcel.result = self._exporter.export(parcel.request.data)
         except ExportError as error:
             parcel.error = error
             permanent = isinstance(error, PermanentExportError)
-            self._outcomes.add(SendOutcome.REFUSED if permanent else SendOutcome.RETRYABLE, parcel.span_count)
+            self._outcomes.add(SendOutcome.REFUSED if permanent else SendOutcome.RETRYABLE, parcel.request.span_count)
         else:
-            self._count_delivered(parcel.span_count, parcel.result)
+            self._count_delivered(parcel.request.span_count, parcel.result)
 
     def _count_delivered(self, span_count: int, result: ExportResult) -> None:
         rejected = max(0, min(result.rejected_spans, span_count))
@@ -142,11 +185,11 @@ class Delivery:
 class _Parcel:
     """One client's request, while it waits."""
 
-    __slots__ = ("data", "error", "is_wanted", "leads", "result", "span_count", "turn")
+    __slots__ = ("error", "is_wanted", "leads", "request", "result", "size", "turn")
 
-    def __init__(self, data: bytes, span_count: int, is_wanted: Callable[[], bool]) -> None:
-        self.data = data
-        self.span_count = span_count
+    def __init__(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> None:
+        self.request = request
+        self.size = len(request.data)
         self.is_wanted = is_wanted
         self.turn = threading.Event()
         self.leads = False

@@ -9,29 +9,45 @@ from collections.abc import Callable
 
 import msgspec
 
-from collector_plugin.delivery import Delivery
+from collector_plugin.acknowledge import Acknowledger
 from collector_plugin.join import Join
+from collector_plugin.network_span import Emission
 from collector_plugin.otlp_spans import encode_emissions
-from collector_plugin.otlp_walk import TransitSlice, Walk, walk_request
+from collector_plugin.otlp_walk import ApplicationSpans, TransitSlice, walk_request
 from collector_plugin.outcomes import ReceiveOutcome
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sending_queue import SendingQueue
-from collector_plugin.span_request import SpanRequest
+from collector_plugin.span_request import SpanFormat, SpanRequest
+from collector_plugin.zipkin_spans import encode_zipkin
+from collector_plugin.zipkin_walk import walk_zipkin
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError
 from hopspan.logs import Log
+from hopspan.protowire import WireError
 from node_probe.wire_batch import BatchError, RawBatch, read_batch
 
 
 class Outlets(msgspec.Struct, frozen=True):
     """Where spans leave the plugin."""
 
-    delivery: Delivery
-    """The first exporter's, for application spans."""
+    delivery: Acknowledger
+    """For application spans: the first exporter's, or what lets them go."""
     application: tuple[SendingQueue, ...]
     """The other exporters', for copies of application spans."""
     network: tuple[SendingQueue, ...]
     """Every exporter's, for network spans."""
+
+
+class _Received(msgspec.Struct, frozen=True):
+    """What one client's request holds."""
+
+    request: SpanRequest
+    """What is passed on; without bytes where that is nothing."""
+    application: list[ApplicationSpans]
+    transits: list[TransitSlice]
+
+
+_ENCODERS = {SpanFormat.OTLP: encode_emissions, SpanFormat.ZIPKIN: encode_zipkin}
 
 
 class Pipeline:
@@ -53,60 +69,74 @@ class Pipeline:
         not be delivered. Its transits and parents are taken in even then: they may come again, and are known then.
         """
         walk = walk_request(data)
-        try:
-            rejected = self._take_in(walk, now_ns)
-        except Exception as error:  # noqa: BLE001 - a fault in the join must never cost an application span
-            self._log.error("the join failed", exception=type(error).__name__, text=str(error))
-            rejected = ExportResult()
-        if not walk.forward:
-            return rejected
-        try:
-            result = self._deliver(walk, is_wanted)
-        except ExportError:
-            self.outcomes.add(ReceiveOutcome.REFUSED, walk.span_count)
-            raise
-        self.outcomes.add(ReceiveOutcome.ACCEPTED, walk.span_count)
-        return ExportResult(result.rejected_spans + rejected.rejected_spans, result.message or rejected.message)
+        request = SpanRequest(walk.forward, walk.span_count)
+        return self._accept(_Received(request, walk.application, walk.transits), is_wanted, now_ns)
+
+    def accept_zipkin(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
+        """Take in one JSON array of Zipkin v2 spans, as `accept` does."""
+        walk = walk_zipkin(data)
+        request = SpanRequest(data if walk.span_count else b"", walk.span_count, SpanFormat.ZIPKIN)
+        return self._accept(_Received(request, walk.application, []), is_wanted, now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Send the network spans that are due."""
         with self.lock:
             emissions = self._join.take_due(now_ns)
-        self._send_network_spans(encode_emissions(emissions, self._version))
+        self._send_network_spans(emissions)
 
     def drain(self, now_ns: int) -> None:
         """Send the network spans that can still be made, and release the rest."""
         with self.lock:
             emissions = self._join.close(now_ns)
-        self._send_network_spans(encode_emissions(emissions, self._version))
+        self._send_network_spans(emissions)
 
-    def _deliver(self, walk: Walk, is_wanted: Callable[[], bool]) -> ExportResult:
-        copy = SpanRequest(walk.forward, walk.span_count)
+    def _accept(self, received: "_Received", is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
         try:
-            result = self._outlets.delivery.deliver(walk.forward, walk.span_count, is_wanted)
+            rejected = self._take_in(received, now_ns)
+        except Exception as error:  # noqa: BLE001 - a fault in the join must never cost an application span
+            self._log.error("the join failed", exception=type(error).__name__, text=str(error))
+            rejected = ExportResult()
+        request = received.request
+        if not request.data:
+            return rejected
+        try:
+            result = self._deliver(request, is_wanted)
+        except (ExportError, WireError):
+            self.outcomes.add(ReceiveOutcome.REFUSED, request.span_count)
+            raise
+        self.outcomes.add(ReceiveOutcome.ACCEPTED, request.span_count)
+        return ExportResult(result.rejected_spans + rejected.rejected_spans, result.message or rejected.message)
+
+    def _deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
+        try:
+            result = self._outlets.delivery.deliver(request, is_wanted)
         except PermanentExportError:
             # The client will not come again, so the other exporters get their copy now or never.
-            self._send_copies(copy)
+            self._send_copies(request)
             raise
-        self._send_copies(copy)
+        self._send_copies(request)
         return result
 
     def _send_copies(self, request: SpanRequest) -> None:
         for queue in self._outlets.application:
             queue.offer(request)
 
-    def _send_network_spans(self, requests: list[SpanRequest]) -> None:
-        for request in requests:
-            for queue in self._outlets.network:
+    def _send_network_spans(self, emissions: list[Emission]) -> None:
+        by_format = {
+            span_format: _ENCODERS[span_format](emissions, self._version)
+            for span_format in {queue.format for queue in self._outlets.network}
+        }
+        for queue in self._outlets.network:
+            for request in by_format[queue.format]:
                 queue.offer(request)
 
-    def _take_in(self, walk: Walk, now_ns: int) -> ExportResult:
-        if not walk.application and not walk.transits:
+    def _take_in(self, received: "_Received", now_ns: int) -> ExportResult:
+        if not received.application and not received.transits:
             return ExportResult()
-        batches = [(part, _read_batch(part)) for part in walk.transits]
+        batches = [(part, _read_batch(part)) for part in received.transits]
         unreadable = ExportResult()
         with self.lock:
-            for group in walk.application:
+            for group in received.application:
                 self._join.add_parents(group.resource, group.spans, now_ns, group.peers)
             for part, batch in batches:
                 if isinstance(batch, RawBatch):

@@ -4,26 +4,21 @@ The only place where the parts meet; each of them knows its neighbours by their 
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from collector_plugin.config import FileExporter as FileSettings
+from collector_plugin.admission import Admission
 from collector_plugin.config import PluginConfig
-from collector_plugin.delivery import Delivery
-from collector_plugin.exporter import Exporter
-from collector_plugin.exporter_file import FileExporter
+from collector_plugin.exporters import OpenExporter, open_exporter
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
-from collector_plugin.outcomes import SendOutcome
-from collector_plugin.pipeline import Outlets, Pipeline
-from collector_plugin.receiver_grpc import GrpcReceiver
-from collector_plugin.report import APPLICATION, NETWORK, Outlet, Report
-from collector_plugin.sending_queue import SendingQueue
+from collector_plugin.pipeline import Pipeline
+from collector_plugin.receivers import Receiver, open_receivers
+from collector_plugin.report import Report
+from collector_plugin.senders import Senders
 from collector_plugin.ticker import Ticker
-from hopspan.counters import Counters
 from hopspan.errors import HopspanError
 from hopspan.logs import Log
 from hopspan.metrics import MetricsServer
-from hopspan.otlp_export import OtlpGrpcExporter
-from hopspan.settings import OtlpExporter
 from hopspan.version import VERSION
 
 IN_FLIGHT_GRACE_S = 5.0
@@ -39,83 +34,65 @@ class Plugin:
     def __init__(self, config: PluginConfig, log: Log) -> None:
         """Build all parts and listen. Raises HopspanError, naming what is at fault, with nothing left open."""
         self._log = log
-        self._exporters: dict[str, Exporter] = {}
-        self._queues: list[SendingQueue] = []
-        self._outlets: list[Outlet] = []
-        self._receiver: GrpcReceiver | None = None
+        self._exporters: list[OpenExporter] = []
+        self._receivers: dict[str, Receiver] = {}
         self._metrics: MetricsServer | None = None
         self._join = Join(_read_join_settings(config))
         try:
             for name, settings in config.exporters.items():
-                self._exporters[name] = _open_exporter(name, settings)
-            self._pipeline = Pipeline(self._join, self._build_outlets(), VERSION, log)
+                self._exporters.append(open_exporter(name, settings))
+            self._senders = Senders(self._exporters, config.mode, config.acknowledge, log)
+            self._pipeline = Pipeline(self._join, self._senders.outlets, VERSION, log)
             self._ticker = Ticker(self._pipeline.tick, log)
-            receiver = self._receiver = GrpcReceiver(config.receivers.otlp.protocols.grpc, self._pipeline.accept)
-            self.report = Report(self._join, self._pipeline, tuple(self._outlets), receiver.count_answers)
+            for name, receiver in open_receivers(config.receivers, self._pipeline, Admission()):
+                self._receivers[name] = receiver
+            answers = {name: receiver.count_answers for name, receiver in self._receivers.items()}
+            self.report = Report(self._join, self._pipeline, tuple(self._senders.reported), answers)
             self._metrics = MetricsServer(config.telemetry.metrics.endpoint, self.report.read_metrics)
         except HopspanError:
             self._close_doors()
             raise
-        self.grpc_endpoint = receiver.endpoint
-        """Where spans and transits are received."""
+        self.endpoints = {name: receiver.endpoint for name, receiver in self._receivers.items()}
+        """By receiver where it listens."""
         self.metrics_port = self._metrics.port
         """Where the metrics are served."""
 
     def start(self) -> None:
         """Serve, and say so."""
-        for queue in self._queues:
-            queue.start()
+        self._senders.start()
         self._ticker.start()
-        if self._receiver is not None:
-            self._receiver.start()
-        self._log.info(
-            "ready",
-            version=VERSION,
-            otlp_grpc=str(self.grpc_endpoint),
-            otlp_grpc_port=self.grpc_endpoint.port,
-            metrics_port=self.metrics_port,
-            exporters=" ".join(self._exporters),
-        )
+        for receiver in self._receivers.values():
+            receiver.start()
+        listening: dict[str, str | int] = {}
+        for name, endpoint in self.endpoints.items():
+            listening |= {name: str(endpoint), f"{name}_port": endpoint.port}
+        exporters = " ".join(one.name for one in self._exporters)
+        self._log.info("ready", version=VERSION, **listening, metrics_port=self.metrics_port, exporters=exporters)
 
     def stop(self) -> None:
         """Take no more, deliver what can be, and tell all counts."""
-        self._close_receiver(IN_FLIGHT_GRACE_S)
+        self._close_receivers(IN_FLIGHT_GRACE_S)
         self._ticker.stop()
         self._pipeline.drain(time.monotonic_ns())
-        deadline_ns = time.monotonic_ns() + DRAIN_NS
-        for queue in self._queues:
-            queue.close(deadline_ns)
+        self._senders.close(time.monotonic_ns() + DRAIN_NS)
         self._close_doors()
-        for queue in self._queues:
-            queue.join(1.0)
+        self._senders.join(1.0)
         self._log.info("stopped", **self.report.read_fields())
 
-    def _close_receiver(self, grace_s: float) -> None:
-        if self._receiver is not None:
-            self._receiver.stop(grace_s)
+    def _close_receivers(self, grace_s: float) -> None:
+        """Close them together: one that has to wait for its clients must not take the others' time."""
+        stops = [receiver.stop for receiver in self._receivers.values()]
+        if stops:
+            with ThreadPoolExecutor(len(stops)) as threads:
+                for done in [threads.submit(stop, grace_s) for stop in stops]:
+                    done.result()
 
     def _close_doors(self) -> None:
-        self._close_receiver(0)
-        for exporter in self._exporters.values():
-            exporter.close()
+        self._close_receivers(0)
+        for one in self._exporters:
+            one.exporter.close()
         if self._metrics is not None:
             self._metrics.close()
-
-    def _build_outlets(self) -> Outlets:
-        names = list(self._exporters)
-        outcomes = Counters(SendOutcome)
-        delivery = Delivery(self._exporters[names[0]], outcomes)
-        self._outlets.append(Outlet(names[0], APPLICATION, outcomes, lambda: delivery.waiting_bytes))
-        application = tuple(self._open_queue(name, APPLICATION) for name in names[1:])
-        network = tuple(self._open_queue(name, NETWORK) for name in names)
-        return Outlets(delivery, application, network)
-
-    def _open_queue(self, name: str, kind: str) -> SendingQueue:
-        outcomes = Counters(SendOutcome)
-        queue = SendingQueue(name, self._exporters[name], outcomes, self._log)
-        self._queues.append(queue)
-        self._outlets.append(Outlet(name, kind, outcomes, lambda: queue.size_bytes))
-        return queue
 
 
 def _read_join_settings(config: PluginConfig) -> JoinSettings:
@@ -127,12 +104,3 @@ def _read_join_settings(config: PluginConfig) -> JoinSettings:
         detail=config.spans.detail,
         slow_threshold_ns=config.spans.slow_threshold,
     )
-
-
-def _open_exporter(name: str, settings: OtlpExporter | FileSettings) -> Exporter:
-    try:
-        if isinstance(settings, OtlpExporter):
-            return OtlpGrpcExporter(settings)
-        return FileExporter(settings.path)
-    except HopspanError as error:
-        raise HopspanError(f"exporters.{name}: {error}") from error

@@ -5,14 +5,19 @@ It thinks about nothing but the answer: which error of ours is which gRPC status
 
 import errno
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, NoReturn
 
 import grpc
 
+from collector_plugin.admission import Admission, Reservation
+from collector_plugin.bearer_auth import BearerTokens
 from collector_plugin.config import GrpcProtocol
+from collector_plugin.grpc_credentials import open_credentials
+from collector_plugin.grpc_reads import Reads
 from collector_plugin.otlp_walk import TooManySpansError
 from hopspan.counters import Counters
 from hopspan.errors import HopspanError
@@ -22,13 +27,22 @@ from hopspan.protowire import WireError, write_integer, write_length
 from hopspan.rpc_status import STATUS_KEY, write_status
 from hopspan.values import Endpoint
 
-HANDLER_THREADS = 64
-"""Requests handled at once: each waits for its delivery, so it takes many to merge; a thread costs some 50 KiB."""
+HANDLER_THREADS = 2048
+"""Requests under way at once. gRPC reads a message in the thread that handles it: a client that is slow to send one
+holds a thread, and with few of them such clients would lock out all others. A waiting one costs some 50 KiB."""
+
+MAX_READ_NS = 30 * 10**9
+"""What one message may take to come: what the HTTP receivers give a body that makes no progress."""
+
+WATCH_INTERVAL_S = 1.0
 
 MAX_STREAMS = 256
 """Requests that one connection may have under way: a Collector's exporter has ten."""
 
-ENDPOINT_KEY = "receivers.otlp.protocols.grpc.endpoint"
+NO_ROOM_RETRY_NS = 10**9
+"""What a client is asked to wait when others' requests hold all the bytes that may be held."""
+
+KEY = "receivers.otlp.protocols.grpc"
 
 Accept = Callable[[bytes, Callable[[], bool], int], ExportResult]
 """(request, whether the client still waits, monotonic now) -> what the peer said."""
@@ -37,13 +51,21 @@ Accept = Callable[[bytes, Callable[[], bool], int], ExportResult]
 class GrpcReceiver:
     """A gRPC server with OTLP's trace service."""
 
-    def __init__(self, settings: GrpcProtocol, accept: Accept) -> None:
-        """Listen, without serving yet. Raises HopspanError where the endpoint cannot be listened on."""
+    def __init__(self, settings: GrpcProtocol, accept: Accept, admission: Admission | None = None) -> None:
+        """Listen, without serving yet. Raises HopspanError, with the key, where that cannot be.
+
+        What requests hold is taken from `admission`, by default one of its own.
+        """
         self._answers = Counters(grpc.StatusCode)
         self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="otlp")
+        self._reads = Reads(MAX_READ_NS)
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_reads, name="otlp-watch", daemon=True)
+        tokens = _open_tokens(settings)
+        service = _TraceService(accept, self._answers, self._reads, admission or Admission(), tokens)
         self._server = grpc.server(
             self._threads,
-            handlers=[_TraceService(accept, self._answers)],
+            handlers=[service],
             options=[
                 ("grpc.max_receive_message_length", settings.max_recv_msg_size_mib << 20),
                 ("grpc.max_concurrent_streams", MAX_STREAMS),
@@ -51,11 +73,16 @@ class GrpcReceiver:
                 ("grpc.so_reuseport", 0),
             ],
         )
+        credentials = open_credentials(settings.tls, f"{KEY}.tls") if settings.tls is not None else None
         _require_free(settings.endpoint)
         try:
-            port = self._server.add_insecure_port(str(settings.endpoint))
+            address = str(settings.endpoint)
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise HopspanError(f"{ENDPOINT_KEY}: cannot listen on {settings.endpoint}") from error
+            raise HopspanError(f"{KEY}.endpoint: cannot listen on {settings.endpoint}") from error
         self.endpoint = Endpoint(settings.endpoint.host, port)
         """What is listened on: with the system's choice where the configured port is 0."""
 
@@ -66,26 +93,82 @@ class GrpcReceiver:
     def start(self) -> None:
         """Begin to serve."""
         self._server.start()
+        self._watch.start()
 
     def stop(self, grace_s: float) -> None:
         """Take no more requests, and wait up to `grace_s` for those under way; what is left is cancelled."""
+        self._stopping.set()
         self._server.stop(grace_s).wait()
         self._threads.shutdown(wait=False)
+
+    def end_overdue_reads(self, now_ns: int) -> int:
+        """End the requests whose messages take too long to come; return how many."""
+        return self._reads.end_overdue(now_ns)
+
+    def _watch_reads(self) -> None:
+        while not self._stopping.wait(WATCH_INTERVAL_S):
+            self.end_overdue_reads(time.monotonic_ns())
+
+
+def _open_tokens(settings: GrpcProtocol) -> BearerTokens | None:
+    try:
+        return BearerTokens(settings.auth) if settings.auth is not None else None
+    except HopspanError as error:
+        raise HopspanError(f"{KEY}.auth.{error}") from error
 
 
 class _TraceService(grpc.GenericRpcHandler):
     """Raw bytes in, raw bytes out: requests keep the bytes that they came with."""
 
-    def __init__(self, accept: Accept, answers: Counters[grpc.StatusCode]) -> None:
+    def __init__(
+        self,
+        accept: Accept,
+        answers: Counters[grpc.StatusCode],
+        reads: Reads,
+        admission: Admission,
+        tokens: BearerTokens | None,
+    ) -> None:
         self._accept = accept
         self._answers = answers
-        self._handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._export)
+        self._reads = reads
+        self._admission = admission
+        self._tokens = tokens
+        # On the wire the same as a unary request; but here its handler is asked before the message is read.
+        self._handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(self._export)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         # None: gRPC answers UNIMPLEMENTED.
         return self._handler if handler_call_details.method == EXPORT_METHOD else None
 
-    def _export(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+    def _export(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        self._require_token(context)
+        request = self._read(messages, context)
+        reservation = Reservation(self._admission)
+        if not reservation.grow(len(request)):
+            self._refuse_now(context, "too many requests are under way", NO_ROOM_RETRY_NS)
+        try:
+            return self._handle(request, context)
+        finally:
+            reservation.release()
+
+    def _require_token(self, context: grpc.ServicerContext) -> None:
+        if self._tokens is None:
+            return
+        values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+        value = values[0] if len(values) == 1 else None
+        if not self._tokens.is_allowed(value.encode() if isinstance(value, str) else value, time.monotonic_ns()):
+            self._refuse(context, grpc.StatusCode.UNAUTHENTICATED, "a bearer token is required")
+
+    def _read(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        number = self._reads.begin(context.cancel, time.monotonic_ns())
+        try:
+            for request in messages:
+                return request
+        finally:
+            self._reads.finish(number)
+        return self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "no ExportTraceServiceRequest came")
+
+    def _handle(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             result = self._accept(request, context.is_active, time.monotonic_ns())
         except TooManySpansError as error:
@@ -93,15 +176,18 @@ class _TraceService(grpc.GenericRpcHandler):
         except WireError as error:
             self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"not an ExportTraceServiceRequest: {error}")
         except RetryableExportError as error:
-            if error.retry_after_ns is not None:
-                code = grpc.StatusCode.UNAVAILABLE.value[0]
-                status = write_status(code, error.message, error.retry_after_ns)
-                context.set_trailing_metadata(((STATUS_KEY, status),))
-            self._refuse(context, grpc.StatusCode.UNAVAILABLE, str(error))
+            self._refuse_now(context, str(error), error.retry_after_ns)
         except PermanentExportError as error:
             self._refuse(context, _find_code(error.code), str(error))
         self._answers.add(grpc.StatusCode.OK)
         return _write_response(result)
+
+    def _refuse_now(self, context: grpc.ServicerContext, message: str, retry_after_ns: int | None) -> NoReturn:
+        """Refuse what may succeed later."""
+        if retry_after_ns is not None:
+            status = write_status(grpc.StatusCode.UNAVAILABLE.value[0], message, retry_after_ns)
+            context.set_trailing_metadata(((STATUS_KEY, status),))
+        self._refuse(context, grpc.StatusCode.UNAVAILABLE, message)
 
     def _refuse(self, context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -> NoReturn:
         self._answers.add(code)
@@ -117,7 +203,7 @@ def _require_free(endpoint: Endpoint) -> None:
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise HopspanError(f"{ENDPOINT_KEY}: cannot listen on {endpoint}: {error.strerror}") from error
+        raise HopspanError(f"{KEY}.endpoint: cannot listen on {endpoint}: {error.strerror}") from error
     for family, kind, protocol, _, address in found:
         try:
             with socket.socket(family, kind, protocol) as probe:
@@ -127,7 +213,7 @@ def _require_free(endpoint: Endpoint) -> None:
         except OSError as error:
             # Others, such as a kernel without IPv6, leave at least one address, or gRPC will say so.
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise HopspanError(f"{ENDPOINT_KEY}: cannot listen on {endpoint}: {error.strerror}") from error
+                raise HopspanError(f"{KEY}.endpoint: cannot listen on {endpoint}: {error.strerror}") from error
 
 
 def _find_code(name: str) -> grpc.StatusCode:

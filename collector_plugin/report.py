@@ -21,6 +21,9 @@ from hopspan.metrics import Bucket, Histogram, Metric, MetricKind, count, count_
 
 APPLICATION, NETWORK = "application", "network"
 
+_SUCCESSES = frozenset({"OK", "200", "202"})
+"""Told of even where there were none: a rate needs its zero."""
+
 _BOUNDS_S = [*(bound_ns / NS_PER_S for bound_ns in BOUNDS_NS), math.inf]
 
 
@@ -47,13 +50,13 @@ class Report:
         join: Join,
         pipeline: Pipeline,
         outlets: tuple[Outlet, ...],
-        read_answers: Callable[[], Mapping[str, int]],
+        answers: Mapping[str, Callable[[], Mapping[str, int]]],
     ) -> None:
-        """`read_answers` gives the receiver's answers by status."""
+        """`answers` gives by receiver what reads its answers by status."""
         self._join = join
         self._pipeline = pipeline
         self._outlets = outlets
-        self._read_answers = read_answers
+        self._answers = answers
 
     def read_metrics(self) -> list[Metric | Histogram]:
         """Return all metrics of this moment."""
@@ -75,8 +78,14 @@ class Report:
         return fields
 
     def _read_receiver(self) -> Iterator[Metric]:
-        answers = [(code, number) for code, number in self._read_answers().items() if number or code == "OK"]
-        yield count_by("hopspan_plugin_receiver_requests", "Requests answered, by gRPC status.", "status", answers)
+        answers = tuple(
+            ({"receiver": receiver, "status": status}, number)
+            for receiver, read in self._answers.items()
+            for status, number in read().items()
+            if number or status in _SUCCESSES
+        )
+        name = "hopspan_plugin_receiver_requests"
+        yield Metric(name, MetricKind.COUNTER, "Requests answered, by status of gRPC or HTTP.", answers)
         spans = self._pipeline.outcomes.read()
         yield count(
             "hopspan_plugin_receiver_accepted_spans",

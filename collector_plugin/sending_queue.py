@@ -10,12 +10,15 @@ import threading
 import time
 
 from collector_plugin.exporter import Exporter, merge_fits
+from collector_plugin.formats import convert_request, merge_requests
 from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
-from collector_plugin.span_request import SpanRequest
+from collector_plugin.span_request import SpanFormat, SpanRequest
+from collector_plugin.split import split_request
 from hopspan.counters import Counters
 from hopspan.export_errors import PermanentExportError, RetryableExportError
 from hopspan.logs import Log
+from hopspan.protowire import WireError
 from hopspan.retry import choose_delay_ns
 
 MAX_QUEUE_BYTES = 32 << 20
@@ -28,9 +31,17 @@ MAX_ELAPSED_NS = 300 * 10**9
 class SendingQueue:
     """A queue to one exporter."""
 
-    def __init__(self, name: str, exporter: Exporter, outcomes: Counters[SendOutcome], log: Log) -> None:
-        """Make the queue of the exporter `name`; nothing is sent before `start`."""
+    def __init__(
+        self,
+        name: str,
+        exporter: Exporter,
+        outcomes: Counters[SendOutcome],
+        log: Log,
+        span_format: SpanFormat = SpanFormat.OTLP,
+    ) -> None:
+        """Make the queue of the exporter `name`, which takes `span_format`; nothing is sent before `start`."""
         self._name = name
+        self.format = span_format
         self._exporter = exporter
         self._outcomes = outcomes
         self._log = log
@@ -52,11 +63,18 @@ class SendingQueue:
 
     def offer(self, request: SpanRequest) -> bool:
         """Take the request in, or count its spans as lost and return False where it has no room."""
+        try:
+            pieces = split_request(convert_request(request, self.format))
+        except WireError as error:
+            self._outcomes.add(SendOutcome.REFUSED, request.span_count)
+            self._log.error("spans cannot be put into an exporter's format", exporter=self._name, text=str(error))
+            return False
+        size = sum(len(piece.data) for piece in pieces)
         with self._changed:
-            fits = self._queue_bytes + len(request.data) <= MAX_QUEUE_BYTES
+            fits = self._queue_bytes + size <= MAX_QUEUE_BYTES
             if fits and not self._closing.is_set():
-                self._queue.append(request)
-                self._queue_bytes += len(request.data)
+                self._queue.extend(pieces)
+                self._queue_bytes += size
                 self._changed.notify()
                 return True
         self._outcomes.add(SendOutcome.SHUTDOWN if fits else SendOutcome.QUEUE_FULL, request.span_count)
@@ -100,7 +118,7 @@ class SendingQueue:
         return batch
 
     def _send(self, batch: list[SpanRequest]) -> None:
-        data = b"".join(request.data for request in batch)
+        data = merge_requests(batch)
         span_count = sum(request.span_count for request in batch)
         give_up_ns = time.monotonic_ns() + MAX_ELAPSED_NS
         attempt = 0

@@ -1,15 +1,21 @@
-"""Network spans to Zipkin v2 JSON values, as zipkin2-api.yaml has them.
+"""Network spans to the bytes of Zipkin v2 requests, as zipkin2-api.yaml has them.
 
-Pure. The exporter writes them; nothing is read here. What Zipkin cannot carry is left out: the trace flags, the
+Pure. Nothing is read here. What Zipkin cannot carry is left out: the trace flags, the
 resource but for the service's name, the scope but as two tags, and times below a microsecond, which stay in the tag
 hopspan.duration_ns.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from collector_plugin.network_span import AttributeValue, NetworkSpan, Pair, SpanEvent
+import msgspec
+
+from collector_plugin.network_span import AttributeValue, Emission, NetworkSpan, Pair, SpanEvent
+from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.otlp_walk import OWN_SCOPE
+from collector_plugin.service_name import read_service_name
+from collector_plugin.span_request import SpanFormat, SpanRequest
 
 MIN_DURATION_US = 1
 """Zipkin knows no shorter duration."""
@@ -17,6 +23,29 @@ MIN_DURATION_US = 1
 _NS_PER_US = 1_000
 _LEFT_BYTES = 8
 _NO_LEFT = bytes(_LEFT_BYTES)
+
+
+def encode_zipkin(emissions: Iterable[Emission], version: str) -> list[SpanRequest]:
+    """Return the requests, of at most MAX_REQUEST_BYTES each, that hold the spans; `version` is the scope's."""
+    requests: list[SpanRequest] = []
+    parts: list[bytes] = []
+    size = 0
+    for emission in emissions:
+        service = read_service_name(emission.resource)
+        for span in emission.spans:
+            part = msgspec.json.encode(map_span(span, service, version))
+            if parts and size + len(part) >= MAX_REQUEST_BYTES:
+                requests.append(_close_request(parts))
+                parts, size = [], 0
+            parts.append(part)
+            size += len(part) + 1
+    if parts:
+        requests.append(_close_request(parts))
+    return requests
+
+
+def _close_request(parts: list[bytes]) -> SpanRequest:
+    return SpanRequest(b"[%b]" % b",".join(parts), len(parts), SpanFormat.ZIPKIN)
 
 
 def map_span(span: NetworkSpan, service: str, version: str) -> dict[str, Any]:

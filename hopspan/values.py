@@ -4,6 +4,7 @@ Pure. A reader takes the text and returns the value, or raises ValueError with a
 """
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -26,6 +27,8 @@ class Reader(msgspec.Struct, frozen=True):
     """The mark of a type that is written as one scalar: `Annotated[int, Reader(read_duration)]`."""
 
     read: Callable[[str], Any]
+    schema: str = '{"type": "string"}'
+    """The JSON schema of the text, as JSON; it may let pass what `read` refuses, never the other way round."""
 
 
 class Unavailable(msgspec.Struct, frozen=True):
@@ -102,16 +105,19 @@ def _read_ipv6(text: str) -> str:
         raise ValueError(f"'[{text}]' is not an IPv6 address") from error
 
 
-Duration = Annotated[int, Reader(read_duration)]
+_DURATION_SCHEMA = json.dumps({"anyOf": [{"type": "string", "pattern": f"^(0|{_DURATION.pattern})$"}, {"const": 0}]})
+_ENDPOINT_SCHEMA = '{"type": "string", "pattern": "^[^/@]+:[0-9]{1,5}$"}'
+
+Duration = Annotated[int, Reader(read_duration, _DURATION_SCHEMA)]
 """Nanoseconds, zero or more."""
 
-PositiveDuration = Annotated[int, Reader(read_positive_duration)]
+PositiveDuration = Annotated[int, Reader(read_positive_duration, _DURATION_SCHEMA)]
 """Nanoseconds, more than zero."""
 
-Peer = Annotated[Endpoint, Reader(read_endpoint)]
+Peer = Annotated[Endpoint, Reader(read_endpoint, _ENDPOINT_SCHEMA)]
 """An endpoint to connect to."""
 
-Listener = Annotated[Endpoint, Reader(read_listen_endpoint)]
+Listener = Annotated[Endpoint, Reader(read_listen_endpoint, _ENDPOINT_SCHEMA)]
 """An endpoint to listen on."""
 
 NotAvailable = Annotated[None, Unavailable()]

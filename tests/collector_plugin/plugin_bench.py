@@ -59,7 +59,7 @@ class Bench:
         self.stderr = io.StringIO()
         self.plugin = Plugin(make_config(self.peer, **exporters), Log(stream=self.stderr))
         self.plugin.start()
-        self.channel = grpc.insecure_channel(str(self.plugin.grpc_endpoint))
+        self.channel = grpc.insecure_channel(str(self.plugin.endpoints["otlp_grpc"]))
         self._call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(EXPORT_METHOD)
 
     def send(self, data: bytes) -> bytes:

@@ -10,8 +10,10 @@ from collector_plugin import delivery as delivery_module
 from collector_plugin.delivery import Delivery
 from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
+from collector_plugin.span_request import SpanRequest
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportResult, PermanentExportError, RetryableExportError
+from tests.collector_plugin.builders import list_spans, make_request, make_resource_spans, make_span
 from tests.collector_plugin.gated_exporter import DEADLINE_S, GatedExporter, wait_until
 
 
@@ -28,7 +30,7 @@ class Bench:
 
     def send(self, data: bytes, is_wanted: Callable[[], bool] = lambda: True) -> "Future[ExportResult]":
         """Let a client send a request of one span."""
-        return self.clients.submit(self.delivery.deliver, data, 1, is_wanted)
+        return self.clients.submit(self.delivery.deliver, SpanRequest(data, 1), is_wanted)
 
     def send_behind(self, data: bytes, is_wanted: Callable[[], bool] = lambda: True) -> "Future[ExportResult]":
         """Let a client send while an export is in flight; return once it waits."""
@@ -82,10 +84,10 @@ def test_requests_are_merged_while_one_is_in_flight(bench: Bench) -> None:
 
 
 def test_merged_requests_stay_below_the_limit(bench: Bench) -> None:
-    """What would be too large goes with the next; a single large one goes alone as it came."""
+    """X."""
     first = bench.hold_first()
     half = bytes(MAX_REQUEST_BYTES // 2)
-    large = bytes(MAX_REQUEST_BYTES + 1)
+    large = bytes(MAX_REQUEST_BYTES)
     waiting = [bench.send_behind(data) for data in (half, half, b"x", large, b"y")]
     bench.exporter.gate.set()
     for future in (first, *waiting):
@@ -185,3 +187,43 @@ def test_many_clients_lose_nothing(bench: Bench) -> None:
     assert sorted(got[i : i + 4] for i in range(0, len(got), 4)) == [b"%04d" % number for number in range(2300)]
     assert bench.count() == {"sent": 2300}
     assert threading.active_count() <= 30
+
+
+def make_large_request() -> SpanRequest:
+    """Return a request of three times what peers take, in spans of 1 MiB."""
+    spans = [make_span(span_id=bytes([number]) * 8) for number in range(1, 11)]
+    for span in spans:
+        span.name = "x" * (1 << 20)
+    return SpanRequest(make_request(make_resource_spans(spans)), len(spans))
+
+
+def test_request_larger_than_peers_take_goes_in_pieces(bench: Bench) -> None:
+    """Its client is answered once all are there, and no piece is larger than 4 MiB."""
+    large = make_large_request()
+    assert bench.clients.submit(bench.delivery.deliver, large, lambda: True).result(DEADLINE_S) == ExportResult()
+    assert all(len(request) <= MAX_REQUEST_BYTES for request in bench.exporter.requests)
+    assert len(list_spans(bench.exporter.requests)) == large.span_count
+    assert bench.count() == {"sent": 10}
+
+
+def test_piece_that_fails_is_tried_again_alone(bench: Bench) -> None:
+    """What was delivered of a request is not sent twice while its client waits."""
+    large = make_large_request()
+    bench.exporter.gate.clear()
+    future = bench.clients.submit(bench.delivery.deliver, large, lambda: True)
+    bench.exporter.wait_for_start()
+    bench.exporter.gate.set()
+    wait_until(lambda: bench.exporter.requests)
+    bench.exporter.failures.append(RetryableExportError("UNAVAILABLE", "busy"))
+    assert future.result(DEADLINE_S) == ExportResult()
+    ids = [span.span_id for span in list_spans(bench.exporter.requests)]
+    assert len(ids) == len(set(ids)) == large.span_count
+
+
+def test_refused_piece_is_told_as_partial_success(bench: Bench) -> None:
+    """The client must not come again with what is there already, and hears how many spans are not."""
+    bench.exporter.refused = bytes([1]) * 8
+    result = bench.clients.submit(bench.delivery.deliver, make_large_request(), lambda: True).result(DEADLINE_S)
+    assert 0 < result.rejected_spans < 10
+    assert result.message == "no"
+    assert bench.count() == {"sent": 10 - result.rejected_spans, "refused": result.rejected_spans}

@@ -140,8 +140,8 @@ def test_metrics_tell_of_all_that_happened(bench: Bench) -> None:
 
     wire = 'direction="request",from_node="node-1",hop="underlay"'
     for line in (
-        'hopspan_plugin_receiver_requests_total{status="OK"} 4.0',
-        'hopspan_plugin_receiver_requests_total{status="INVALID_ARGUMENT"} 1.0',
+        'hopspan_plugin_receiver_requests_total{receiver="otlp_grpc",status="OK"} 4.0',
+        'hopspan_plugin_receiver_requests_total{receiver="otlp_grpc",status="INVALID_ARGUMENT"} 1.0',
         "hopspan_plugin_receiver_accepted_spans_total 2.0",
         "hopspan_plugin_received_transits_total 3.0",
         "hopspan_plugin_joined_transits_total 2.0",
@@ -197,12 +197,12 @@ def test_end_delivers_what_waits_and_tells_all_counts() -> None:
     assert bench.peer.take() == SPANS
     assert [span.name for span in list_spans([bench.peer.take()])] == ["host-forward", "vxlan-encap"]
     ready, stopped = bench.read_log()
-    assert (ready["message"], ready["otlp_grpc_port"]) == ("ready", bench.plugin.grpc_endpoint.port)
+    assert (ready["message"], ready["otlp_grpc_port"]) == ("ready", bench.plugin.endpoints["otlp_grpc"].port)
     del stopped["time"]
     assert stopped == {
         "level": "info",
         "message": "stopped",
-        "receiver_requests{OK}": 3,
+        "receiver_requests{otlp_grpc,OK}": 3,
         "receiver_accepted_spans": 2,
         "received_transits": 2,
         "joined_transits": 1,

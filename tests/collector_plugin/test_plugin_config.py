@@ -20,14 +20,17 @@ FAULTY = [
     ("exporters: {otlp: }", ["exporters.otlp.endpoint: missing"]),
     ("exporters: {file: {}}", ["exporters.file.path: missing"]),
     ("exporters: {file: {path: ''}}", ["exporters.file.path: expected str of length >= 1"]),
-    ("exporters: {zipkin: {endpoint: 'http://z:9411'}}", ["exporters.zipkin: is not available in this version"]),
-    ("exporters: {otlp_http: {}}", ["exporters.otlp_http: is not available in this version"]),
+    (
+        "exporters: {zipkin: {endpoint: 'http://z:9411'}}",
+        ["exporters.zipkin.endpoint: has no path (Zipkin's is /api/v2/spans)"],
+    ),
+    ("exporters: {otlp_http: {}}", ["exporters.otlp_http.endpoint: missing"]),
     ("exporters: {otlp/: {}}", ["exporters.otlp/: unknown type (did you mean otlp?)"]),
     ("exporters: {kafka: {}}", ["exporters.kafka: unknown type"]),
     (GOOD + "recievers: {}", ["recievers: unknown key (did you mean receivers?)"]),
-    (GOOD + "mode: tap", ["mode: 'tap' is not available in this version"]),
+    (GOOD + "mode: tap\nacknowledge: accepted", ["acknowledge: has no effect while mode is tap"]),
     (GOOD + "mode: outline", ["mode: 'outline' is not one of inline, tap"]),
-    (GOOD + "acknowledge: accepted", ["acknowledge: 'accepted' is not available in this version"]),
+    (GOOD + "acknowledge: never", ["acknowledge: 'never' is not one of delivered, accepted"]),
     (GOOD + "window: 60 seconds", ["window: '60 seconds' is not a duration (such as 500ms, 60s, 10m)"]),
     (GOOD + "window: 0s", ["window: must be longer than zero"]),
     (GOOD + "window: 1s\nsettle: 2s", ["settle: is longer than window"]),
@@ -36,10 +39,20 @@ FAULTY = [
     (GOOD + "spans: {slow_threshold: 1}", ["spans.slow_threshold: '1' is not a duration (such as 500ms, 60s, 10m)"]),
     (GOOD + "spans: {max_per_trace: 0}", ["spans.max_per_trace: expected int >= 1"]),
     (GOOD + "spans: {min_duration: 5}", ["spans.min_duration: '5' is not a duration (such as 500ms, 60s, 10m)"]),
-    (GOOD + "receivers: {zipkin: {}}", ["receivers.zipkin: is not available in this version"]),
     (
-        GOOD + "receivers: {otlp: {protocols: {http: {}}}}",
-        ["receivers.otlp.protocols.http: is not available in this version"],
+        GOOD + "receivers: {zipkin: {endpoint: 'localhost:24317', auth: {tokens: []}}}",
+        ["receivers.zipkin.auth.tokens: expected at least one"],
+    ),
+    (
+        GOOD + "receivers: {zipkin: {endpoint: 'localhost:24317'}, otlp: {protocols: {http: {endpoint: 'a:1'}}}}",
+        ["receivers.zipkin.endpoint: is that of receivers.otlp.protocols.grpc too"],
+    ),
+    (
+        GOOD + "receivers: {otlp: {protocols: {http: {tls: {cert_file: a}}, grpc: {auth: {tokens: ['a b']}}}}}",
+        [
+            "receivers.otlp.protocols.http.tls.key_file: missing",
+            "receivers.otlp.protocols.grpc.auth.tokens[0]: is not a bearer token (letters, digits and -._~+/=)",
+        ],
     ),
     (
         GOOD + "receivers: {otlp: {protocols: {grpc: {endpoint: '4317', max_recv_msg_size_mib: 0}}}}",
@@ -77,6 +90,17 @@ def test_all_keys_have_defaults_but_the_exporter(receivers: str) -> None:
     assert (config.spans.min_duration, config.spans.slow_threshold) == (0, 10**6)
     assert config.spans.max_per_trace == 1000
     assert (config.mode, config.acknowledge, config.spans.detail) == ("inline", "delivered", "hops")
+
+
+def test_receivers_beside_grpc_are_turned_on_by_name() -> None:
+    """A port is opened only for what is asked for; its endpoint then has a default."""
+    config = parse_config(GOOD, PluginConfig)
+    assert (config.receivers.zipkin, config.receivers.otlp.protocols.http) == (None, None)
+    config = parse_config(GOOD + "receivers: {zipkin: {}, otlp: {protocols: {http: {}}}}", PluginConfig)
+    assert config.receivers.zipkin is not None
+    assert config.receivers.otlp.protocols.http is not None
+    assert config.receivers.zipkin.endpoint == Endpoint("localhost", 29411)
+    assert config.receivers.otlp.protocols.http.endpoint == Endpoint("localhost", 24318)
 
 
 def test_exporters_keep_their_order_and_names() -> None:

@@ -25,8 +25,6 @@ def list_keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
     for field in msgspec.structs.fields(kind):
         inner = hints[field.name]
         name = f"{path}{field.name}"
-        if inner is type(None):
-            continue
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and name not in DOCUMENTED_WHOLE:
             yield from list_keys(inner, f"{name}.")
         else:

@@ -146,7 +146,7 @@ def test_plugin_joins_every_transit(story: Story) -> None:
     """The plugin joins all that the probes sent, drops nothing, and delivers each span once."""
     application = REQUESTS * SPANS_PER_REQUEST + HAND_MADE_SPANS
     assert story.plugin == {
-        "receiver_requests{OK}": story.plugin["receiver_requests{OK}"],
+        "receiver_requests{otlp_grpc,OK}": story.plugin["receiver_requests{otlp_grpc,OK}"],
         "receiver_accepted_spans": application,
         "received_transits": 6 * REQUESTS,
         "joined_transits": 6 * REQUESTS,

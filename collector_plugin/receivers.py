@@ -1,0 +1,48 @@
+"""Opens the receivers that the configuration describes.
+
+Edge, beside `plugin`: the only place that knows every kind of receiver.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from collector_plugin.admission import Admission
+from collector_plugin.config import Receivers
+from collector_plugin.http_services import make_otlp_service, make_zipkin_service
+from collector_plugin.otlp_json_request import read_otlp_json
+from collector_plugin.pipeline import Pipeline
+from collector_plugin.receiver_grpc import GrpcReceiver
+from collector_plugin.receiver_http import HttpReceiver
+from collector_plugin.zipkin_proto import read_list_of_spans
+from hopspan.values import Endpoint
+
+
+class Receiver(Protocol):
+    """A server that hands requests to the pipeline."""
+
+    endpoint: Endpoint
+    """What is listened on: with the system's choice where the configured port is 0."""
+
+    def start(self) -> None:
+        """Begin to serve."""
+
+    def stop(self, grace_s: float) -> None:
+        """Take no more requests, and wait up to `grace_s` for those under way."""
+
+    def count_answers(self) -> dict[str, int]:
+        """Return how many requests were answered, by status."""
+
+
+def open_receivers(settings: Receivers, pipeline: Pipeline, admission: Admission) -> Iterator[tuple[str, Receiver]]:
+    """Yield each receiver with its name, listening; HopspanError names the key of one that cannot.
+
+    All of them share `admission`, the bytes that requests may hold.
+    """
+    protocols = settings.otlp.protocols
+    yield "otlp_grpc", GrpcReceiver(protocols.grpc, pipeline.accept, admission)
+    if protocols.http is not None:
+        service = make_otlp_service(pipeline.accept, read_otlp_json)
+        yield "otlp_http", HttpReceiver(protocols.http, service, admission, "receivers.otlp.protocols.http")
+    if settings.zipkin is not None:
+        service = make_zipkin_service(pipeline.accept_zipkin, read_list_of_spans)
+        yield "zipkin", HttpReceiver(settings.zipkin, service, admission, "receivers.zipkin")
