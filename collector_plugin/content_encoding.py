@@ -70,12 +70,13 @@ def unpack(data: bytes, encoding: ContentEncoding, limit_bytes: int, reserve: Ca
         return data
     out = io.BytesIO()
     reserved_bytes = 0
+    window_bytes = _check_zstd(data) if encoding is ContentEncoding.ZSTD else 0
     for piece in _unpack_steps(data, encoding):
         size_bytes = out.tell() + len(piece)
         if size_bytes > limit_bytes:
             raise ContentTooLargeError(f"unpacked larger than {limit_bytes} bytes")
-        # One step ahead: the next piece exists before it can be counted.
-        missing_bytes = size_bytes + _STEP_BYTES - reserved_bytes
+        # One step ahead: the next piece exists before it can be counted. The window fills with what comes out.
+        missing_bytes = size_bytes + min(size_bytes, window_bytes) + _STEP_BYTES - reserved_bytes
         if missing_bytes > 0:
             step_bytes = max(missing_bytes, _STEP_BYTES)
             if not reserve(step_bytes):
@@ -95,9 +96,8 @@ def _unpack_steps(data: bytes, encoding: ContentEncoding) -> Iterator[bytes]:
         else:
             # RFC 9110, section 8.4.1.2: the zlib format, not bare deflate.
             yield from _unpack_zlib(data, zlib.MAX_WBITS, 1)
-    except (zlib.error, zstandard.ZstdError, ZstdFormatError) as error:
-        detail = f": {error}" if isinstance(error, ZstdFormatError) else ""
-        raise ContentError(f"not {encoding}{detail}") from error
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise ContentError(f"not {encoding}") from error
 
 
 def _unpack_zlib(data: bytes, window: int, max_members: int) -> Iterator[bytes]:
@@ -127,8 +127,15 @@ def _unpack_zlib(data: bytes, window: int, max_members: int) -> Iterator[bytes]:
         raise ContentError("cut off")
 
 
+def _check_zstd(data: bytes) -> int:
+    """Return the largest window of the frames, which must be whole."""
+    try:
+        return check_frames(data)
+    except ZstdFormatError as error:
+        raise ContentError(f"not {ContentEncoding.ZSTD}: {error}") from error
+
+
 def _unpack_zstd(data: bytes) -> Iterator[bytes]:
-    check_frames(data)
     unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
     with unpacker.stream_reader(data, read_across_frames=True) as reader:
         while piece := reader.read(_STEP_BYTES):

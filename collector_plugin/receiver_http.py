@@ -12,6 +12,7 @@ import time
 import uvicorn
 
 from collector_plugin.admission import Admission
+from collector_plugin.allocator import keep_large_blocks_apart
 from collector_plugin.bearer_auth import BearerTokens
 from collector_plugin.http_app import Handlers, SpanApplication
 from collector_plugin.http_connection import Connection, Site
@@ -57,6 +58,7 @@ class HttpReceiver:
             tls = RenewedContext(settings.tls) if settings.tls is not None else None
         except HopspanError as error:
             raise HopspanError(f"{key}.tls.{error}") from error
+        keep_large_blocks_apart()
         self._listeners = listen(settings.endpoint, f"{key}.endpoint")
         self.endpoint = Endpoint(settings.endpoint.host, self._listeners[0].getsockname()[1])
         """What is listened on: with the system's choice where the configured port is 0."""

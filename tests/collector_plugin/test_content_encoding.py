@@ -19,7 +19,7 @@ from collector_plugin.content_encoding import (
     read_encoding,
     unpack,
 )
-from collector_plugin.zstd_frames import MAX_BLOCKS, MAX_FRAMES
+from collector_plugin.zstd_frames import MAX_BLOCKS, MAX_FRAMES, check_frames
 
 LIMIT = 1 << 20
 
@@ -186,6 +186,15 @@ def test_zstd_window_is_bounded() -> None:
         unpack(body, ContentEncoding.ZSTD, LIMIT, give_room)
 
 
+@pytest.mark.parametrize("size", [100, 256, 700, 65_791, 65_792, 3_000_000])
+@pytest.mark.parametrize("is_size_told", [False, True])
+def test_zstd_window_is_what_the_library_says(size: int, is_size_told: bool) -> None:  # noqa: FBT001 - a column
+    """It is reserved, so it must be known, in each form that a frame tells it in."""
+    pack = zstandard.ZstdCompressor(level=3, write_content_size=is_size_told)
+    body = pack.compress(make_data(size))
+    assert check_frames(body) == zstandard.get_frame_parameters(body).window_size
+
+
 @pytest.mark.parametrize("encoding", PACKED)
 def test_room_is_asked_for_before_it_is_used(encoding: ContentEncoding) -> None:
     """Step by step; where there is no room for the next one it ends there."""
@@ -198,4 +207,4 @@ def test_room_is_asked_for_before_it_is_used(encoding: ContentEncoding) -> None:
 
     with pytest.raises(NoRoomError):
         unpack(PACK[encoding](data), encoding, LIMIT, reserve)
-    assert 300_000 < sum(asked) <= 300_000 + (256 << 10)
+    assert 300_000 < sum(asked) <= 300_000 + (1 << 20)
