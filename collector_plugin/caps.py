@@ -28,12 +28,12 @@ class SpanCaps:
         Of `wanted`, one or more, at most so many are counted.
         """
         trace_id = parent_key[:16]
-        of_trace = self._max_per_trace - self._traces.read(trace_id, now_ns)
-        of_parent = MAX_PER_PARENT - self._parents.read(parent_key, now_ns)
+        in_trace, in_parent = self._traces.read(trace_id, now_ns), self._parents.read(parent_key, now_ns)
+        of_trace, of_parent = self._max_per_trace - in_trace, MAX_PER_PARENT - in_parent
         admitted = min(wanted, of_trace, of_parent)
         if admitted:
-            self._traces.add(trace_id, admitted)
-            self._parents.add(parent_key, admitted)
+            self._traces.write(trace_id, in_trace + admitted)
+            self._parents.write(parent_key, in_parent + admitted)
         return admitted, HopReason.TRACE_CAP if of_trace <= of_parent else HopReason.PARENT_CAP
 
 
@@ -58,5 +58,5 @@ class _Tally:
                 self._current[key] = count
         return count
 
-    def add(self, key: bytes, number: int) -> None:
-        self._current[key] = self._current.get(key, 0) + number
+    def write(self, key: bytes, count: int) -> None:
+        self._current[key] = count

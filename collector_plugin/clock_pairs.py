@@ -6,7 +6,7 @@ one from B to A bounds minus theta (sign -1). Both hold without any assumption, 
 
 import msgspec
 
-from collector_plugin.clock_bounds import MAX_KEPT, Envelope
+from collector_plugin.clock_bounds import MAX_KEPT, Bound, Envelope
 from collector_plugin.clock_line import Line, fit_line
 from collector_plugin.clock_sightings import Sighting
 
@@ -38,7 +38,7 @@ class Theta(msgspec.Struct, frozen=True):
 class NodePair:
     """The bounds of theta, from either side."""
 
-    __slots__ = ("_changes", "_line", "_sides", "is_cloned", "seen_ns")
+    __slots__ = ("_changes", "_last", "_last_other", "_line", "_sides", "is_cloned", "seen_ns")
 
     def __init__(self) -> None:
         """Start without bounds."""
@@ -50,11 +50,15 @@ class NodePair:
         self._line: Line | None = None
         self._changes = 0
         """Messages kept since the line was last looked for."""
+        self._last: Sighting | None = None
+        """The newest message, which is nearly always the next to be related."""
+        self._last_other: Bound | None = None
+        """What was known of the other direction at its time."""
 
     @property
     def is_bounded(self) -> bool:
         """Tell whether there is a bound on either side."""
-        return all(len(side) for side in self._sides.values())
+        return all(self._sides.values())
 
     def observe(self, sighting: Sighting) -> bool:
         """Take in a message; tell whether it is possible beside the others. If not, they are forgotten.
@@ -64,6 +68,7 @@ class NodePair:
         """
         bound_ns = sighting.sign * sighting.gap_ns
         other = self._sides[-sighting.sign].bound_at(sighting.at_ns)
+        self._last, self._last_other = sighting, other
         is_possible = other is None or bound_ns + other.value_ns >= 0
         if not is_possible:
             self._forget()
@@ -77,7 +82,8 @@ class NodePair:
     def relate(self, sighting: Sighting) -> Theta | None:
         """Return theta for a message, such that it did not arrive before it left; None where there is no bound."""
         sign = sighting.sign
-        other = self._sides[-sign].bound_at(sighting.at_ns)
+        is_last = sighting is self._last
+        other = self._last_other if is_last else self._sides[-sign].bound_at(sighting.at_ns)
         if other is None:
             return None
         own = self._sides[sign].bound_at(sighting.at_ns)
@@ -101,7 +107,10 @@ class NodePair:
 
     def _fit(self) -> Line | None:
         sides = self._sides.values()
-        if self._changes * REFIT_PART > min(2 * LINE_MESSAGES, sum(len(side) for side in sides)):
+        if not self.is_bounded:
+            # The message to be related may bound nothing itself, while all others went the other way.
+            return None
+        if self._changes * REFIT_PART > min(2 * LINE_MESSAGES, sum(map(len, sides))):
             self._changes = 0
             since_ns = max(side.find_newest(1) for side in sides) - LINE_SPAN_NS
             since_ns = max(since_ns, min(side.find_newest(LINE_MESSAGES) for side in sides))
@@ -110,6 +119,7 @@ class NodePair:
         return self._line
 
     def _forget(self) -> None:
+        self._last = None
         self._sides = {1: Envelope(), -1: Envelope()}
         self._line = None
         self._changes = 0

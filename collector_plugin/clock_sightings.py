@@ -5,8 +5,9 @@ Pure. A pair of nodes is ordered, A and B, whoever is the client; times are A's.
 
 import msgspec
 
+from collector_plugin.courses import Course, has_wire
 from collector_plugin.halves import Half
-from node_probe.transit import Direction, Point, TransitFlag
+from node_probe.transit import Direction
 
 SAME_SLACK_NS = 10_000
 """A clock that is read on two CPUs may seem to step back by this: the kernel's fast clock does while NTP slews it."""
@@ -24,7 +25,7 @@ Way = tuple[PairKey, int]
 """A pair of nodes and a direction between them: 1 from A to B, -1 from B to A."""
 
 
-class Sighting(msgspec.Struct, frozen=True):
+class Sighting(msgspec.Struct, frozen=True, gc=False):
     """A message that passed from one node of a pair to the other."""
 
     pair: PairKey
@@ -36,6 +37,12 @@ class Sighting(msgspec.Struct, frozen=True):
     """B's stamp minus A's."""
     is_near_first: bool
     """Whether A is the near node."""
+    far_times_ns: tuple[int, ...] = ()
+    """The far node's stamps."""
+    is_exact: bool = True
+    """Whether both halves are of one and the same packet, and stamped at either end of the wire."""
+    is_doubtful: bool = False
+    """Whether nodes with one clock id seem to have two clocks: those show a different time since the epoch."""
 
     @property
     def way(self) -> Way:
@@ -70,32 +77,20 @@ def see_message(near: Half, far: Half) -> Sighting:
     """
     near_node, far_node = near.origin.node, far.origin.node
     near_ref, far_ref = (near_node.clock_id, near_node.name), (far_node.clock_id, far_node.name)
-    if near.transit.direction is Direction.REQUEST:
-        sign, near_stamp, far_stamp = 1, near.transit.stamps[-1], far.transit.stamps[0]
+    far_times_ns = far.times_ns
+    if near.course.direction is Direction.REQUEST:
+        sign, near_ns, far_ns = 1, near.times_ns[-1], far_times_ns[0]
+        is_exact = _is_one_packet(near.course, far.course)
     else:
-        sign, near_stamp, far_stamp = -1, near.transit.stamps[0], far.transit.stamps[-1]
-    near_ns, far_ns = near_stamp.monotonic_ns, far_stamp.monotonic_ns
+        sign, near_ns, far_ns = -1, near.times_ns[0], far_times_ns[-1]
+        is_exact = _is_one_packet(far.course, near.course)
+    is_doubtful = abs(near.origin.epoch_offset_ns - far.origin.epoch_offset_ns) > STEP_NS
     if near_ref <= far_ref:
-        return Sighting((near_ref, far_ref), sign, near_ns, far_ns - near_ns, is_near_first=True)
-    return Sighting((far_ref, near_ref), -sign, far_ns, near_ns - far_ns, is_near_first=False)
+        pair, gap_ns = (near_ref, far_ref), far_ns - near_ns
+        return Sighting(pair, sign, near_ns, gap_ns, True, far_times_ns, is_exact, is_doubtful)  # noqa: FBT003 - a field
+    pair, gap_ns = (far_ref, near_ref), near_ns - far_ns
+    return Sighting(pair, -sign, far_ns, gap_ns, False, far_times_ns, is_exact, is_doubtful)  # noqa: FBT003 - a field
 
 
-def is_exact(near: Half, far: Half) -> bool:
-    """Tell whether both halves are of one and the same packet, and stamped at either end of the wire."""
-    if _is_ambiguous(near) or _is_ambiguous(far):
-        return False
-    sender, receiver = (near, far) if near.transit.direction is Direction.REQUEST else (far, near)
-    return (
-        sender.transit.stamps[-1].point is Point.NIC_EGRESS and receiver.transit.stamps[0].point is Point.NIC_INGRESS
-    )
-
-
-def is_doubtful(near: Half, far: Half) -> bool:
-    """Tell whether nodes with one clock id seem to have two clocks: those show a different time since the epoch."""
-    return abs(near.origin.epoch_offset_ns - far.origin.epoch_offset_ns) > STEP_NS
-
-
-def _is_ambiguous(half: Half) -> bool:
-    flags = half.transit.flags
-    # Arithmetic on flags takes a microsecond, and most have none.
-    return flags != 0 and bool(flags & TransitFlag.AMBIGUOUS)
+def _is_one_packet(sender: Course, receiver: Course) -> bool:
+    return has_wire(sender, receiver) and not sender.is_ambiguous and not receiver.is_ambiguous

@@ -11,8 +11,7 @@ import msgspec
 
 from collector_plugin.clock_bounds import allow_drift
 from collector_plugin.clock_pairs import NodePair
-from collector_plugin.clock_sightings import PairKey, Sighting, Way, is_doubtful, is_exact, see_message
-from collector_plugin.halves import Half
+from collector_plugin.clock_sightings import PairKey, Sighting, Way
 from collector_plugin.reasons import ClockReason
 
 MAX_PAIRS = 5_000
@@ -72,14 +71,13 @@ class Clocks:
         bounded = sum(pair.is_bounded for pair in self._pairs.values())
         return bounded, len(self._pairs) - bounded
 
-    def observe(self, near: Half, far: Half, now_ns: int) -> Way | None:
+    def observe(self, seen: Sighting, now_ns: int) -> Way | None:
         """Take in a message; return the way that it passed if that may be bounded better now."""
-        seen = see_message(near, far)
-        if seen.is_within_node or not is_exact(near, far):
+        if seen.is_within_node or not seen.is_exact:
             return None
         pair = self._pairs.get(seen.pair)
         if pair is None:
-            if seen.shares_id and seen.can_be_one_clock and not is_doubtful(near, far):
+            if seen.shares_id and seen.can_be_one_clock and not seen.is_doubtful:
                 return None
             pair = self._add_pair(seen)
         pair.seen_ns = now_ns
@@ -91,15 +89,14 @@ class Clocks:
             self.contradictions[ClockReason.STEPPED] += 1
         return seen.way
 
-    def relate(self, near: Half, far: Half) -> ClockRelation | None:
+    def relate(self, seen: Sighting) -> ClockRelation | None:
         """Return how the clocks of a message's nodes relate, None where too little is known.
 
         The message itself is heard: with the relation it does not arrive before it left.
         """
-        seen = see_message(near, far)
         pair = self._pairs.get(seen.pair)
         is_cloned = pair is not None and pair.is_cloned
-        if seen.is_within_node or (seen.shares_id and not is_cloned and not is_doubtful(near, far)):
+        if seen.is_within_node or (seen.shares_id and not is_cloned and not seen.is_doubtful):
             return _relate_one_clock(seen)
         theta = None if pair is None else pair.relate(seen)
         if theta is None:
@@ -107,8 +104,8 @@ class Clocks:
         theta_ns = theta.value_ns if seen.is_near_first else -theta.value_ns
         far_ns = seen.at_ns + theta_ns if seen.is_near_first else seen.at_ns
         # The bounds are those of the moment when the message was at A; where that lies among the stamps is as sure.
-        stamps = far.transit.stamps
-        distance_ns = max(far_ns - stamps[0].monotonic_ns, stamps[-1].monotonic_ns - far_ns) + theta.uncertainty_ns
+        times_ns = seen.far_times_ns
+        distance_ns = max(far_ns - times_ns[0], times_ns[-1] - far_ns) + theta.uncertainty_ns
         uncertainty_ns = theta.uncertainty_ns + allow_drift(distance_ns)
         self._worst_ns = max(self._worst_ns, uncertainty_ns)
         return ClockRelation(ClockSource.MEASURED, theta_ns, uncertainty_ns, theta.distance_ns <= FRESH_NS)

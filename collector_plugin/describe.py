@@ -7,20 +7,18 @@ import functools
 import ipaddress
 
 from collector_plugin.clocks import ClockSource
-from collector_plugin.network_span import Attributes, Pair
-from collector_plugin.ready_hops import ReadyHop
-from node_probe.transit import Direction, Point, Transit, Tunnel
+from collector_plugin.courses import Course
+from collector_plugin.halves import Half
+from collector_plugin.network_span import DURATION_KEY, Attributes, Pair
+from node_probe.transit import Direction, Point, Tunnel
 
 _KEPT = 4096
 """Of each kind; some 2 MiB where all are used."""
 
-_KEPT_CLOCKS = 64
-"""The hops of a message share them, and come one after the other; the next message has others."""
-
 
 def describe_duration(duration_ns: int) -> Attributes:
-    """Return the exact time between two stamps: start and end of the span are drawn, and may be cut."""
-    return Attributes(("hopspan.duration_ns", duration_ns))
+    """Return the exact time between the stamps of a hop that is an event."""
+    return Attributes((DURATION_KEY, duration_ns))
 
 
 @functools.lru_cache(_KEPT)
@@ -37,16 +35,9 @@ def describe_points(start: Point, stop: Point) -> Attributes:
     return Attributes(("hopspan.from", start.label), ("hopspan.to", stop.label))
 
 
-def describe_node(ready: ReadyHop) -> Attributes:
-    """Return the node, and the device on it."""
-    origin = ready.half.origin
-    return _describe_node(
-        origin.node.name, origin.node.k8s_node_name, origin.interfaces.get(ready.device.ifindex, "")
-    )
-
-
 @functools.lru_cache(_KEPT)
-def _describe_node(name: str, k8s_node_name: str, interface: str) -> Attributes:
+def describe_node(name: str, k8s_node_name: str, interface: str) -> Attributes:
+    """Return the node, and the device on it; what is empty is not known."""
     pairs: list[Pair] = [("hopspan.node", name)]
     if k8s_node_name:
         pairs.append(("k8s.node.name", k8s_node_name))
@@ -55,12 +46,12 @@ def _describe_node(name: str, k8s_node_name: str, interface: str) -> Attributes:
     return Attributes(*pairs)
 
 
-def describe_addresses(transit: Transit) -> Attributes:
+def describe_addresses(half: Half) -> Attributes:
     """Return source and destination in the packet's direction."""
-    client, server = transit.client_address, transit.server_address
-    if transit.direction is Direction.REQUEST:
-        return _describe_addresses(client, transit.client_port, server, transit.server_port)
-    return _describe_addresses(server, transit.server_port, client, transit.client_port)
+    client, server = half.client_address, half.server_address
+    if half.course.direction is Direction.REQUEST:
+        return _describe_addresses(client, half.client_port, server, half.server_port)
+    return _describe_addresses(server, half.server_port, client, half.client_port)
 
 
 @functools.lru_cache(_KEPT)
@@ -73,9 +64,9 @@ def _describe_addresses(source: bytes, source_port: int, destination: bytes, des
     )
 
 
-def describe_tunnel(transit: Transit) -> Attributes:
+def describe_tunnel(course: Course) -> Attributes:
     """Return what the outer header said."""
-    return _describe_tunnel(transit.tunnel, transit.vni, transit.outer_source, transit.outer_destination)
+    return _describe_tunnel(course.tunnel, course.vni, course.outer_source, course.outer_destination)
 
 
 @functools.lru_cache(_KEPT)
@@ -103,15 +94,8 @@ def describe_oddities(attempt: int, missed: tuple[Point, ...], *, is_clipped: bo
     return Attributes(*pairs)
 
 
-def describe_clock(ready: ReadyHop) -> Attributes:
-    """Return how far stamps came onto the parent's clock; nothing for a hop of the parent's own node."""
-    if ready.clock is ClockSource.MEASURED:
-        return _describe_measured(ready.clock_offset_ns, ready.clock_uncertainty_ns)
-    return _describe_source(ready.clock)
-
-
-@functools.lru_cache(_KEPT_CLOCKS)
-def _describe_measured(offset_ns: int, uncertainty_ns: int) -> Attributes:
+def describe_measured(offset_ns: int, uncertainty_ns: int) -> Attributes:
+    """Return how far stamps came onto the parent's clock, by what was measured: each message has its own."""
     return Attributes(
         ("hopspan.clock.source", ClockSource.MEASURED.value),
         ("hopspan.clock.offset_ns", offset_ns),
@@ -120,8 +104,9 @@ def _describe_measured(offset_ns: int, uncertainty_ns: int) -> Attributes:
 
 
 @functools.cache
-def _describe_source(source: ClockSource | None) -> Attributes:
-    return Attributes() if source is None else Attributes(("hopspan.clock.source", source.value))
+def describe_source(source: ClockSource) -> Attributes:
+    """Return the same where nothing had to be measured."""
+    return Attributes(("hopspan.clock.source", source.value))
 
 
 @functools.lru_cache(_KEPT)

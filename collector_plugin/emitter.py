@@ -9,13 +9,14 @@ from collector_plugin.caps import SpanCaps
 from collector_plugin.clocks import ClockSource
 from collector_plugin.exchanges import ExchangeTable, Offer
 from collector_plugin.hop_durations import MAX_LABEL, HopDurations
-from collector_plugin.inject import inject_hop, inject_summary
+from collector_plugin.hop_templates import UNDERLAY
+from collector_plugin.inject import inject_hops, inject_summary
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.messages import PARENT_KEY_BYTES
 from collector_plugin.network_span import Detail, Emission, NetworkSpan
 from collector_plugin.parents import ParentStore
 from collector_plugin.placement import lies_inside
-from collector_plugin.ready_hops import ReadyHop
+from collector_plugin.ready_hops import Hop
 from collector_plugin.reasons import HopReason
 from node_probe.transit import TRACE_ID_BYTES, Direction
 
@@ -63,18 +64,21 @@ class Emitter:
     def _measure(self, offer: Offer, now_ns: int) -> None:
         message, trace_id, observe = offer.message, offer.parent.trace_id, self.durations.observe
         direction, service = _DIRECTIONS[message.key[PARENT_KEY_BYTES]], offer.parent.service[:MAX_LABEL]
-        for item in offer.hops:
-            hop, stop_ns = item.hop, item.hop.stop.monotonic_ns
-            duration_ns = stop_ns - hop.start.monotonic_ns
-            message.network_ns += duration_ns
-            key = (hop.name, direction, *message.name_nodes(item), service)
-            observe(key, (duration_ns, stop_ns + item.epoch_offset_ns, trace_id), now_ns)
+        network_ns = 0
+        for hop in offer.hops:
+            template, stop_ns = hop.template, hop.stop_ns
+            duration_ns = stop_ns - hop.start_ns
+            network_ns += duration_ns
+            name, node = template.name, template.node
+            other = message.name_other_node(node) if name == UNDERLAY else node
+            observe((name, direction, node, other, service), (duration_ns, stop_ns, trace_id), now_ns)
+        message.network_ns += network_ns
 
     def _make_spans(self, offer: Offer, now_ns: int) -> None:
         hops = offer.hops
-        if hops and hops[0].clock is ClockSource.EPOCH:
+        if hops and hops[0].account.clock is ClockSource.EPOCH:
             # The far half alone: none of its hops is on the parent's clock.
-            inside = [item for item in hops if lies_inside(item.from_epoch_ns, item.to_epoch_ns, offer.parent)]
+            inside = [hop for hop in hops if lies_inside(hop.start_ns, hop.stop_ns, offer.parent)]
             self.dropped[HopReason.CLOCK] += len(hops) - len(inside)
             hops = inside
         if self._settings.detail is Detail.SUMMARY:
@@ -84,47 +88,44 @@ class Emitter:
         if spans:
             self._ready.append(Emission(offer.parent.resource, tuple(spans)))
 
-    def _make_hop_spans(self, hops: list[ReadyHop], offer: Offer, now_ns: int) -> list[NetworkSpan]:
+    def _make_hop_spans(self, hops: list[Hop], offer: Offer, now_ns: int) -> list[NetworkSpan]:
         least_ns = self._settings.min_duration_ns
         if least_ns:
-            kept = [item for item in hops if item.hop.duration_ns >= least_ns]
+            kept = [hop for hop in hops if hop.duration_ns >= least_ns]
             self.dropped[HopReason.MIN_DURATION] += len(hops) - len(kept)
             hops = kept
         if not hops:
             return []
-        message, parent, attempt = offer.message, offer.parent, offer.attempt
         admitted, reason = self._caps.admit(_name_owner(offer), len(hops), now_ns)
         self.dropped[reason] += len(hops) - admitted
-        spans = []
-        for item in hops[:admitted]:
-            span = inject_hop(item, message, parent, attempt)
-            if self._is_new(span):
-                spans.append(span)
-            else:
-                self.dropped[HopReason.ID_TAKEN] += 1
-        return spans
+        spans = inject_hops(hops[:admitted], offer.message, offer.parent, offer.attempt)
+        new = self._take_new(spans)
+        self.dropped[HopReason.ID_TAKEN] += len(spans) - len(new)
+        return new
 
-    def _make_summary(self, hops: list[ReadyHop], offer: Offer, now_ns: int) -> list[NetworkSpan]:
+    def _make_summary(self, hops: list[Hop], offer: Offer, now_ns: int) -> list[NetworkSpan]:
         if not hops:
             return []
-        if hops[-1].to_epoch_ns - hops[0].from_epoch_ns < self._settings.min_duration_ns:
+        if hops[-1].stop_ns - hops[0].start_ns < self._settings.min_duration_ns:
             self.dropped[HopReason.MIN_DURATION] += len(hops)
             return []
         admitted, reason = self._caps.admit(_name_owner(offer), 1, now_ns)
         if admitted:
             span = inject_summary(hops, offer.message, offer.parent, offer.attempt)
-            if self._is_new(span):
-                return [span]
+            new = self._take_new([span])
+            if new:
+                return new
             reason = HopReason.ID_TAKEN
         self.dropped[reason] += len(hops)
         return []
 
-    def _is_new(self, span: NetworkSpan) -> bool:
-        """Count the span, unless an application span has its id: to Zipkin the two would be one."""
-        if self._parents.has(span.trace_id + span.span_id):
-            return False
-        self.emitted[span.name] += 1
-        return True
+    def _take_new(self, spans: list[NetworkSpan]) -> list[NetworkSpan]:
+        """Return and count the spans whose id no application span has: to Zipkin the two would be one."""
+        is_taken, emitted = self._parents.has, self.emitted
+        new = [span for span in spans if not is_taken(span.trace_id + span.span_id)]
+        for span in new:
+            emitted[span.name] += 1
+        return new
 
 
 def _name_owner(offer: Offer) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 
 from collector_plugin.messages import PARENT_KEY_BYTES, Message
 from collector_plugin.parents import Parent
-from collector_plugin.ready_hops import ReadyHop
+from collector_plugin.ready_hops import Hop
 from node_probe.transit import Direction
 
 MAX_REMEMBERED = 50_000
@@ -29,7 +29,7 @@ class Offer(msgspec.Struct, frozen=True):
     """What a message handed out at one moment."""
 
     message: Message
-    hops: list[ReadyHop]
+    hops: list[Hop]
     parent: Parent
     attempt: int
 

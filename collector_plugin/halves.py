@@ -3,15 +3,15 @@
 Pure. A message that crosses the wire has two halves; one that stays on its node is whole.
 """
 
-import enum
 from collections.abc import Mapping
 
 import msgspec
 
+from collector_plugin.courses import find_course
 from collector_plugin.reasons import TransitReason
-from node_probe.transit import TRACE_ID_BYTES, Direction, Point, Transit
+from node_probe.transit import TRACE_ID_BYTES, Point
 from node_probe.wire_batch import NodeIdentity, RawTransit
-from node_probe.wire_record import read_ends
+from node_probe.wire_record import RecordError, read_ends, split_record
 
 MAX_TIME_NS = (1 << 63) - 1
 """OTLP's signed integers end here, and no clock comes near."""
@@ -25,50 +25,43 @@ class Origin(msgspec.Struct, frozen=True):
     interfaces: Mapping[int, str]
 
 
-class Role(enum.IntEnum):
-    """What a node is in the way of a packet."""
-
-    WHOLE = enum.auto()
-    """From a pod to a pod of the same node."""
-    SENDER = enum.auto()
-    """From a pod towards the wire."""
-    RECEIVER = enum.auto()
-    """From the wire towards a pod."""
-    PASSING = enum.auto()
-    """From the wire to the wire."""
-
-
 class Half:
     """A transit and its origin. Not to be changed; no Struct, for whoever makes one asks for its role many times."""
 
-    __slots__ = ("is_near", "origin", "raw", "role", "transit")
+    __slots__ = (
+        "client_address",
+        "client_port",
+        "course",
+        "is_near",
+        "origin",
+        "raw",
+        "role",
+        "server_address",
+        "server_port",
+        "times_ns",
+    )
 
-    def __init__(self, transit: Transit, origin: Origin, raw: RawTransit | None = None) -> None:
-        """Tell the node's role by the first and the last point: a swept transit lacks points, not its role.
-
-        `raw` is what `transit` was decoded from, where that is known.
-        """
-        self.transit = transit
+    def __init__(self, raw: RawTransit, origin: Origin) -> None:
+        """Read the transit. Raises RecordError for values that version 1 does not know, and stamps in disorder."""
+        parts = split_record(raw.record)
+        kind, self.client_port, self.server_port, self.client_address, self.server_address, outer = parts[:6]
         self.raw = raw
         self.origin = origin
-        outgoing = transit.stamps[0].point <= Point.NIC_EGRESS
-        incoming = transit.stamps[-1].point >= Point.NIC_INGRESS
-        self.role = _ROLES[outgoing, incoming]
-        self.is_near = outgoing if transit.direction is Direction.REQUEST else incoming
-        """Whether this is the client side: the node whose pod opened the connection, thus the parent's."""
+        self.course = course = find_course(kind, outer, parts[6::2])
+        self.role = course.role
+        self.is_near = course.is_near
+        self.times_ns: tuple[int, ...] = parts[7::2]
+        """Of the stamps, in the order of the course's points."""
+        before_ns = 0
+        for time_ns in self.times_ns:
+            if time_ns < before_ns:
+                raise RecordError("stamps are not in the order met")
+            before_ns = time_ns
 
     @property
     def first_epoch_ns(self) -> int:
         """Return the first stamp by the node's own wall clock."""
-        return self.transit.stamps[0].monotonic_ns + self.origin.epoch_offset_ns
-
-
-_ROLES = {
-    (True, True): Role.WHOLE,
-    (True, False): Role.SENDER,
-    (False, True): Role.RECEIVER,
-    (False, False): Role.PASSING,
-}
+        return self.times_ns[0] + self.origin.epoch_offset_ns
 
 
 class PackedHalf(msgspec.Struct, frozen=True, gc=False):
@@ -81,12 +74,12 @@ class PackedHalf(msgspec.Struct, frozen=True, gc=False):
     def unpack(self, parent_key: bytes) -> Half:
         """Return the half; `parent_key` is trace id and span id of its context."""
         raw = RawTransit(self.record, parent_key[:TRACE_ID_BYTES], parent_key[TRACE_ID_BYTES:], self.flags)
-        return Half(raw.decode(), self.origin, raw)
+        return Half(raw, self.origin)
 
 
-def pack_half(half: Half) -> PackedHalf | None:
-    """Return the half packed, None where it is not known what it was decoded from."""
-    return PackedHalf(half.raw.record, half.raw.flags, half.origin) if half.raw is not None else None
+def pack_half(half: Half) -> PackedHalf:
+    """Return the half packed."""
+    return PackedHalf(half.raw.record, half.raw.flags, half.origin)
 
 
 def judge_record(record: bytes, origin: Origin) -> TransitReason | None:

@@ -4,21 +4,17 @@ Pure. The same hops always give the same span, so that a batch sent twice is one
 """
 
 from collector_plugin.describe import (
-    describe_addresses,
-    describe_clock,
     describe_duration,
-    describe_node,
     describe_oddities,
     describe_points,
-    describe_tunnel,
     describe_way,
 )
-from collector_plugin.messages import Message
+from collector_plugin.messages import PARENT_KEY_BYTES, Message
 from collector_plugin.network_span import NetworkSpan, SpanEvent
 from collector_plugin.parents import Parent
-from collector_plugin.placement import place_hop
-from collector_plugin.ready_hops import ReadyHop
-from node_probe.transit import SPAN_ID_BYTES, Point, derive_id
+from collector_plugin.placement import GAP_NS, MIN_GAPPED_NS, find_room, place_hop
+from collector_plugin.ready_hops import Hop
+from node_probe.transit import TRACE_ID_BYTES, Direction, derive_id
 
 SUMMARY_NAME = "network"
 """Name of a span that stands for all hops of a message."""
@@ -26,75 +22,72 @@ SUMMARY_NAME = "network"
 _ID_PREFIX = b"hop"
 
 
-def inject_hop(ready: ReadyHop, message: Message, parent: Parent, attempt: int) -> NetworkSpan:
-    """Return the span that shows the hop under `parent`; `attempt` counts the sendings of the message from 1."""
-    hop, seen = ready.hop, ready.seen
-    start, stop, offset_ns = hop.start, hop.stop, ready.epoch_offset_ns
-    place = place_hop(start.monotonic_ns + offset_ns, stop.monotonic_ns + offset_ns, parent)
-    groups = [
-        describe_way(seen.direction, start.point, stop.point),
-        describe_duration(stop.monotonic_ns - start.monotonic_ns),
-        describe_node(ready),
-        describe_addresses(seen),
-    ]
-    if hop.is_tunnelled:
-        groups.append(describe_tunnel(ready.half.transit))
-    if attempt > 1 or place.is_clipped or hop.missed:
-        groups.append(describe_oddities(attempt, hop.missed, is_clipped=place.is_clipped))
-    if ready.clock is not None:
-        groups.append(describe_clock(ready))
-    return NetworkSpan(
-        parent.trace_id,
-        message.parent_key[-SPAN_ID_BYTES:],
-        _derive_id(message, start.point, stop.point),
-        seen.context.flags & 0xFF,
-        hop.name,
-        place.start_ns,
-        place.end_ns,
-        tuple(groups),
-    )
+def inject_hops(hops: list[Hop], message: Message, parent: Parent, attempt: int) -> list[NetworkSpan]:
+    """Return a span for each hop of the message, under `parent`; `attempt` counts its sendings from 1."""
+    trace_id, parent_id = parent.trace_id, message.key[TRACE_ID_BYTES:PARENT_KEY_BYTES]
+    id_prefix = _ID_PREFIX + message.key
+    first_ns, last_ns = find_room(parent)
+    spans = []
+    for hop in hops:
+        template, account = hop.template, hop.account
+        hop_start_ns, hop_stop_ns = hop.start_ns, hop.stop_ns
+        groups = (template.way, template.device, account.addresses, *template.tunnel)
+        if first_ns <= hop_start_ns <= hop_stop_ns - MIN_GAPPED_NS and hop_stop_ns <= last_ns:
+            start_ns, end_ns, is_clipped = hop_start_ns, hop_stop_ns - GAP_NS, False
+        else:
+            place = place_hop(hop_start_ns, hop_stop_ns, parent)
+            start_ns, end_ns, is_clipped = place.start_ns, place.end_ns, place.is_clipped
+        if attempt > 1 or is_clipped or template.missed:
+            groups += (describe_oddities(attempt, template.missed, is_clipped=is_clipped),)
+        spans.append(
+            NetworkSpan(
+                trace_id,
+                parent_id,
+                derive_id(id_prefix + template.points),
+                account.flags,
+                template.name,
+                start_ns,
+                end_ns,
+                hop_stop_ns - hop_start_ns,
+                groups + account.clock_groups,
+            )
+        )
+    return spans
 
 
-def inject_summary(hops: list[ReadyHop], message: Message, parent: Parent, attempt: int) -> NetworkSpan:
+def inject_summary(hops: list[Hop], message: Message, parent: Parent, attempt: int) -> NetworkSpan:
     """Return the span that shows `hops`, one or more of one message in order of time, as its events."""
     first, last = hops[0], hops[-1]
-    place = place_hop(first.from_epoch_ns, last.to_epoch_ns, parent)
+    place = place_hop(first.start_ns, last.stop_ns, parent)
     # The far node saw the address that the message went to; where a Service stands between, the near one did not.
-    told = next((item for item in hops if item.clock is not None), first)
-    start, stop = first.hop.start.point, last.hop.stop.point
-    groups = (
-        describe_way(first.seen.direction, start, stop),
-        describe_duration(last.to_epoch_ns - first.from_epoch_ns),
-        describe_addresses(told.seen),
-        describe_oddities(attempt, (), is_clipped=place.is_clipped),
-        describe_clock(told),
-    )
+    told = next((hop.account for hop in hops if hop.account.clock is not None), first.account)
+    start, stop = first.template.start, last.template.stop
     return NetworkSpan(
         parent.trace_id,
-        message.parent_key[-SPAN_ID_BYTES:],
-        _derive_id(message, start, stop),
-        first.seen.context.flags & 0xFF,
+        message.key[TRACE_ID_BYTES:PARENT_KEY_BYTES],
+        derive_id(_ID_PREFIX + message.key + bytes((start, stop))),
+        first.account.flags,
         SUMMARY_NAME,
         place.start_ns,
         place.end_ns,
-        groups,
-        tuple(_make_event(item, parent) for item in hops),
+        last.stop_ns - first.start_ns,
+        (
+            describe_way(Direction(message.key[PARENT_KEY_BYTES]), start, stop),
+            told.addresses,
+            describe_oddities(attempt, (), is_clipped=place.is_clipped),
+            *told.clock_groups,
+        ),
+        tuple(_make_event(hop, parent) for hop in hops),
     )
 
 
-def _make_event(ready: ReadyHop, parent: Parent) -> SpanEvent:
-    hop = ready.hop
-    groups = [
-        describe_points(hop.start.point, hop.stop.point),
+def _make_event(hop: Hop, parent: Parent) -> SpanEvent:
+    template = hop.template
+    groups = (
+        describe_points(template.start, template.stop),
         describe_duration(hop.duration_ns),
-        describe_node(ready),
-    ]
-    if hop.is_tunnelled:
-        groups.append(describe_tunnel(ready.half.transit))
-    groups.append(describe_oddities(1, hop.missed, is_clipped=False))
-    place = place_hop(ready.from_epoch_ns, ready.to_epoch_ns, parent)
-    return SpanEvent(hop.name, place.start_ns, tuple(groups))
-
-
-def _derive_id(message: Message, start: Point, stop: Point) -> bytes:
-    return derive_id(_ID_PREFIX + message.key + bytes((start, stop)))
+        template.device,
+        *template.tunnel,
+        describe_oddities(1, template.missed, is_clipped=False),
+    )
+    return SpanEvent(template.name, place_hop(hop.start_ns, hop.stop_ns, parent).start_ns, groups)

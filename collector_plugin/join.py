@@ -7,7 +7,6 @@ a TransitReason, or waits; every hop of a joined message is emitted, or dropped 
 from collections.abc import Mapping
 
 from collector_plugin.clock_holds import HeldMessages
-from collector_plugin.clock_sightings import see_message
 from collector_plugin.clocks import Clocks
 from collector_plugin.emitter import Emitter
 from collector_plugin.exchanges import Offer
@@ -92,10 +91,8 @@ class Join:
         self.parents.remember(resource, spans, now_ns, peers)
         if self.waiting.count:
             for key, *_ in spans:
-                taken = self.waiting.take(key)
-                parent = self.parents.find(key) if taken else None
-                for raw, origin in taken:
-                    self._count_release(self._find_message(raw, origin, parent, now_ns))
+                if taken := self.waiting.take(key):
+                    self._join_all(taken, self.parents.find(key), now_ns)
 
     def add_batch(self, batch: RawBatch, now_ns: int) -> None:
         """Take in the transits of one node."""
@@ -106,8 +103,9 @@ class Join:
             self.add_unreadable(1, TransitReason.VERSION if unknown else TransitReason.MALFORMED)
         for raw in batch.transits:
             self.received += 1
-            reason = judge_record(raw.record, origin) or self._find_message(raw, origin, None, now_ns)
-            self._count_release(reason)
+            reason = judge_record(raw.record, origin) or self._join_or_wait(raw, origin, now_ns)
+            if reason is not None:
+                self.released[reason] += 1
 
     def add_unreadable(self, count: int, reason: TransitReason) -> None:
         """Count transits that came in and could not be read."""
@@ -137,62 +135,66 @@ class Join:
         # Whatever is to be decided about an exchange is due by then.
         return ready + self._emitter.take(now_ns + self._settings.settle_ns)
 
-    def _count_release(self, reason: TransitReason | None) -> None:
-        if reason is not None:
-            self.released[reason] += 1
+    def _join_all(self, taken: list[tuple[RawTransit, Origin]], parent: Parent | None, now_ns: int) -> None:
+        """Join transits whose parent has come; of halves that follow each other none waits for the other."""
+        grown: Message | None = None
+        for raw, origin in taken:
+            key = read_message_key(raw.record, raw.trace_id, raw.parent_id)
+            if grown is not None and grown.key != key:
+                self._advance(grown, now_ns)
+                grown = None
+            message = grown or self.messages.find(key) or self.messages.begin(key, parent)
+            reason = self._add_half(raw, origin, message) if isinstance(message, Message) else message
+            if reason is not None:
+                self.released[reason] += 1
+            elif isinstance(message, Message):
+                grown = message
+        if grown is not None:
+            self._advance(grown, now_ns)
 
-    def _find_message(
-        self, raw: RawTransit, origin: Origin, parent: Parent | None, now_ns: int
-    ) -> TransitReason | None:
+    def _join_or_wait(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
         key = read_message_key(raw.record, raw.trace_id, raw.parent_id)
-        message = self.messages.find(key)
-        if message is not None:
-            return self._pair(raw, origin, message, now_ns)
-        parent = parent or self.parents.find(key[:PARENT_KEY_BYTES])
-        if parent is None:
-            return self._let_wait(raw, origin, now_ns)
-        if self.messages.has_all_attempts(key):
-            return TransitReason.ATTEMPT_CAP
-        return self._pair(raw, origin, Message(key, parent), now_ns)
+        message = self.messages.find(key) or self.messages.begin(key, self.parents.find(key[:PARENT_KEY_BYTES]))
+        if message is TransitReason.NO_PARENT:
+            reason = self.waiting.add(raw, origin, now_ns)
+            while self.waiting.is_over_full:
+                self.released[TransitReason.TRANSITS_FULL] += self.waiting.evict()
+            return reason
+        if not isinstance(message, Message):
+            return message
+        reason = self._add_half(raw, origin, message)
+        if reason is None:
+            self._advance(message, now_ns)
+        return reason
 
-    def _pair(self, raw: RawTransit, origin: Origin, message: Message, now_ns: int) -> TransitReason | None:
+    def _add_half(self, raw: RawTransit, origin: Origin, message: Message) -> TransitReason | None:
+        """Give a message its half, or return why not."""
         try:
-            half = Half(raw.decode(), origin, raw)
+            half = Half(raw, origin)
         except RecordError:
             return TransitReason.MALFORMED
         reason = message.refuse(half)
         if reason is None:
             message.unpack()
-            self._add_half(half, message, now_ns)
+            if message.is_new:
+                self.messages.add(message, half)
+            message.add(half)
+            self.messages.count_in(half)
         return reason
-
-    def _let_wait(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
-        reason = self.waiting.add(raw, origin, now_ns)
-        while self.waiting.is_over_full:
-            self.released[TransitReason.TRANSITS_FULL] += self.waiting.evict()
-        return reason
-
-    def _add_half(self, half: Half, message: Message, now_ns: int) -> None:
-        message.add(half)
-        self.messages.count_in(half)
-        if self.messages.find(message.key) is None:
-            self.messages.add(message, half)
-            self.messages.file(message, now_ns + self._settings.window_ns)
-        way = None
-        if message.near is not None and message.far is not None:
-            way = self.clocks.observe(message.near, message.far, now_ns)
-        self._advance(message, now_ns)
-        for held in self.held.release(way) if way is not None else ():
-            self._settle(held, now_ns)
-        while self.messages.is_over_full:
-            self._give_up(self.messages.pop_oldest_pending(), TransitReason.TRANSITS_FULL)
 
     def _advance(self, message: Message, now_ns: int) -> None:
-        """Emit the message if nothing is to be waited for, else give its other half time to come."""
+        """Emit a message that was given a half if nothing is to be waited for, else give the other time to come."""
+        seen = message.see()
+        way = self.clocks.observe(seen, now_ns) if seen is not None else None
         if message.is_complete or message.is_settled:
             self._emit(message, now_ns)
         else:
             self._settling.add(message, now_ns)
+            self.messages.file(message, now_ns + self._settings.window_ns)
+        for held in self.held.release(way) if way is not None else ():
+            self._settle(held, now_ns)
+        while self.messages.is_over_full:
+            self._give_up(self.messages.pop_oldest_pending(), TransitReason.TRANSITS_FULL)
 
     def _settle(self, message: Message, now_ns: int) -> None:
         """Hand out what can be now that nothing better is waited for."""
@@ -202,9 +204,9 @@ class Join:
             self._emit(message, now_ns)
 
     def _hold(self, message: Message, now_ns: int) -> None:
-        assert message.near is not None
-        assert message.far is not None
-        self.held.add(message, see_message(message.near, message.far).way_back)
+        seen = message.see()
+        assert seen is not None
+        self.held.add(message, seen.way_back)
         if message.is_patient:
             self._settling.add(message, now_ns)
         for oldest in self.held.pop_excess():

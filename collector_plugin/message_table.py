@@ -7,6 +7,8 @@ import collections
 
 from collector_plugin.halves import Half
 from collector_plugin.messages import Message
+from collector_plugin.parents import Parent
+from collector_plugin.reasons import TransitReason
 from node_probe.transit import attempts_key
 
 MAX_TRANSITS = 50_000
@@ -57,15 +59,18 @@ class MessageTable:
         """Return the message with this key, None where it is not known."""
         return self._pending.get(key) or self._emitted.get(key)
 
-    def has_all_attempts(self, key: bytes) -> bool:
-        """Tell whether as many sendings of the message are known as there may be."""
+    def begin(self, key: bytes, parent: Parent | None) -> Message | TransitReason:
+        """Return a new message, not entered yet, or why there can be none."""
+        if parent is None:
+            return TransitReason.NO_PARENT
         known = self._attempts.get(attempts_key(key))
-        return isinstance(known, list) and len(known) >= MAX_ATTEMPTS
+        if isinstance(known, list) and len(known) >= MAX_ATTEMPTS:
+            return TransitReason.ATTEMPT_CAP
+        return Message(key, parent)
 
     def add(self, message: Message, half: Half) -> None:
-        """Enter a new message with its first half."""
+        """Enter a new message with its first half; `file` puts it where it belongs."""
         message.first_ns = half.first_epoch_ns
-        self._pending[message.key] = message
         group = attempts_key(message.key)
         known = self._attempts.get(group)
         if known is None:
@@ -138,4 +143,4 @@ class MessageTable:
 
 
 def _estimate_bytes(half: Half) -> int:
-    return TRANSIT_BYTES + STAMP_BYTES * len(half.transit.stamps)
+    return TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)

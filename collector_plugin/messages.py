@@ -3,15 +3,22 @@
 Pure. It reads no clock: the join decides when, the message knows what.
 """
 
+import operator
+
+from collector_plugin.clock_sightings import Sighting, see_message
 from collector_plugin.clocks import ClockRelation, Clocks, ClockSource
-from collector_plugin.halves import Half, PackedHalf, Role, pack_half
-from collector_plugin.hops import UNDERLAY, Hop, list_hops, list_wire
+from collector_plugin.courses import Role, has_wire
+from collector_plugin.describe import describe_measured, describe_source
+from collector_plugin.halves import Half, PackedHalf, pack_half
+from collector_plugin.hops import give_account, list_hops, list_wire
 from collector_plugin.parents import NO_PARENT, Parent
-from collector_plugin.ready_hops import Ready, ReadyHop
+from collector_plugin.ready_hops import Account, Hop, Ready
 from collector_plugin.reasons import TransitReason
 
 PARENT_KEY_BYTES = 24
 """A message key begins with its parent's: trace id and span id."""
+
+_read_start = operator.attrgetter("start_ns")
 
 
 class Message:
@@ -24,6 +31,7 @@ class Message:
         "_near_node",
         "_packed_far",
         "_packed_near",
+        "_sighting",
         "_wire_done",
         "due_ns",
         "far",
@@ -58,6 +66,7 @@ class Message:
         """Whether it waits also where the clocks are related, and soon may be better."""
         self.network_ns = 0
         """Durations of the hops that it handed out, together."""
+        self._sighting: Sighting | None = None
         self._near_node: str | None = None
         self._far_node: str | None = None
         self._near_done = self._far_done = self._wire_done = False
@@ -67,13 +76,10 @@ class Message:
         """Return trace id and span id of the context (24 bytes)."""
         return self.key[:PARENT_KEY_BYTES]
 
-    def name_nodes(self, ready: ReadyHop) -> tuple[str, str]:
-        """Return the names of the nodes where one of its hops begins and ends."""
-        node = ready.half.origin.node.name
-        if ready.hop.name != UNDERLAY:
-            return node, node
-        other = self._far_node if ready.half.is_near else self._near_node
-        return node, other or node
+    def name_other_node(self, node: str) -> str:
+        """Return the name of the node at the other end of the wire."""
+        other = self._far_node if node == self._near_node else self._near_node
+        return other or node
 
     @property
     def is_for_another_peer(self) -> bool:
@@ -82,7 +88,7 @@ class Message:
         Only its own node knows: behind DNAT the address is another.
         """
         peer, near = self.parent.peer, self.near
-        return bool(peer) and near is not None and near.transit.server_address != peer
+        return bool(peer) and near is not None and near.server_address != peer
 
     def refuse(self, half: Half) -> TransitReason | None:
         """Return why `half` has no place here, None where it has."""
@@ -96,6 +102,7 @@ class Message:
 
     def add(self, half: Half) -> None:
         """Take in `half`, which `refuse` did not."""
+        self._sighting = None
         node = half.origin.node.name
         if half.is_near:
             self.near, self._near_node = half, node
@@ -103,6 +110,11 @@ class Message:
             self.far, self._far_node = half, node
         if half.role is Role.WHOLE:
             self._far_node = node
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether no half was taken in yet."""
+        return self._near_node is None and self._far_node is None
 
     @property
     def pending(self) -> list[Half]:
@@ -132,39 +144,46 @@ class Message:
 
     def take_ready(self, clocks: Clocks) -> Ready:
         """Hand out the hops that can be and were not yet; sets `is_held` where some cannot."""
-        hops: list[ReadyHop] = []
+        hops: list[Hop] = []
+        halves: list[Half] = []
         near, far = self.near, self.far
-        before = self.pending
-        if near is not None and not self._near_done:
-            hops += _list_ready(near, list_hops(near), near.origin.epoch_offset_ns, None)
-            self._near_done = True
-        if far is not None and near is None and not self._far_done:
-            hops += _list_ready(far, list_hops(far), far.origin.epoch_offset_ns, ClockSource.EPOCH)
+        far_done = self._far_done
+        if near is not None:
+            account = give_account(near, near.origin.epoch_offset_ns)
+            if not self._near_done:
+                hops += list_hops(account)
+                halves.append(near)
+                self._near_done = True
+            if far is not None and not self._wire_done:
+                hops += self._take_related(near, account, far, clocks)
+        elif far is not None and not far_done:
+            # By its own wall clock, the only one there is.
+            groups = describe_source(ClockSource.EPOCH)
+            hops += list_hops(give_account(far, far.origin.epoch_offset_ns, ClockSource.EPOCH, groups))
             self._far_done = True
-        if far is not None and near is not None:
-            hops += self._take_related(near, far, clocks)
-        after = self.pending
-        halves = [half for half in before if not any(half is other for other in after)]
-        return Ready(sorted(hops, key=_read_start), halves)
+        if far is not None and self._far_done and not far_done:
+            halves.append(far)
+        hops.sort(key=_read_start)
+        return Ready(hops, halves)
 
     def count_held(self) -> int:
         """Return how many hops the message holds back for want of a relation between its clocks."""
         if self.near is None or self.far is None or not self.is_held:
             return 0
-        far_hops = 0 if self._far_done else len(list_hops(self.far))
-        return far_hops + len(list_wire(self.near, self.far, 0))
+        far_hops = 0 if self._far_done else len(self.far.times_ns) - 1
+        sender, receiver = (self.near, self.far) if self.near.role is Role.SENDER else (self.far, self.near)
+        return far_hops + has_wire(sender.course, receiver.course)
 
     def slim(self) -> None:
         """Drop the halves of a message that is done; who reported them stays known. Pack those of one that waits."""
         if self.is_complete and not self.is_held:
             self.near = self.far = None
             self.parent = NO_PARENT
+        self._sighting = None
         if self.near is not None:
-            self._packed_near = pack_half(self.near)
-            self.near = None if self._packed_near is not None else self.near
+            self._packed_near, self.near = pack_half(self.near), None
         if self.far is not None:
-            self._packed_far = pack_half(self.far)
-            self.far = None if self._packed_far is not None else self.far
+            self._packed_far, self.far = pack_half(self.far), None
 
     def unpack(self) -> None:
         """Make its halves ready for use, before anything is asked of it or added."""
@@ -173,11 +192,18 @@ class Message:
         if self._packed_far is not None:
             self.far, self._packed_far = self._packed_far.unpack(self.parent_key), None
 
+    def see(self) -> Sighting | None:
+        """Return what its halves tell of their clocks, None where it has but one."""
+        if self._sighting is None and self.near is not None and self.far is not None:
+            self._sighting = see_message(self.near, self.far)
+        return self._sighting
+
     def relate(self, clocks: Clocks) -> ClockRelation | None:
         """Return the relation of its halves' clocks, None where it waits for one, or has but one half."""
-        if self.near is None or self.far is None:
+        seen = self.see()
+        if seen is None:
             return None
-        relation = clocks.relate(self.near, self.far)
+        relation = clocks.relate(seen)
         return None if relation is None or (self.is_patient and not relation.is_fresh) else relation
 
     def abandon(self) -> None:
@@ -190,32 +216,26 @@ class Message:
         self.is_held = False
         self._wire_done = self._far_done = True
 
-    def _take_related(self, near: Half, far: Half, clocks: Clocks) -> list[ReadyHop]:
-        if self._wire_done:
-            return []
+    def _take_related(self, near: Half, near_account: Account, far: Half, clocks: Clocks) -> list[Hop]:
+        """Hand out the wire and the far half, unless the clocks are not related."""
         relation = self.relate(clocks)
         self.is_held = relation is None
         if relation is None:
             return []
-        theta_ns = relation.theta_ns
-        sender = near if near.role is Role.SENDER else far
-        offset_ns = theta_ns + far.origin.epoch_offset_ns - near.origin.epoch_offset_ns
-
-        def place(hop: Hop, half: Half) -> ReadyHop:
-            source, uncertainty_ns = relation.source, relation.uncertainty_ns
-            return ReadyHop(hop, half, far.transit, near.origin.epoch_offset_ns, source, offset_ns, uncertainty_ns)
-
-        ready = [place(hop, sender) for hop in list_wire(near, far, theta_ns)]
+        account = _lay_on_near_clock(near, far, relation)
+        hops = list_wire(near_account, account)
         self._wire_done = True
         if not self._far_done:
-            ready += [place(hop, far) for hop in list_hops(far, theta_ns)]
+            hops += list_hops(account)
             self._far_done = True
-        return ready
+        return hops
 
 
-def _read_start(item: ReadyHop) -> int:
-    return item.hop.start.monotonic_ns + item.epoch_offset_ns
-
-
-def _list_ready(half: Half, hops: list[Hop], epoch_offset_ns: int, clock: ClockSource | None) -> list[ReadyHop]:
-    return [ReadyHop(hop, half, half.transit, epoch_offset_ns, clock) for hop in hops]
+def _lay_on_near_clock(near: Half, far: Half, relation: ClockRelation) -> Account:
+    near_offset_ns, source = near.origin.epoch_offset_ns, relation.source
+    if source is ClockSource.MEASURED:
+        wall_offset_ns = relation.theta_ns + far.origin.epoch_offset_ns - near_offset_ns
+        groups = describe_measured(wall_offset_ns, relation.uncertainty_ns)
+    else:
+        groups = describe_source(source)
+    return give_account(far, near_offset_ns - relation.theta_ns, source, groups)

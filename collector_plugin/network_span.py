@@ -16,6 +16,8 @@ class Detail(enum.StrEnum):
     SLOW = "slow"
 
 
+DURATION_KEY = "hopspan.duration_ns"
+
 AttributeValue = str | int | bool | tuple[str, ...]
 Pair = tuple[str, AttributeValue]
 
@@ -65,13 +67,18 @@ class NetworkSpan(msgspec.Struct, frozen=True, gc=False):
     name: str
     start_ns: int
     end_ns: int
+    duration_ns: int
+    """The exact time between two stamps: start and end are drawn, and may be cut. An attribute too, the only one that
+    is no other span's as well: so it stands apart from the groups."""
     groups: tuple[Attributes, ...]
+    """One or more; behind the first stands the duration."""
     events: tuple[SpanEvent, ...] = ()
 
     @property
     def attributes(self) -> tuple[Pair, ...]:
         """Return all attributes in their order."""
-        return tuple(pair for group in self.groups for pair in group.pairs)
+        first, *rest = self.groups
+        return (*first.pairs, (DURATION_KEY, self.duration_ns), *(pair for group in rest for pair in group.pairs))
 
 
 class Emission(msgspec.Struct, frozen=True):

@@ -8,10 +8,24 @@ import functools
 import struct
 from collections.abc import Iterable, Iterator
 
-from collector_plugin.network_span import Attributes, AttributeValue, Emission, NetworkSpan, SpanEvent
+from collector_plugin.network_span import (
+    DURATION_KEY,
+    Attributes,
+    AttributeValue,
+    Emission,
+    NetworkSpan,
+    SpanEvent,
+)
 from collector_plugin.otlp_walk import OWN_SCOPE
 from collector_plugin.span_request import SpanRequest
-from hopspan.protowire import write_fixed32, write_fixed64, write_integer, write_length
+from hopspan.protowire import (
+    LENGTH,
+    write_fixed32,
+    write_fixed64,
+    write_integer,
+    write_length,
+    write_varint,
+)
 
 MAX_REQUEST_BYTES = (4 << 20) - (64 << 10)
 """Receivers take 4 MiB unless told otherwise (gRPC's default); a little is left for what stands around the spans."""
@@ -21,15 +35,22 @@ SPAN_KIND_INTERNAL = 1
 _CACHED_NAMES = 256
 """Names of hops, of spans and events."""
 
-# Field numbers of Span and Span.Event.
+# Field numbers of ScopeSpans, Span and Span.Event.
+_SPANS = 2
 _NAME, _ATTRIBUTES, _EVENTS, _FLAGS = 5, 9, 11, 16
 _EVENT_TIME, _EVENT_NAME, _EVENT_ATTRIBUTES = 1, 2, 3
 
-_IDS = struct.Struct("<2s16s2s8s2s8s")
-"""Fields 1, 2 and 4, each behind its tag and length: trace id, span id, parent span id."""
+# Fields that every span has: tag and length of the ids, tag and value of the kind, tags of the times.
+_TRACE_ID_HEAD, _SPAN_ID_HEAD, _PARENT_ID_HEAD = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
+_KIND, _START_HEAD, _END_HEAD = bytes((0x30, SPAN_KIND_INTERNAL)), b"\x39", b"\x41"
 
-_TIMES = struct.Struct("<cBcQcQ")
-"""Fields 6, 7 and 8, each behind its tag: kind, start, end."""
+_TIMES = struct.Struct("<2scQcQ")
+"""Fields 6, 7 and 8, the times each behind its tag: kind, start, end."""
+
+_MASK64 = (1 << 64) - 1
+
+_CACHED_HEADS = 4096
+"""Tags with lengths: spans have some 300 bytes, in `summary` up to 3,000."""
 
 
 def encode_emissions(emissions: Iterable[Emission], version: str) -> list[SpanRequest]:
@@ -55,15 +76,25 @@ def encode_emissions(emissions: Iterable[Emission], version: str) -> list[SpanRe
 
 def encode_span(span: NetworkSpan) -> bytes:
     """Return the bytes of an OTLP Span."""
+    first, *rest = span.groups
     parts = [
-        _IDS.pack(b"\x0a\x10", span.trace_id, b"\x12\x08", span.span_id, b"\x22\x08", span.parent_id),
+        _TRACE_ID_HEAD,
+        span.trace_id,
+        _SPAN_ID_HEAD,
+        span.span_id,
+        _PARENT_ID_HEAD,
+        span.parent_id,
         _encode_name(_NAME, span.name),
-        _TIMES.pack(b"\x30", SPAN_KIND_INTERNAL, b"\x39", span.start_ns, b"\x41", span.end_ns),
-        *(_encode_attributes(_ATTRIBUTES, group) for group in span.groups),
-        *(write_length(_EVENTS, _encode_event(event)) for event in span.events),
+        _TIMES.pack(_KIND, _START_HEAD, span.start_ns, _END_HEAD, span.end_ns),
+        _encode_attributes(_ATTRIBUTES, first),
+        _encode_duration(span.duration_ns),
     ]
+    for group in rest:
+        number, data = group.encoded
+        parts.append(data if number == _ATTRIBUTES else _encode_attributes(_ATTRIBUTES, group))
+    parts += [write_length(_EVENTS, _encode_event(event)) for event in span.events]
     if span.flags:
-        parts.append(write_fixed32(_FLAGS, span.flags))
+        parts.append(_encode_flags(span.flags))
     return b"".join(parts)
 
 
@@ -83,13 +114,15 @@ def _encode_groups(by_resource: dict[bytes, list[NetworkSpan]], scope: bytes) ->
         fields: list[bytes] = []
         size = len(resource)
         for span in spans:
-            field = write_length(2, encode_span(span))
-            if fields and size + len(field) > MAX_REQUEST_BYTES // 2:
-                yield _encode_group(resource, scope, fields), len(fields)
+            data = encode_span(span)
+            head = _encode_head(_SPANS, len(data))
+            length = len(head) + len(data)
+            if fields and size + length > MAX_REQUEST_BYTES // 2:
+                yield _encode_group(resource, scope, fields), len(fields) // 2
                 fields, size = [], len(resource)
-            fields.append(field)
-            size += len(field)
-        yield _encode_group(resource, scope, fields), len(fields)
+            fields += (head, data)
+            size += length
+        yield _encode_group(resource, scope, fields), len(fields) // 2
 
 
 def _encode_group(resource: bytes, scope: bytes, fields: list[bytes]) -> bytes:
@@ -101,6 +134,31 @@ def _encode_attributes(number: int, group: Attributes) -> bytes:
         fields = (write_length(number, _encode_key(key) + _encode_value(value)) for key, value in group.pairs)
         group.encoded = (number, b"".join(fields))
     return group.encoded[1]
+
+
+def _encode_duration(duration_ns: int) -> bytes:
+    value = write_varint(duration_ns & _MASK64)
+    return _encode_duration_head(len(value)) + value
+
+
+@functools.cache
+def _encode_duration_head(size: int) -> bytes:
+    """Return all of the attribute but its value, a varint of `size` bytes: nearly every span has another value."""
+    key = _encode_key(DURATION_KEY)
+    integer = bytes((3 << 3,))
+    value = write_varint(2 << 3 | LENGTH) + write_varint(len(integer) + size) + integer
+    return write_varint(_ATTRIBUTES << 3 | LENGTH) + write_varint(len(key) + len(value) + size) + key + value
+
+
+@functools.lru_cache(_CACHED_HEADS)
+def _encode_head(number: int, size: int) -> bytes:
+    """Return tag and length of a field with `size` bytes."""
+    return write_varint(number << 3 | LENGTH) + write_varint(size)
+
+
+@functools.cache
+def _encode_flags(flags: int) -> bytes:
+    return write_fixed32(_FLAGS, flags)
 
 
 @functools.lru_cache(_CACHED_NAMES)

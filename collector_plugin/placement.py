@@ -23,20 +23,23 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
 
     start_ns: int
     end_ns: int
-    is_clipped: bool
+    is_clipped: bool = False
     """Whether it had to be cut or moved to lie inside the parent."""
+
+
+def find_room(parent: Parent) -> tuple[int, int]:
+    """Return from when to when a hop of MIN_GAPPED_NS or more is drawn as it is, but for the gap: nearly all are."""
+    is_usual = parent.start_ns > 0 and parent.end_ns <= MAX_TIME_NS
+    return (parent.start_ns, parent.end_ns) if is_usual else (1, 0)
 
 
 def place_hop(from_ns: int, to_ns: int, parent: Parent) -> Placement:
     """Return the start and end of the span that shows the hop from `from_ns` to `to_ns` under `parent`."""
-    if 0 < parent.start_ns <= from_ns <= to_ns - MIN_GAPPED_NS and to_ns <= parent.end_ns <= MAX_TIME_NS:
-        # As nearly all are. The rest goes the long way.
-        return Placement(from_ns, to_ns - GAP_NS, is_clipped=False)
     end_ns = to_ns - GAP_NS if to_ns - from_ns >= MIN_GAPPED_NS else to_ns
     start_ns = max(0, min(from_ns, MAX_TIME_NS - MIN_SPAN_NS))
     end_ns = min(max(end_ns, start_ns + MIN_SPAN_NS), MAX_TIME_NS)
     if not _has_times(parent):
-        return Placement(start_ns, end_ns, is_clipped=False)
+        return Placement(start_ns, end_ns)
     clipped = _clip(start_ns, end_ns, parent.start_ns, max(parent.start_ns, parent.end_ns))
     return Placement(*clipped, is_clipped=clipped != (start_ns, end_ns))
 

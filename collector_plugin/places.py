@@ -88,15 +88,16 @@ class PlaceTable:
         assert place is not None
         return place
 
-    def release(self, number: int) -> None:
-        """Give one reference back."""
+    def release(self, number: int) -> Place:
+        """Give one reference back; return the place."""
+        place = self.read(number)
         self._uses[number] -= 1
         if not self._uses[number]:
-            place = self.read(number)
             self.size_bytes -= place.size_bytes
             self._places[number] = None
             self._free.append(number)
             del self._numbers[id(place.node), id(place.interfaces)]
+        return place
 
     def _add(self, place: Place) -> int:
         self.size_bytes += place.size_bytes

@@ -1,52 +1,52 @@
-"""Hops that a message hands out: placed on the parent's clock, with what their spans' attributes are read from.
+"""Hops that a message hands out: on the parent's clock, with what their spans' attributes are read from.
 
-Pure.
+Pure. Times are epoch nanoseconds.
 """
 
 import msgspec
 
 from collector_plugin.clocks import ClockSource
+from collector_plugin.courses import Course
 from collector_plugin.halves import Half
-from collector_plugin.hops import UNDERLAY, Hop
-from node_probe.transit import Stamp, Transit
+from collector_plugin.hop_templates import HopTemplate, Templates
+from collector_plugin.network_span import Attributes
 
 
-class ReadyHop(msgspec.Struct, frozen=True, gc=False):
-    """A hop that can become a span, with what its attributes are read from."""
+class Account(msgspec.Struct, frozen=True, gc=False):
+    """What one node tells of a message, on the parent's clock; its hops share it."""
 
-    hop: Hop
-    half: Half
-    """The half whose node and device the span names; for the wire the sender's."""
-    seen: Transit
-    """The transit whose addresses the span shows; for the wire the far one's, since those were on the wire."""
-    epoch_offset_ns: int
-    clock: ClockSource | None
-    """How the far node's stamps were placed; None for the near node's own hops."""
-    clock_offset_ns: int = 0
-    """With `measured`: the far node's wall clock minus the near node's."""
-    clock_uncertainty_ns: int = 0
-    """With `measured`: how far off the far node's stamps may be on the near clock."""
+    course: Course
+    times_ns: list[int]
+    """Of the stamps."""
+    templates: Templates
+    flags: int
+    """Trace flags of the context."""
+    addresses: Attributes
+    clock: ClockSource | None = None
+    """How the stamps came onto the parent's clock; None for the near node's own."""
+    clock_groups: tuple[Attributes, ...] = ()
+    """What spans say of it."""
+
+
+class Hop(msgspec.Struct, frozen=True, gc=False):
+    """The way between two successive points."""
+
+    template: HopTemplate
+    start_ns: int
+    stop_ns: int
+    account: Account
+    """For the wire the far node's, since it is its addresses that were on the wire."""
 
     @property
-    def device(self) -> Stamp:
-        """Return the stamp whose device the span names: where the hop ends, for the wire where it leaves the node."""
-        return self.hop.start if self.hop.name == UNDERLAY else self.hop.stop
-
-    @property
-    def from_epoch_ns(self) -> int:
-        """Return the epoch time of the hop's first stamp."""
-        return self.hop.start.monotonic_ns + self.epoch_offset_ns
-
-    @property
-    def to_epoch_ns(self) -> int:
-        """Return the epoch time of the hop's last stamp."""
-        return self.hop.stop.monotonic_ns + self.epoch_offset_ns
+    def duration_ns(self) -> int:
+        """Return the exact time between the stamps."""
+        return self.stop_ns - self.start_ns
 
 
 class Ready(msgspec.Struct, frozen=True):
     """What a message hands out at one moment."""
 
-    hops: list[ReadyHop]
+    hops: list[Hop]
     """In order of time."""
     halves: list[Half]
     """The halves that are done with it."""

@@ -6,7 +6,6 @@ source that has the most waiting loses its oldest: whoever floods, with whatever
 
 import itertools
 import struct
-from collections.abc import Iterator
 
 import msgspec
 
@@ -15,7 +14,7 @@ from collector_plugin.places import PlaceTable
 from collector_plugin.reasons import TransitReason
 from node_probe.transit import Direction, Point
 from node_probe.wire_batch import RawTransit
-from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, read_ends, read_message_key
+from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, read_message_key
 
 MAX_TRANSITS = 250_000
 """Transits that wait: 25 s of 10,000 a second, five times what SDKs take to send their spans."""
@@ -42,7 +41,9 @@ _DUE = struct.Struct("<Q")
 _SAME_BATCH_BYTES = 16
 """Due and epoch offset, in which two reports of one packet may differ."""
 
-_COUNT_OFFSET = 3
+_COUNT_PLACE = _HEAD.size + 3
+"""Of the number of stamps, in a group from an entry's start on."""
+
 _LEFT_BYTES, _TRACE_BYTES = 8, 16
 _NO_LEFT = bytes(_LEFT_BYTES)
 _MIN_BYTES = _HEAD.size + HEAD_BYTES + STAMP_BYTES
@@ -87,20 +88,21 @@ class WaitingTransits:
     @property
     def is_over_full(self) -> bool:
         """Tell whether more wait than may."""
-        return self.count > MAX_TRANSITS or self.size_bytes > MAX_TRANSIT_BYTES
+        return self.count > MAX_TRANSITS or self._bytes + self._places.size_bytes > MAX_TRANSIT_BYTES
 
     def add(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
         """Let a transit wait, or return why it may not."""
-        right = raw.trace_id[_LEFT_BYTES:] + raw.parent_id
+        record, trace_id = raw.record, raw.trace_id
+        right = trace_id[_LEFT_BYTES:] + raw.parent_id
         group = self._groups.get(right)
         if group is not None and len(group) >= MAX_PER_PARENT * _MIN_BYTES and _count(group) >= MAX_PER_PARENT:
             return TransitReason.PARENT_CAP
         place = self._places.take(origin.node, origin.interfaces)
-        source = _find_source(origin.node.name, raw.record)
+        source = _find_source(origin.node.name, record)
         head = _HEAD.pack(
-            now_ns + self._window_ns, origin.epoch_offset_ns, place, source, raw.flags, raw.trace_id[:_LEFT_BYTES]
+            now_ns + self._window_ns, origin.epoch_offset_ns, place, source, raw.flags, trace_id[:_LEFT_BYTES]
         )
-        data = head + raw.record
+        data = head + record
         if group is None:
             self._groups[right] = data
             self._bytes += GROUP_BYTES
@@ -119,9 +121,11 @@ class WaitingTransits:
             return []
         entries = self._remove(right)
         # Of traces with different left halves each has its own parents; without one it is any's.
-        fits = [left == entry.left or _NO_LEFT in (left, entry.left) for entry in entries]
-        self._restore(right, list(itertools.compress(entries, (not fit for fit in fits))))
-        return [self._release(right, entry) for entry in itertools.compress(entries, fits)]
+        others = [entry for entry in entries if entry.left != left and _NO_LEFT not in (left, entry.left)]
+        if others:
+            self._restore(right, others)
+            entries = [entry for entry in entries if entry.left == left or _NO_LEFT in (left, entry.left)]
+        return [self._release(right, entry) for entry in entries]
 
     def pop_due(self, now_ns: int) -> int:
         """Release the transits that waited for a window, and what else waits of the same messages."""
@@ -204,29 +208,27 @@ class WaitingTransits:
             self._places.release(entry.place)
 
     def _release(self, right: bytes, entry: _Entry) -> tuple[RawTransit, Origin]:
-        place = self._places.read(entry.place)
-        self._places.release(entry.place)
+        place = self._places.release(entry.place)
         raw = RawTransit(entry.record, entry.left + right[:_LEFT_BYTES], right[_LEFT_BYTES:], entry.flags)
         return raw, Origin(place.node, entry.epoch_offset_ns, place.interfaces)
 
 
 def _split(group: bytes) -> list[_Entry]:
-    return [
-        _Entry(group[start:end], *_HEAD.unpack_from(group, start))
-        for start, end in itertools.pairwise(_bounds(group))
-    ]
+    entries = []
+    start, size = 0, len(group)
+    while start < size:
+        end = start + _MIN_BYTES + STAMP_BYTES * (group[start + _COUNT_PLACE] - 1)
+        entries.append(_Entry(group[start:end], *_HEAD.unpack_from(group, start)))
+        start = end
+    return entries
 
 
 def _count(group: bytes) -> int:
-    return sum(1 for _ in _bounds(group)) - 1
-
-
-def _bounds(group: bytes) -> Iterator[int]:
-    position = 0
-    while position < len(group):
-        yield position
-        position += _HEAD.size + HEAD_BYTES + STAMP_BYTES * group[position + _HEAD.size + _COUNT_OFFSET]
-    yield position
+    count = start = 0
+    while start < len(group):
+        start += _MIN_BYTES + STAMP_BYTES * (group[start + _COUNT_PLACE] - 1)
+        count += 1
+    return count
 
 
 def _read_key(right: bytes, entry: _Entry) -> bytes:
@@ -235,8 +237,7 @@ def _read_key(right: bytes, entry: _Entry) -> bytes:
 
 def _find_source(node: str, record: bytes) -> int:
     """Return who sent it, as far as a node can tell: its device, or behind the wire the address."""
-    first_point, *_ = read_ends(record)
-    if first_point <= Point.NIC_EGRESS:
+    if record[HEAD_BYTES] <= Point.NIC_EGRESS:
         sender = record[HEAD_BYTES + 4 : HEAD_BYTES + 8]
     else:
         sender = record[16:32] if record[1] == Direction.REQUEST else record[32:48]

@@ -49,8 +49,8 @@ def _list_errors_us(rates_ppb: tuple[tuple[int, int], ...], seed: int) -> list[f
     errors: list[float] = []
     for at_ns in draw_times(rng, 10.0, END_NS):
         for passage in exchange(*nodes, at_ns, (wire, wire), rng):
-            clocks.observe(passage.near, passage.far, 0)
-            relation = clocks.relate(passage.near, passage.far)
+            clocks.observe(passage.see(), 0)
+            relation = clocks.relate(passage.see())
             if at_ns < WARM_NS:
                 continue
             if relation is None:

@@ -111,7 +111,7 @@ def make_raw(transit: Transit) -> RawTransit:
 
 def make_half(node: NodeIdentity, transit: Transit, offset_ns: int = OFFSET_NS) -> Half:
     """Return one node's half of a message."""
-    return Half(transit, Origin(node, offset_ns, INTERFACES))
+    return Half(make_raw(transit), Origin(node, offset_ns, INTERFACES))
 
 
 def make_attributes(values: dict[str, str]) -> list[KeyValue]:

@@ -1,5 +1,6 @@
 """Messages between node 1 and another, as both halves, by the times that their nodes show in microseconds."""
 
+from collector_plugin.clock_sightings import see_message
 from collector_plugin.clocks import ClockRelation, Clocks
 from collector_plugin.halves import Half
 from node_probe.transit import NodeIdentity
@@ -20,5 +21,6 @@ def see_response(far: NodeIdentity, sent_us: int, arrived_us: int, **offset: int
 
 def take_in(clocks: Clocks, halves: tuple[Half, Half], now_ns: int = 0) -> ClockRelation | None:
     """Return the relation after the message was taken in."""
-    clocks.observe(*halves, now_ns)
-    return clocks.relate(*halves)
+    seen = see_message(*halves)
+    clocks.observe(seen, now_ns)
+    return clocks.relate(seen)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from collector_plugin.clock_sightings import Sighting, see_message
 from collector_plugin.halves import Half, Origin
 from node_probe.transit import Direction, NodeIdentity, Point, Stamp
 from tests.collector_plugin.builders import (
@@ -20,6 +21,7 @@ from tests.collector_plugin.builders import (
     SECOND,
     US,
     make_node,
+    make_raw,
     make_transit,
 )
 
@@ -63,7 +65,7 @@ class SimulatedNode(msgspec.Struct, frozen=True):
         # As the probe reads it: the wall clock minus the monotonic one.
         offset_ns = EPOCH_NS + at_ns + self.wall_error_ns - self.clock.read(at_ns)
         origin = Origin(self.identity, offset_ns, INTERFACES)
-        return Half(msgspec.structs.replace(transit, stamps=stamps), origin)
+        return Half(make_raw(msgspec.structs.replace(transit, stamps=stamps)), origin)
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -77,6 +79,10 @@ class Passage(msgspec.Struct, frozen=True):
     """When it arrived."""
     wall_offset_ns: int
     """The far node's wall clock minus the near node's."""
+
+    def see(self) -> Sighting:
+        """Return what it tells of the clocks."""
+        return see_message(self.near, self.far)
 
 
 def make_nodes(

@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 
 from collector_plugin import clocks as clocks_module
+from collector_plugin.clock_sightings import see_message
 from collector_plugin.clocks import PAIR_TTL_NS, WORST_SPAN_NS, Clocks, ClockSource
 from tests.collector_plugin.builders import FOREIGN_NODE, MS, NODE_2, SECOND, make_node
 from tests.collector_plugin.clock_halves import see_request, see_response, take_in
@@ -27,7 +28,7 @@ def test_pairs_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     take_in(clocks, see_response(nodes[0], 510, 610))
     take_in(clocks, see_request(nodes[3], 10, 110))
     assert (clocks.count_pairs(), clocks.evicted) == ((1, 2), 1)
-    assert clocks.relate(*see_request(nodes[0], 900, 1_000)) is not None
+    assert clocks.relate(see_message(*see_request(nodes[0], 900, 1_000))) is not None
     assert take_in(clocks, see_response(nodes[1], 510, 610)) is None
     assert clocks.evicted == 2
 

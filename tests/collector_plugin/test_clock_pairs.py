@@ -85,3 +85,14 @@ def test_room_that_is_left_is_the_uncertainty() -> None:
     theta = pass_message(pair, send(-1, SECOND + MS, 0, 150 * US))
     assert abs(theta.value_ns + 50 * US) < US
     assert 100 * US <= theta.uncertainty_ns < 101 * US
+
+
+def test_message_that_bounds_nothing_is_related_by_one_that_passed_the_other_way() -> None:
+    """Without a message of its own direction there is no line yet: its own stamps are the other bound."""
+    pair = NodePair()
+    assert pair.observe(send(-1, SECOND, 0, 50 * US))
+    theta = pair.relate(send(1, SECOND, 0, 150 * US))
+    assert theta is not None
+    assert theta.distance_ns == 0
+    assert theta.value_ns == pytest.approx(50 * US, abs=1)
+    assert theta.uncertainty_ns == pytest.approx(100 * US, abs=1)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from collector_plugin.clock_sightings import see_message
 from collector_plugin.clocks import ClockRelation, Clocks, ClockSource
 from collector_plugin.halves import Half
 from collector_plugin.reasons import ClockReason
@@ -64,7 +65,7 @@ def test_two_clocks_are_related_by_what_passes_in_both_directions() -> None:
     assert relation.source is ClockSource.MEASURED
     assert abs(relation.theta_ns - 3 * SECOND) < US
     assert 100 * US <= relation.uncertainty_ns < 101 * US
-    again = clocks.relate(*request)
+    again = clocks.relate(see_message(*request))
     assert again is not None
     assert abs(again.theta_ns - 3 * SECOND) < US
     assert clocks.count_pairs() == (1, 0)
@@ -104,7 +105,7 @@ def test_cloned_machines_are_measured() -> None:
     relation = take_in(clocks, see_response(NODE_2, 3_000_510, 610, offset_ns=OFFSET_NS - 3 * SECOND))
     assert relation is not None
     assert (relation.source, abs(relation.theta_ns - 3 * SECOND) < US) == (ClockSource.MEASURED, True)
-    again = clocks.relate(*request)
+    again = clocks.relate(see_message(*request))
     assert again is not None
     assert again.source is ClockSource.MEASURED
     assert clocks.contradictions == {ClockReason.CLONED_ID: 1, ClockReason.STEPPED: 0}
@@ -152,14 +153,14 @@ def test_message_that_cannot_be_told_from_another_bounds_nothing() -> None:
     """Nor one that was not stamped at both ends of the wire."""
     clocks = Clocks()
     near, far = see_request(FOREIGN_NODE, 10, 110)
-    ambiguous = make_half(FOREIGN_NODE, msgspec.structs.replace(far.transit, flags=TransitFlag.AMBIGUOUS))
-    assert clocks.observe(near, ambiguous, 0) is None
+    ambiguous = make_half(FOREIGN_NODE, msgspec.structs.replace(far.raw.decode(), flags=TransitFlag.AMBIGUOUS))
+    assert clocks.observe(see_message(near, ambiguous), 0) is None
     swept = make_half(NODE_1, make_transit({2: 0, 3: 10}))
-    assert clocks.observe(swept, far, 0) is None
+    assert clocks.observe(see_message(swept, far), 0) is None
     late = make_half(FOREIGN_NODE, make_transit({6: 120, 7: 130}))
-    assert clocks.observe(near, late, 0) is None
+    assert clocks.observe(see_message(near, late), 0) is None
     assert clocks.count_pairs() == (0, 0)
-    assert clocks.observe(near, far, 0) is not None
+    assert clocks.observe(see_message(near, far), 0) is not None
     assert clocks.count_pairs() == (0, 1)
 
 
@@ -169,7 +170,7 @@ def test_message_that_does_not_fit_the_bounds_is_not_placed() -> None:
     take_in(clocks, see_request(FOREIGN_NODE, 10, 110))
     take_in(clocks, see_response(FOREIGN_NODE, 510, 610))
     near, far = see_request(FOREIGN_NODE, 900, 700)
-    ambiguous = make_half(FOREIGN_NODE, msgspec.structs.replace(far.transit, flags=TransitFlag.AMBIGUOUS))
+    ambiguous = make_half(FOREIGN_NODE, msgspec.structs.replace(far.raw.decode(), flags=TransitFlag.AMBIGUOUS))
     assert take_in(clocks, (near, ambiguous)) is None
     assert take_in(clocks, see_request(FOREIGN_NODE, 1_000, 1_100)) is not None
 
@@ -193,7 +194,8 @@ def test_uncertainty_holds_at_every_stamp_of_the_far_node() -> None:
     take_in(clocks, see_response(FOREIGN_NODE, 0, 100))
     short = take_in(clocks, see_request(FOREIGN_NODE, 200, 300))
     near = make_half(NODE_1, make_transit({3: 190, 4: 200}))
-    long = clocks.relate(near, make_half(FOREIGN_NODE, make_transit({5: 300, 8: 100_300})))
+    far = make_half(FOREIGN_NODE, make_transit({5: 300, 8: 100_300}))
+    long = clocks.relate(see_message(near, far))
     assert short is not None
     assert long is not None
     assert long.uncertainty_ns - short.uncertainty_ns == pytest.approx(10 * US, rel=0.02)

@@ -3,16 +3,19 @@
 import msgspec
 import pytest
 
-from collector_plugin.halves import MAX_TIME_NS, Role, judge_record
+from collector_plugin.courses import Role
+from collector_plugin.halves import MAX_TIME_NS, Half, judge_record
 from collector_plugin.reasons import TransitReason
 from node_probe.transit import Stamp, attempts_key, message_key
-from node_probe.wire_record import encode_record
+from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, RecordError, encode_record
 from tests.collector_plugin.builders import (
     MONOTONIC_NS,
     NODE_1,
     REQUEST,
     RESPONSE,
+    US,
     make_half,
+    make_raw,
     make_transit,
 )
 
@@ -87,3 +90,33 @@ def test_record_that_only_passes_is_found_without_decoding(points: list[int], ro
     transit = make_transit({point: n for n, point in enumerate(points)})
     reason = judge_record(encode_record(transit), make_half(NODE_1, transit).origin)
     assert reason is (TransitReason.PASSING if role is Role.PASSING else None)
+
+
+def test_transits_of_one_way_share_their_course() -> None:
+    """Only what differs from packet to packet is read from each: ids, ends and times."""
+    first = make_half(NODE_1, make_transit({2: 0, 3: 5}))
+    second = make_half(NODE_1, make_transit({2: 70, 3: 90}, seq=7, server="10.96.0.11"))
+    other = make_half(NODE_1, make_transit({2: 0, 4: 5}))
+    assert first.course is second.course is not other.course
+    assert (first.times_ns[0], second.times_ns[0]) == (MONOTONIC_NS, MONOTONIC_NS + 70 * US)
+    assert first.server_address != second.server_address
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"), [(1, 2), (2, 0), (48, 9), (HEAD_BYTES, 9), (HEAD_BYTES + STAMP_BYTES, 2)]
+)
+def test_half_of_a_record_with_unknown_values_is_refused(offset: int, value: int) -> None:
+    """Direction, format, tunnel and points are those that version 1 knows, and no point occurs twice."""
+    raw = make_raw(make_transit({2: 0, 3: 5}))
+    record = raw.record[:offset] + bytes((value,)) + raw.record[offset + 1 :]
+    with pytest.raises(RecordError):
+        Half(msgspec.structs.replace(raw, record=record), make_half(NODE_1, make_transit({2: 0})).origin)
+
+
+def test_half_whose_stamps_are_in_disorder_is_refused() -> None:
+    """The packet meets the points one after the other."""
+    raw = make_raw(make_transit({2: 0, 3: 5}))
+    first, second = raw.record[HEAD_BYTES : HEAD_BYTES + STAMP_BYTES], raw.record[HEAD_BYTES + STAMP_BYTES :]
+    swapped = msgspec.structs.replace(raw, record=raw.record[:HEAD_BYTES] + second + first)
+    with pytest.raises(RecordError, match="order"):
+        Half(swapped, make_half(NODE_1, make_transit({2: 0})).origin)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from collector_plugin.hops import list_hops, list_wire
-from node_probe.transit import Tunnel
+from collector_plugin.hops import give_account, list_hops, list_wire
+from collector_plugin.ready_hops import Hop
+from node_probe.transit import NodeIdentity, Transit, Tunnel
 from tests.collector_plugin.builders import (
     NODE_1,
     NODE_2,
@@ -43,23 +44,28 @@ HOPS = [
 ]
 
 
+def list_half(node: NodeIdentity, transit: Transit, offset_ns: int = 0) -> list[Hop]:
+    """Return the hops of one node's half."""
+    return list_hops(give_account(make_half(node, transit), offset_ns))
+
+
 @pytest.mark.parametrize(("points", "tunnel", "expected"), HOPS)
 def test_hops_are_named_and_missed_points_told(
     points: list[int], tunnel: Tunnel, expected: list[tuple[str, list[str]]]
 ) -> None:
     """Neighbouring points make a hop; what lies between them and should have been seen is listed."""
-    hops = list_hops(make_half(NODE_1, make_transit({p: n * 10 for n, p in enumerate(points)}, tunnel=tunnel)))
-    assert [(hop.name, [point.label for point in hop.missed]) for hop in hops] == expected
+    hops = list_half(NODE_1, make_transit({p: n * 10 for n, p in enumerate(points)}, tunnel=tunnel))
+    templates = [hop.template for hop in hops]
+    assert [(template.name, [point.label for point in template.missed]) for template in templates] == expected
     assert [hop.duration_ns for hop in hops] == [10 * US] * len(expected)
-    assert [hop.is_tunnelled for hop in hops] == [name.endswith("cap") for name, _ in expected]
+    assert [bool(template.tunnel) for template in templates] == [name.endswith("cap") for name, _ in expected]
 
 
 def test_hops_of_another_clock_are_shifted() -> None:
-    """Theta is taken from both stamps: durations stay, positions move."""
-    half = make_half(NODE_2, make_transit({5: 100, 6: 130}))
-    (plain,) = list_hops(half)
-    (shifted,) = list_hops(half, theta_ns=40 * US)
-    assert shifted.start.monotonic_ns == plain.start.monotonic_ns - 40 * US
+    """The difference is added to both stamps: durations stay, positions move."""
+    (plain,) = list_half(NODE_2, make_transit({5: 100, 6: 130}))
+    (shifted,) = list_half(NODE_2, make_transit({5: 100, 6: 130}), -40 * US)
+    assert shifted.start_ns == plain.start_ns - 40 * US
     assert shifted.duration_ns == plain.duration_ns == 30 * US
 
 
@@ -67,11 +73,12 @@ def test_hops_of_another_clock_are_shifted() -> None:
 def test_wire_leads_from_the_sender_to_the_receiver(direction: int) -> None:
     """Whoever is near, the wire begins at the sender's NIC and ends at the receiver's, on the near clock."""
     sender = make_half(NODE_1, make_transit({3: 0, 4: 10}, direction=REQUEST if direction == REQUEST else RESPONSE))
-    receiver = make_half(NODE_2, make_transit({5: 110, 6: 120}, direction=sender.transit.direction))
+    receiver = make_half(NODE_2, make_transit({5: 110, 6: 120}, direction=sender.course.direction))
     near, far = (sender, receiver) if direction == REQUEST else (receiver, sender)
     for theta_us in (0, 7):
-        (wire,) = list_wire(near, far, theta_us * US)
-        assert (wire.name, wire.start.point.label, wire.stop.point.label) == ("underlay", "nic-egress", "nic-ingress")
+        (wire,) = list_wire(give_account(near, 0), give_account(far, -theta_us * US))
+        template = wire.template
+        assert (template.name, template.start.label, template.stop.label) == ("underlay", "nic-egress", "nic-ingress")
         # A far clock that is ahead makes a request's wire look longer and a response's shorter than it is.
         assert wire.duration_ns == (100 - theta_us if direction == REQUEST else 100 + theta_us) * US
 
@@ -81,4 +88,4 @@ def test_wire_needs_both_ends(sent: list[int], received: list[int]) -> None:
     """Where a NIC did not see the packet there is no wire hop, rather than one that holds more than the wire."""
     sender = make_half(NODE_1, make_transit({p: n for n, p in enumerate(sent)}))
     receiver = make_half(NODE_2, make_transit({p: 50 + n for n, p in enumerate(received)}))
-    assert list_wire(sender, receiver, 0) == []
+    assert list_wire(give_account(sender, 0), give_account(receiver, 0)) == []

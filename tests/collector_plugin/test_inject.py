@@ -3,12 +3,14 @@
 import hashlib
 
 from collector_plugin.clocks import ClockSource
-from collector_plugin.hops import list_hops, list_wire
-from collector_plugin.inject import inject_hop
+from collector_plugin.describe import describe_source
+from collector_plugin.halves import Half, Origin
+from collector_plugin.hops import give_account, list_hops, list_wire
+from collector_plugin.inject import inject_hops
 from collector_plugin.messages import Message
 from collector_plugin.network_span import AttributeValue, NetworkSpan
 from collector_plugin.parents import Parent
-from collector_plugin.ready_hops import ReadyHop
+from collector_plugin.ready_hops import Hop
 from node_probe.transit import message_key
 from tests.collector_plugin.builders import (
     EPOCH_NS,
@@ -29,13 +31,26 @@ PARENT = Parent(b"", EPOCH_NS, EPOCH_NS + 40 * MS, TRACE_ID)
 NODE = make_node("node-1", k8s="kind-worker")
 NEAR = make_half(NODE, make_transit({3: 1021, 4: 1032}))
 FAR = make_half(NODE_2, make_transit({5: 1150, 8: 1180}, server=SERVER_POD))
-MESSAGE = Message(message_key(NEAR.transit), PARENT)
+MESSAGE = Message(message_key(NEAR.raw.decode()), PARENT)
 
 
 def inject_near(parent: Parent = PARENT, attempt: int = 1) -> NetworkSpan:
     """Return the span of the near half's only hop."""
-    (hop,) = list_hops(NEAR)
-    return inject_hop(ReadyHop(hop, NEAR, NEAR.transit, OFFSET_NS, None), MESSAGE, parent, attempt)
+    return inject_half(NEAR, parent, attempt)
+
+
+def inject_half(
+    half: Half, parent: Parent = PARENT, attempt: int = 1, clock: ClockSource | None = None
+) -> NetworkSpan:
+    """Return the span of a half's only hop."""
+    groups = (describe_source(clock),) if clock is not None else ()
+    return inject_one(list_hops(give_account(half, OFFSET_NS, clock, *groups)), parent, attempt)
+
+
+def inject_one(hops: list[Hop], parent: Parent = PARENT, attempt: int = 1) -> NetworkSpan:
+    """Return the span of the only hop."""
+    (span,) = inject_hops(hops, MESSAGE, parent, attempt)
+    return span
 
 
 def list_attributes(span: NetworkSpan) -> dict[str, AttributeValue]:
@@ -86,8 +101,8 @@ def test_id_is_the_hash_that_the_design_names() -> None:
 
 def test_wire_names_the_sender_and_the_addresses_on_it() -> None:
     """The wire is the sender's: its node and device; the addresses are those that the far node saw."""
-    (hop,) = list_wire(NEAR, FAR, 0)
-    span = inject_hop(ReadyHop(hop, NEAR, FAR.transit, OFFSET_NS, ClockSource.SAME), MESSAGE, PARENT, 1)
+    far = give_account(FAR, OFFSET_NS, ClockSource.SAME, describe_source(ClockSource.SAME))
+    span = inject_one(list_wire(give_account(NEAR, OFFSET_NS), far))
     attributes = list_attributes(span)
     assert (span.name, attributes["hopspan.from"], attributes["hopspan.to"]) == (
         "underlay",
@@ -103,8 +118,7 @@ def test_wire_names_the_sender_and_the_addresses_on_it() -> None:
 def test_response_goes_from_the_server_to_the_client() -> None:
     """Source and destination follow the packet."""
     half = make_half(NODE_2, make_transit({2: 0, 3: 5}, direction=RESPONSE))
-    (hop,) = list_hops(half)
-    attributes = list_attributes(inject_hop(ReadyHop(hop, half, half.transit, OFFSET_NS, None), MESSAGE, PARENT, 1))
+    attributes = list_attributes(inject_half(half))
     assert attributes["hopspan.direction"] == "response"
     assert (attributes["source.address"], attributes["source.port"]) == ("10.96.0.10", 8080)
     assert (attributes["destination.address"], attributes["destination.port"]) == ("10.244.1.2", 40_000)
@@ -114,9 +128,8 @@ def test_response_goes_from_the_server_to_the_client() -> None:
 
 def test_attempt_clipping_and_missed_points_are_marked() -> None:
     """What is not the usual case says so, and only then."""
-    (hop,) = list_hops(FAR)
-    ready = ReadyHop(hop, FAR, FAR.transit, OFFSET_NS, ClockSource.EPOCH)
-    span = inject_hop(ready, MESSAGE, Parent(b"", EPOCH_NS, EPOCH_NS + 1160 * US, TRACE_ID), 3)
+    short = Parent(b"", EPOCH_NS, EPOCH_NS + 1160 * US, TRACE_ID)
+    span = inject_half(FAR, short, 3, ClockSource.EPOCH)
     assert span.attributes[-4:] == (
         ("hopspan.attempt", 3),
         ("hopspan.clipped", True),
@@ -132,8 +145,6 @@ def test_unknown_device_and_ipv6() -> None:
     """A device that the batch does not name is left out; IPv6 addresses are written as such."""
     transit = make_transit({2: 0, 3: 5}, server="2001:db8::1")
     half = make_half(NODE, transit)
-    bare = type(half)(transit, type(half.origin)(NODE, OFFSET_NS, {}))
-    (hop,) = list_hops(bare)
-    attributes = list_attributes(inject_hop(ReadyHop(hop, bare, transit, OFFSET_NS, None), MESSAGE, PARENT, 1))
+    attributes = list_attributes(inject_half(Half(half.raw, Origin(NODE, OFFSET_NS, {}))))
     assert "network.interface.name" not in attributes
     assert attributes["destination.address"] == "2001:db8::1"

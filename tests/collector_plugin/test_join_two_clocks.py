@@ -34,7 +34,7 @@ def deliver(story: Story, passages: list[Passage], rng: random.Random) -> list[N
         if number < len(halves):
             half = halves[number]
             story.join.add_batch(
-                make_batch(half.origin.node, half.transit, offset_ns=half.origin.epoch_offset_ns), now_ns
+                make_batch(half.origin.node, half.raw.decode(), offset_ns=half.origin.epoch_offset_ns), now_ns
             )
         spans += [span for emission in story.join.take_due(now_ns) for span in emission.spans]
     spans += [span for emission in story.join.take_due(30 * SECOND) for span in emission.spans]

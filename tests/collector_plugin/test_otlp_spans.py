@@ -1,5 +1,6 @@
 """Network spans as OTLP bytes, against the protobuf library."""
 
+import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -12,7 +13,7 @@ from tests.collector_plugin.builders import make_request, make_resource_spans, m
 
 ATTRIBUTES: tuple[tuple[str, AttributeValue], ...] = (
     ("hopspan.node", "node-1 ü"),
-    ("hopspan.duration_ns", 2**62),
+    ("hopspan.offset", -(2**62)),
     ("hopspan.attempt", 1),
     ("hopspan.clipped", True),
     ("hopspan.missed", ("a", "b")),
@@ -23,7 +24,9 @@ def make_network_span(number: int = 1, padding: int = 0) -> NetworkSpan:
     """Return a span with one attribute of each type."""
     padded = (*ATTRIBUTES, ("padding", "x" * padding)) if padding else ATTRIBUTES
     groups = (Attributes(*padded[:2]), Attributes(), Attributes(*padded[2:]))
-    return NetworkSpan(b"t" * 16, b"p" * 8, number.to_bytes(8, "big"), 1, "underlay", 10**18, 10**18 + 5, groups)
+    return NetworkSpan(
+        b"t" * 16, b"p" * 8, number.to_bytes(8, "big"), 1, "underlay", 10**18, 10**18 + 5, 2**62, groups
+    )
 
 
 def read_resource(service: str) -> bytes:
@@ -39,8 +42,8 @@ def test_bytes_are_those_of_the_library() -> None:
     assert (span.kind, span.flags, span.name) == (Span.SPAN_KIND_INTERNAL, 1, "underlay")
     assert (span.start_time_unix_nano, span.end_time_unix_nano) == (10**18, 10**18 + 5)
     kinds = [item.value.WhichOneof("value") for item in span.attributes]
-    assert kinds == ["string_value", "int_value", "int_value", "bool_value", "array_value"]
-    assert [value.string_value for value in span.attributes[4].value.array_value.values] == ["a", "b"]
+    assert kinds == ["string_value", "int_value", "int_value", "int_value", "bool_value", "array_value"]
+    assert [value.string_value for value in span.attributes[5].value.array_value.values] == ["a", "b"]
 
 
 def test_spans_lie_on_their_parents_resource() -> None:
@@ -85,21 +88,33 @@ def test_attributes_of_equal_value_and_other_type_are_kept_apart() -> None:
     """1 and True are equal to Python and not to OTLP."""
     otlp_spans.encode_span(make_network_span())
     span = NetworkSpan(
-        b"t" * 16, b"p" * 8, b"s" * 8, 0, "n", 1, 2, (Attributes(("k", 1), ("k2", True), ("k3", "1")),)
+        b"t" * 16, b"p" * 8, b"s" * 8, 0, "n", 1, 2, 3, (Attributes(("k", 1), ("k2", True), ("k3", "1")),)
     )
     kinds = [item.value.WhichOneof("value") for item in Span.FromString(encode_span(span)).attributes]
-    assert kinds == ["int_value", "bool_value", "string_value"]
+    assert kinds == ["int_value", "bool_value", "string_value", "int_value"]
+
+
+@pytest.mark.parametrize("duration_ns", [0, 1, 127, 128, 16_383, 16_384, 10**9, 2**63 - 1, -1, -(2**63)])
+def test_duration_stands_behind_the_first_group(duration_ns: int) -> None:
+    """Whatever its size: it is written apart from the rest, which other spans share."""
+    span = msgspec.structs.replace(make_network_span(), duration_ns=duration_ns)
+    data = encode_span(span)
+    decoded = Span.FromString(data)
+    assert decoded.SerializeToString(deterministic=True) == data
+    assert [item.key for item in decoded.attributes] == [key for key, _ in span.attributes]
+    assert decoded.attributes[2].key == "hopspan.duration_ns"
+    assert decoded.attributes[2].value.int_value == duration_ns
 
 
 def test_events_hold_their_own_attributes() -> None:
     """A group that a span and an event share is written under the number of each."""
-    shared = Attributes(("hopspan.node", "node-1"), ("hopspan.duration_ns", 5))
+    shared = Attributes(("hopspan.node", "node-1"), ("hopspan.attempt", 5))
     event = SpanEvent("underlay", 10**18 + 3, (shared, Attributes(("k", "v"))))
-    span = NetworkSpan(b"t" * 16, b"p" * 8, b"s" * 8, 1, "network", 1, 2, (shared,), (event, event))
+    span = NetworkSpan(b"t" * 16, b"p" * 8, b"s" * 8, 1, "network", 1, 2, 5, (shared,), (event, event))
     data = encode_span(span)
     decoded = Span.FromString(data)
     assert decoded.SerializeToString(deterministic=True) == data
-    assert [item.key for item in decoded.attributes] == ["hopspan.node", "hopspan.duration_ns"]
+    assert [item.key for item in decoded.attributes] == ["hopspan.node", "hopspan.attempt", "hopspan.duration_ns"]
     assert [(e.name, e.time_unix_nano) for e in decoded.events] == [("underlay", 10**18 + 3)] * 2
-    assert [item.key for item in decoded.events[1].attributes] == ["hopspan.node", "hopspan.duration_ns", "k"]
+    assert [item.key for item in decoded.events[1].attributes] == ["hopspan.node", "hopspan.attempt", "k"]
     assert encode_span(span) == data

@@ -17,8 +17,9 @@ SPAN = NetworkSpan(
     "vxlan-encap",
     1_700_000_000_001_021_999,
     1_700_000_000_001_031_000,
+    10_001,
     (
-        Attributes(("hopspan.direction", "request"), ("hopspan.duration_ns", 10_001)),
+        Attributes(("hopspan.direction", "request")),
         Attributes(("source.port", 40_000), ("hopspan.clipped", True), ("hopspan.missed", ("a", "ü"))),
     ),
 )

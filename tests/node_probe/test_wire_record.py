@@ -26,9 +26,11 @@ from node_probe.wire_record import (
     RecordVersionError,
     check_record,
     decode_record,
+    decode_shape,
     encode_record,
     read_ends,
     read_message_key,
+    split_record,
     trim_record,
 )
 from tests.golden_files import list_stories, read_story
@@ -102,6 +104,22 @@ def test_record_tells_its_message_and_its_ends_undecoded(story: str) -> None:
     first, last = transit.stamps[0], transit.stamps[-1]
     assert read_ends(data) == (first.point, first.monotonic_ns, last.point, last.monotonic_ns)
     assert trim_record(data + b"later") == trim_record(data) == encode_record(transit)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_record_is_split_into_what_many_share_and_what_they_do_not(story: str) -> None:
+    """The shared parts decode to the transit but for its ids, its ends and its times; the rest is beside them."""
+    data, expected = read_story("transits", story)
+    transit = expected_transit(expected)
+    kind, client_port, server_port, client, server, outer, *stamps = split_record(data)
+    assert (client_port, server_port) == (transit.client_port, transit.server_port)
+    assert (client, server) == (transit.client_address, transit.server_address)
+    assert stamps[1::2] == [stamp.monotonic_ns for stamp in transit.stamps]
+    shape = decode_shape(kind, outer, tuple(stamps[::2]))
+    assert [(s.point, s.ifindex) for s in shape.stamps] == [(s.point, s.ifindex) for s in transit.stamps]
+    for name in ("direction", "tunnel", "flags", "vni", "outer_source", "outer_destination"):
+        assert getattr(shape, name) == getattr(transit, name), name
+    assert shape.context.format == transit.context.format
 
 
 @pytest.mark.parametrize("story", STORIES)

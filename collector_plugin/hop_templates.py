@@ -1,0 +1,112 @@
+"""What the hops between the same points of the same devices have in common, made once: name, attributes, labels.
+
+Pure.
+"""
+
+import functools
+import itertools
+
+import msgspec
+
+from collector_plugin.courses import MAX_KEPT, Course, Role
+from collector_plugin.describe import describe_node, describe_tunnel, describe_way
+from collector_plugin.halves import Half
+from collector_plugin.network_span import Attributes
+from node_probe.hop_names import name_hop
+from node_probe.transit import Point, Tunnel
+
+UNDERLAY = "underlay"
+
+_WAY = {
+    Role.WHOLE: (Point.POD_EGRESS, Point.VETH_INGRESS, Point.VETH_EGRESS, Point.POD_INGRESS),
+    Role.SENDER: (Point.POD_EGRESS, Point.VETH_INGRESS, Point.OVERLAY_EGRESS, Point.NIC_EGRESS),
+    Role.RECEIVER: (Point.NIC_INGRESS, Point.OVERLAY_INGRESS, Point.VETH_EGRESS, Point.POD_INGRESS),
+}
+"""The points of each role in the order met. The pod's own are optional, but they only ever stand at an end."""
+
+_OVERLAY_POINTS = frozenset({Point.OVERLAY_EGRESS, Point.OVERLAY_INGRESS})
+
+
+class HopTemplate(msgspec.Struct, frozen=True, gc=False):
+    """A hop but for its times."""
+
+    name: str
+    start: Point
+    stop: Point
+    missed: tuple[Point, ...]
+    """Points between the two that the packet must have passed and that did not see it."""
+    node: str
+    """The node whose name the span has; for the wire the sender."""
+    points: bytes
+    """Both points by number, as a span's id is derived from them."""
+    way: Attributes
+    device: Attributes
+    """The node, and the device there: where the hop ends, for the wire where it leaves the node."""
+    tunnel: tuple[Attributes, ...]
+    """What the outer header said, where the packet had, got or lost one on the way."""
+
+
+class Templates(msgspec.Struct, frozen=True, gc=False):
+    """Those of the hops that one node tells of."""
+
+    hops: tuple[HopTemplate, ...]
+    """In the order of the packet's way."""
+    wire: HopTemplate
+    """Of the wire, if the node is the sender."""
+
+
+def find_templates(half: Half) -> Templates:
+    """Return the templates of a node's hops."""
+    node = half.origin.node
+    interfaces = tuple(map(half.origin.interfaces.get, half.course.ifindexes))
+    return _make_templates(half.course, node.name, node.k8s_node_name, interfaces)
+
+
+@functools.lru_cache(MAX_KEPT)
+def _make_templates(course: Course, node: str, k8s_node_name: str, interfaces: tuple[str | None, ...]) -> Templates:
+    templates = []
+    for (start, stop), interface in zip(itertools.pairwise(course.points), interfaces[1:], strict=True):
+        name, missed, is_tunnelled = _describe_hop(course.role, start, stop, course.tunnel)
+        templates.append(
+            HopTemplate(
+                name,
+                start,
+                stop,
+                missed,
+                node,
+                bytes((start, stop)),
+                describe_way(course.direction, start, stop),
+                describe_node(node, k8s_node_name, interface or ""),
+                (describe_tunnel(course),) if is_tunnelled else (),
+            )
+        )
+    return Templates(
+        tuple(templates), _make_wire_template(course, describe_node(node, k8s_node_name, interfaces[-1] or ""), node)
+    )
+
+
+def _make_wire_template(course: Course, device: Attributes, node: str) -> HopTemplate:
+    start, stop = Point.NIC_EGRESS, Point.NIC_INGRESS
+    return HopTemplate(
+        UNDERLAY,
+        start,
+        stop,
+        (),
+        node,
+        bytes((start, stop)),
+        describe_way(course.direction, start, stop),
+        device,
+        (describe_tunnel(course),) if course.tunnel is not Tunnel.NONE else (),
+    )
+
+
+@functools.cache
+def _describe_hop(role: Role, start: Point, stop: Point, tunnel: Tunnel) -> tuple[str, tuple[Point, ...], bool]:
+    """Return name, missed points and whether there is an outer header; there are some hundred cases."""
+    missed = tuple(
+        point
+        for point in _WAY.get(role, ())
+        if start < point < stop and (point not in _OVERLAY_POINTS or tunnel is not Tunnel.NONE)
+    )
+    name, is_tunnelled = name_hop(start, stop, tunnel)
+    return name, missed, is_tunnelled
