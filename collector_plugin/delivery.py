@@ -53,7 +53,9 @@ class Delivery:
         `is_wanted` tells whether the client still waits: what nobody waits for is not sent, as it will come again.
         Raises RetryableExportError, PermanentExportError, or WireError where the exporter's format cannot hold it.
         """
-        pieces = split_request(convert_request(request, self._format))
+        converted = convert_request(request, self._format)
+        self._outcomes.add(SendOutcome.LEFT_OUT, converted.left_out)
+        pieces = split_request(converted)
         return self._deliver(pieces[0], is_wanted) if len(pieces) == 1 else self._deliver_pieces(pieces, is_wanted)
 
     def _deliver_pieces(self, pieces: list[SpanRequest], is_wanted: Callable[[], bool]) -> ExportResult:

@@ -4,8 +4,6 @@ Edge, beside `plugin`: the only place that knows every kind of exporter.
 """
 
 import msgspec
-from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
-from hopspan.otlp_http_export import OtlpHttpExporter
 
 from collector_plugin.config import FileExporter as FileSettings
 from collector_plugin.exporter import Exporter
@@ -13,7 +11,9 @@ from collector_plugin.exporter_file import FileExporter
 from collector_plugin.exporter_zipkin import ZipkinExporter
 from collector_plugin.span_request import SpanFormat
 from hopspan.errors import HopspanError
+from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
 from hopspan.otlp_export import OtlpGrpcExporter
+from hopspan.otlp_http_export import OtlpHttpExporter
 from hopspan.settings import OtlpExporter
 
 ExporterSettings = OtlpExporter | OtlpHttpExporterSettings | ZipkinExporterSettings | FileSettings

@@ -5,7 +5,7 @@ Pure. Converted is only what has to be: a request that an exporter takes as it i
 
 from collections.abc import Sequence
 
-from collector_plugin.otlp_to_zipkin import convert_to_zipkin
+from collector_plugin import otlp_to_zipkin
 from collector_plugin.span_request import SpanFormat, SpanRequest
 from collector_plugin.zipkin_merge import merge_arrays
 from collector_plugin.zipkin_to_otlp import convert_to_otlp
@@ -15,8 +15,10 @@ def convert_request(request: SpanRequest, wanted: SpanFormat) -> SpanRequest:
     """Return the request in the format `wanted`; the very one where it is in it. Raises WireError."""
     if request.format is wanted:
         return request
-    convert = convert_to_otlp if wanted is SpanFormat.OTLP else convert_to_zipkin
-    return SpanRequest(convert(request.data), request.span_count, wanted)
+    if wanted is SpanFormat.OTLP:
+        return SpanRequest(convert_to_otlp(request.data), request.span_count, wanted)
+    converted = otlp_to_zipkin.convert_request(request.data)
+    return SpanRequest(converted.data, converted.span_count, wanted, converted.left_out)
 
 
 def merge_requests(requests: Sequence[SpanRequest]) -> bytes:

@@ -25,6 +25,8 @@ class SendOutcome(enum.StrEnum):
     """The peer will never take it."""
     REJECTED = "rejected"
     """The peer took the request and left this span out (OTLP's partial success)."""
+    LEFT_OUT = "left_out"
+    """The peer's format cannot hold it: Zipkin takes no ids of zeros or of another length."""
     QUEUE_FULL = "queue_full"
     """More waited than may."""
     GAVE_UP = "gave_up"

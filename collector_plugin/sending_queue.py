@@ -64,11 +64,13 @@ class SendingQueue:
     def offer(self, request: SpanRequest) -> bool:
         """Take the request in, or count its spans as lost and return False where it has no room."""
         try:
-            pieces = split_request(convert_request(request, self.format))
+            converted = convert_request(request, self.format)
+            pieces = split_request(converted)
         except WireError as error:
             self._outcomes.add(SendOutcome.REFUSED, request.span_count)
             self._log.error("spans cannot be put into an exporter's format", exporter=self._name, text=str(error))
             return False
+        self._outcomes.add(SendOutcome.LEFT_OUT, converted.left_out)
         size = sum(len(piece.data) for piece in pieces)
         with self._changed:
             fits = self._queue_bytes + size <= MAX_QUEUE_BYTES

@@ -23,3 +23,5 @@ class SpanRequest(msgspec.Struct, frozen=True):
     data: bytes
     span_count: int
     format: SpanFormat = SpanFormat.OTLP
+    left_out: int = 0
+    """Spans that the request had in another format, and that this one cannot hold; not in `span_count`."""

@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from collector_plugin.network_span import AttributeValue, Emission, NetworkSpan, Pair, SpanEvent
 from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.otlp_walk import OWN_SCOPE
 from collector_plugin.service_name import read_service_name
 from collector_plugin.span_request import SpanFormat, SpanRequest
+from collector_plugin.zipkin_merge import encode_array, merge_arrays
 
 MIN_DURATION_US = 1
 """Zipkin knows no shorter duration."""
@@ -33,7 +32,7 @@ def encode_zipkin(emissions: Iterable[Emission], version: str) -> list[SpanReque
     for emission in emissions:
         service = read_service_name(emission.resource)
         for span in emission.spans:
-            part = msgspec.json.encode(map_span(span, service, version))
+            part = encode_array([map_span(span, service, version)])
             if parts and size + len(part) >= MAX_REQUEST_BYTES:
                 requests.append(_close_request(parts))
                 parts, size = [], 0
@@ -45,7 +44,7 @@ def encode_zipkin(emissions: Iterable[Emission], version: str) -> list[SpanReque
 
 
 def _close_request(parts: list[bytes]) -> SpanRequest:
-    return SpanRequest(b"[%b]" % b",".join(parts), len(parts), SpanFormat.ZIPKIN)
+    return SpanRequest(merge_arrays(parts), len(parts), SpanFormat.ZIPKIN)
 
 
 def map_span(span: NetworkSpan, service: str, version: str) -> dict[str, Any]:

@@ -15,7 +15,14 @@ from collector_plugin.plugin import Plugin
 from hopspan.config import parse_config
 from hopspan.logs import Log
 from hopspan.otlp_export import EXPORT_METHOD
-from tests.collector_plugin.builders import SPAN_ID, TRACE_ID, list_spans
+from tests.collector_plugin.builders import (
+    SPAN_ID,
+    TRACE_ID,
+    list_spans,
+    make_request,
+    make_resource_spans,
+    make_span,
+)
 from tests.collector_plugin.gated_exporter import wait_until
 from tests.collector_plugin.plugin_bench import FAR, NEAR, SPANS
 from tests.hopspan.grpc_peer import DEADLINE_S, GrpcPeer
@@ -176,4 +183,17 @@ def test_accepted_answers_before_the_peer_does() -> None:
         wait_until(lambda: plugin.report.read_fields().get("receiver_accepted_spans") == 2)
         peer = GrpcPeer(port)
         assert peer.take() == SPANS
+    peer.close()
+
+
+def test_spans_that_zipkin_cannot_hold_are_counted() -> None:
+    """Ids of zeros are lawful nowhere, but passed on by OTLP; a Zipkin server would refuse the whole request."""
+    peer = HttpPeer()
+    spans = [make_span(), make_span(span_id=bytes(8))]
+    with run_plugin(f"exporters: {{zipkin: {{endpoint: '{peer.url('/api/v2/spans')}'}}}}") as plugin:
+        export_grpc(plugin, make_request(make_resource_spans(spans)))
+        assert [span["id"] for span in json.loads(peer.take().body)] == [SPAN_ID.hex()]
+        fields = plugin.report.read_fields()
+    assert fields["exporter_send_failed_spans{zipkin,application,left_out}"] == 1
+    assert fields["exporter_sent_spans{zipkin,application}"] == 1
     peer.close()
