@@ -41,6 +41,8 @@ class Delivery:
         self._waiting: collections.deque[_Parcel] = collections.deque()
         self._waiting_bytes = 0
         self._in_flight = False
+        self.failed_attempts = 0
+        """In a row, the last ones; read by the health page."""
 
     @property
     def waiting_bytes(self) -> int:
@@ -157,6 +159,7 @@ class Delivery:
         except RetryableExportError as error:
             for parcel in parcels:
                 parcel.error = error
+            self.failed_attempts += 1
             self._outcomes.add(SendOutcome.RETRYABLE, sum(parcel.request.span_count for parcel in parcels))
         except PermanentExportError:
             # One client's fault is not another's, and only alone can it be told whose it is.
@@ -174,11 +177,13 @@ class Delivery:
         except ExportError as error:
             parcel.error = error
             permanent = isinstance(error, PermanentExportError)
+            self.failed_attempts = 0 if permanent else self.failed_attempts + 1
             self._outcomes.add(SendOutcome.REFUSED if permanent else SendOutcome.RETRYABLE, parcel.request.span_count)
         else:
             self._count_delivered(parcel.request.span_count, parcel.result)
 
     def _count_delivered(self, span_count: int, result: ExportResult) -> None:
+        self.failed_attempts = 0
         rejected = max(0, min(result.rejected_spans, span_count))
         self._outcomes.add(SendOutcome.SENT, span_count - rejected)
         self._outcomes.add(SendOutcome.REJECTED, rejected)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from collector_plugin.admission import Admission
 from collector_plugin.config import PluginConfig
 from collector_plugin.exporters import OpenExporter, open_exporter
+from collector_plugin.health import Pulse, judge_health
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.pipeline import Pipeline
@@ -17,6 +18,7 @@ from collector_plugin.report import Report
 from collector_plugin.senders import Senders
 from collector_plugin.ticker import Ticker
 from hopspan.errors import HopspanError
+from hopspan.health import Health
 from hopspan.logs import Log
 from hopspan.metrics import MetricsServer
 from hopspan.version import VERSION
@@ -37,6 +39,7 @@ class Plugin:
         self._exporters: list[OpenExporter] = []
         self._receivers: dict[str, Receiver] = {}
         self._metrics: MetricsServer | None = None
+        self._is_serving = False
         self._join = Join(_read_join_settings(config))
         try:
             for name, settings in config.exporters.items():
@@ -48,7 +51,8 @@ class Plugin:
                 self._receivers[name] = receiver
             answers = {name: receiver.count_answers for name, receiver in self._receivers.items()}
             self.report = Report(self._join, self._pipeline, tuple(self._senders.reported), answers)
-            self._metrics = MetricsServer(config.telemetry.metrics.endpoint, self.report.read_metrics)
+            page = config.telemetry.metrics.endpoint
+            self._metrics = MetricsServer(page, self.report.read_metrics, self._read_health)
         except HopspanError:
             self._close_doors()
             raise
@@ -63,6 +67,7 @@ class Plugin:
         self._ticker.start()
         for receiver in self._receivers.values():
             receiver.start()
+        self._is_serving = True
         listening: dict[str, str | int] = {}
         for name, endpoint in self.endpoints.items():
             listening |= {name: str(endpoint), f"{name}_port": endpoint.port}
@@ -71,6 +76,7 @@ class Plugin:
 
     def stop(self) -> None:
         """Take no more, deliver what can be, and tell all counts."""
+        self._is_serving = False
         self._close_receivers(IN_FLIGHT_GRACE_S)
         self._ticker.stop()
         self._pipeline.drain(time.monotonic_ns())
@@ -78,6 +84,15 @@ class Plugin:
         self._close_doors()
         self._senders.join(1.0)
         self._log.info("stopped", **self.report.read_fields())
+
+    def _read_health(self) -> Health:
+        last_ns = self._ticker.last_ns
+        pulse = Pulse(
+            is_serving=self._is_serving,
+            silence_ns=time.monotonic_ns() - last_ns if last_ns else 0,
+            failed_attempts=self._senders.count_failed_attempts(),
+        )
+        return judge_health(pulse)
 
     def _close_receivers(self, grace_s: float) -> None:
         """Close them together: one that has to wait for its clients must not take the others' time."""

@@ -24,12 +24,20 @@ class Senders:
         """Build them; the first exporter acknowledges, unless the spans are only looked at (`tap`)."""
         self._log = log
         self._queues: list[SendingQueue] = []
+        self._watched: list[tuple[str, Delivery | SendingQueue]] = []
         self.reported: list[Outlet] = []
         """What the report counts."""
         is_tapped = mode is Mode.TAP
         delivery = Tapped() if is_tapped else self._open_delivery(exporters[0], acknowledge)
         copies = () if is_tapped else tuple(self._open_queue(other, APPLICATION) for other in exporters[1:])
         self.outlets = Outlets(delivery, copies, tuple(self._open_queue(one, NETWORK) for one in exporters))
+
+    def count_failed_attempts(self) -> dict[str, int]:
+        """Return by exporter how many attempts failed in a row, of application or network spans."""
+        failed: dict[str, int] = {}
+        for name, sender in self._watched:
+            failed[name] = max(failed.get(name, 0), sender.failed_attempts)
+        return failed
 
     def start(self) -> None:
         """Start to send."""
@@ -51,6 +59,7 @@ class Senders:
             return AcceptedDelivery(self._open_queue(first, APPLICATION))
         outcomes = Counters(SendOutcome)
         delivery = Delivery(first.exporter, outcomes, first.format)
+        self._watched.append((first.name, delivery))
         self.reported.append(Outlet(first.name, APPLICATION, outcomes, lambda: delivery.waiting_bytes))
         return delivery
 
@@ -58,5 +67,6 @@ class Senders:
         outcomes = Counters(SendOutcome)
         queue = SendingQueue(one.name, one.exporter, outcomes, self._log, one.format)
         self._queues.append(queue)
+        self._watched.append((one.name, queue))
         self.reported.append(Outlet(one.name, kind, outcomes, lambda: queue.size_bytes))
         return queue

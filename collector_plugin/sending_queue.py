@@ -47,6 +47,8 @@ class SendingQueue:
         self._log = log
         self._queue: collections.deque[SpanRequest] = collections.deque()
         self._queue_bytes = 0
+        self.failed_attempts = 0
+        """In a row, to send what is being sent; read by the health page."""
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._abandoned = threading.Event()
@@ -129,6 +131,7 @@ class SendingQueue:
                 result = self._exporter.export(data)
             except RetryableExportError as error:
                 attempt += 1
+                self.failed_attempts = attempt
                 self._log.warn("an exporter cannot deliver, and will try again", exporter=self._name, code=error.code)
                 # Not for cryptography: it keeps many senders from coming back in one wave.
                 delay_ns = choose_delay_ns(attempt, random.random(), error.retry_after_ns)  # noqa: S311
@@ -137,6 +140,7 @@ class SendingQueue:
                     self._outcomes.add(outcome, span_count)
                     return
             except PermanentExportError as error:
+                self.failed_attempts = 0
                 if len(batch) > 1:
                     # One request's fault is not another's.
                     for request in batch:
@@ -146,6 +150,7 @@ class SendingQueue:
                 self._log.error("a peer refuses spans", exporter=self._name, code=error.code, text=error.message)
                 return
             else:
+                self.failed_attempts = 0
                 rejected = max(0, min(result.rejected_spans, span_count))
                 self._outcomes.add(SendOutcome.SENT, span_count - rejected)
                 self._outcomes.add(SendOutcome.REJECTED, rejected)

@@ -18,6 +18,8 @@ class Ticker:
         self._act = act
         self._log = log
         self._stopping = threading.Event()
+        self.last_ns = 0
+        """When `act` was called last; 0 before the first time."""
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
     def start(self) -> None:
@@ -31,7 +33,8 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._stopping.wait(INTERVAL_S):
+            self.last_ns = time.monotonic_ns()
             try:
-                self._act(time.monotonic_ns())
+                self._act(self.last_ns)
             except Exception as error:  # noqa: BLE001 - a fault in the join must never end the join
                 self._log.error("network spans could not be made", exception=type(error).__name__, text=str(error))
