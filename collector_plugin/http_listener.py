@@ -14,7 +14,7 @@ from hopspan.errors import HopspanError
 from hopspan.values import Endpoint
 
 MAX_CONNECTIONS = 4096
-"""Of one receiver. An idle one takes some 20 KiB; a Collector's exporter has a few, an SDK one."""
+"""Of one receiver. An idle one takes some 5 KiB; a Collector's exporter has a few, an SDK one."""
 
 HANDSHAKE_S = 10.0
 SHUTDOWN_S = 5.0
