@@ -25,6 +25,50 @@ static __always_inline int has_body(struct workspace *work)
 	return work->block.bytes[0] == 'P';
 }
 
+/* Whether the segment begins with a method and a space: eight bytes hold both of every method that is known. Header names in
+ * capitals begin with the same four bytes as some, and segments begin with any line.
+ */
+static __always_inline int names_method(struct workspace *work)
+{
+	__u64 x = work->block.words[0] ^ EACH_BYTE(' ');
+	__u64 has_space = (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
+
+	return has_space || READ_AGAIN(work->block.length) < sizeof(x);
+}
+
+/* 1 where four bytes are those that a request begins with. Without branches, as classify_payload has them. */
+static __always_inline __u64 begins_request(__u64 word)
+{
+	return is_zero(word ^ WORD('G', 'E', 'T', ' ')) | is_zero(word ^ WORD('P', 'O', 'S', 'T')) |
+	       is_zero(word ^ WORD('P', 'U', 'T', ' ')) | is_zero(word ^ WORD('H', 'E', 'A', 'D')) |
+	       is_zero(word ^ WORD('D', 'E', 'L', 'E')) | is_zero(word ^ WORD('P', 'A', 'T', 'C')) |
+	       is_zero(word ^ WORD('O', 'P', 'T', 'I')) | is_zero(word ^ WORD('C', 'O', 'N', 'N')) |
+	       is_zero(word ^ WORD('T', 'R', 'A', 'C'));
+}
+
+/* Whether another request begins behind the header block, in the same segment (pipelining). Where a body may follow, nothing
+ * is looked for.
+ */
+static __always_inline int hides_request(struct workspace *work)
+{
+	__u64 index = behind_block(&work->block);
+
+	return index && index < READ_AGAIN(work->block.length) && !has_body(work) &&
+	       begins_request(*(const __u32 *)&work->block.bytes[index]);
+}
+
+/* Returns the status of the final response that begins behind the interim one whose header block was walked, in the same
+ * segment; 0 where none does.
+ */
+static __always_inline __u32 read_hidden_status(struct workspace *work)
+{
+	__u64 index = behind_block(&work->block);
+	const __u8 *next = &work->block.bytes[index];
+	__u32 status = *(const __u32 *)&next[STATUS_AT] & STATUS_MASK;
+
+	return index && *(const __u32 *)next == WORD('H', 'T', 'T', 'P') && !is_interim(status) ? status : 0;
+}
+
 /* Notes that what `sender` sends behind the number `seq` (host order), while it acknowledges `ack`, begins no request. */
 static __always_inline void note_body(struct workspace *work, const struct transit_key *sender, __u32 ack, __u32 seq)
 {

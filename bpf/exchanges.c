@@ -4,9 +4,9 @@
 /* Returns the tags of what waits for the response whose key has the hash. */
 static __always_inline struct answer_set *answer_set_of(__u64 hash)
 {
-	int index = hash % EXCHANGE_SETS;
+	__u64 index = hash % EXCHANGE_SETS;
 
-	return exchange_tags.lookup(&index);
+	return exchange_tags.lookup((int *)&index);
 }
 
 /* Of these the tags of the exchanges. */
@@ -26,8 +26,8 @@ static __always_inline struct exchange *find_exchange(struct tag_set *set, const
 	if (!found)
 		return 0;
 	*where = &set->tags[found & WAY_MASK];
-	int slot = READ_AGAIN(**where) % EXCHANGES_MAX;
-	struct exchange *exchange = exchanges.lookup(&slot);
+	__u64 slot = READ_AGAIN(**where) % EXCHANGES_MAX;
+	struct exchange *exchange = exchanges.lookup((int *)&slot);
 	return exchange && same_key(&exchange->key, key) ? exchange : 0;
 }
 
@@ -35,16 +35,16 @@ static __always_inline struct exchange *find_exchange(struct tag_set *set, const
 static __always_inline void add_exchange(struct tag_set *set, const struct transit_key *answer, __u64 hash,
 					 const struct transit_key *request, struct workspace *work)
 {
-	int zero = 0;
-	struct turns *turn = turns.lookup(&zero);
+	__u64 zero = 0;
+	struct turns *turn = turns.lookup((int *)&zero);
 
 	if (!turn)
 		return;
 	__u32 number = __sync_fetch_and_add(&turn->exchanges, 1);
 	work->found = find_worst_way(set, number, EXCHANGES_MAX);
 	__u64 *where = &set->tags[READ_AGAIN(work->found) & WAY_MASK];
-	int slot = number % EXCHANGES_MAX;
-	struct exchange *exchange = exchanges.lookup(&slot);
+	__u64 slot = number % EXCHANGES_MAX;
+	struct exchange *exchange = exchanges.lookup((int *)&slot);
 	if (!exchange)
 		return;
 	/* The request is still measured, but a response will not be: this one's, or that of what gives way. */

@@ -34,8 +34,8 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 	__u64 *where, tag;
 	struct transit_slot *slot = awaits && is_http ? find_transit(&key, &where, &tag) : 0;
 	if (!slot) {
-		int zero = 0;
-		struct workspace *work = role == FIRST ? workspaces.lookup(&zero) : 0;
+		__u64 zero = 0;
+		struct workspace *work = role == FIRST ? workspaces.lookup((int *)&zero) : 0;
 		if (work) {
 			work->message = message;
 			work->outer = *outer;
@@ -74,8 +74,8 @@ static __always_inline int stamp_inner(struct __sk_buff *skb, enum point point, 
 static __always_inline int stamp_outer(struct __sk_buff *skb, enum point point, enum role role)
 {
 	struct outer outer = {};
-	int zero = 0;
-	struct settings *s = settings.lookup(&zero);
+	__u64 zero = 0;
+	struct settings *s = settings.lookup((int *)&zero);
 	__u32 offset = find_ip(skb);
 
 	if (!s || !offset)

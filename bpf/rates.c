@@ -6,14 +6,14 @@
 /* Counts a transit of the sender, and returns whether that is more than the limit. */
 static __always_inline int exceeds_rate(struct workspace *work, const struct rate_key *sender)
 {
-	int zero = 0;
-	struct settings *s = settings.lookup(&zero);
+	__u64 zero = 0;
+	struct settings *s = settings.lookup((int *)&zero);
 
 	if (!s || !s->rate_limit)
 		return 0;
 	__u64 hash = hash_words((const __u64 *)sender);
-	int index = hash % RATE_SETS;
-	struct tag_set *set = rates.lookup(&index);
+	__u64 index = hash % RATE_SETS;
+	struct tag_set *set = rates.lookup((int *)&index);
 	if (!set)
 		return 0;
 	__u32 window = (__u32)(work->now / RATE_WINDOW_NS) << RATE_COUNT_BITS;

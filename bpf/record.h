@@ -165,8 +165,7 @@ struct turns {
 /* Who may start so many transits a second: see rate_key_of. */
 struct rate_key {
 	__u64 owner;
-	__u32 ifindex;
-	__u32 reserved;
+	__u64 ifindex;
 };
 
 /* Written by the agent before the programs are attached. */

@@ -162,6 +162,16 @@ static __always_inline __u64 last_candidate(struct search_buffer *buffer)
 	return BOUNDED(last, HEADER_BLOCK_MAX);
 }
 
+/* Returns the index behind the header block, 0 where the walk did not come to its end. */
+static __always_inline __u64 behind_block(struct search_buffer *buffer)
+{
+	__u64 last = last_candidate(buffer);
+	const __u8 *text = &buffer->bytes[last];
+	__u64 is_end = READ_AGAIN(buffer->ended) & is_block_end(text);
+
+	return BOUNDED((last + 1 + is_zero(text[0] ^ '\r')) & -is_end, 2 * HEADER_BLOCK_MAX);
+}
+
 /* Looks at the lines that begin behind a line feed among the STRIDE bytes at index `stride`. Returns 1 where the walk ends
  * with one of them.
  */

@@ -32,58 +32,6 @@ static __always_inline int count_result(enum search_result result, const struct 
 	return 0;
 }
 
-/* Some ms are near enough for rates and ages. What needs neither is spared the call. */
-static __always_inline void note_time(struct workspace *work)
-{
-	work->now = bpf_ktime_get_coarse_ns();
-}
-
-/* Reads the context of the response's exchange into the workspace. Returns 0 where the message is to be left alone. */
-static __always_inline int find_response_context(struct __sk_buff *skb, struct workspace *work,
-						 const struct transit_key *key)
-{
-	struct transit_key answer = response_key(key, key->seq);
-	__u64 hash = hash_key(&answer), *where = 0;
-	struct tag_set *set = exchange_set(hash);
-	struct exchange *exchange = set ? find_exchange(set, &answer, hash, &where) : 0;
-
-	if (!exchange) {
-		count(RESPONSE_NO_EXCHANGE);
-		return 0;
-	}
-	struct transit_key request = {.seq = exchange->request_seq, .tsval = exchange->request_tsval};
-	work->context = exchange->context;
-	asm volatile("" ::: "memory");
-	if (!same_key(&exchange->key, &answer)) {
-		count(RESPONSE_NO_EXCHANGE); /* another was given its slot while it was read */
-		return 0;
-	}
-	__u32 status = read_status(skb, &work->message);
-	if (is_interim(status)) {
-		/* The exchange waits on, for the response behind this one. */
-		answer.seq = bpf_htonl(bpf_ntohl(key->seq) + work->message.payload_length);
-		hash = hash_key(&answer);
-		set = exchange_set(hash);
-		/* Where the interim response was sent again it does so already. */
-		if (set && !find_exchange(set, &answer, hash, &where))
-			add_exchange(set, &answer, hash, &request, work);
-		count(RESPONSE_INTERIM);
-		return 0;
-	}
-	if (exchange->answered && exchange->response_tsval == key->tsval) {
-		count(REPEATED);
-		return 0;
-	}
-	exchange->answered = 1;
-	exchange->response_tsval = key->tsval;
-	/* Answered ones give way first. If the way is being given to another at this moment, that one is not marked. */
-	__u64 tag = READ_AGAIN(*where);
-	if (tag >> TAG_HASH_SHIFT == hash >> TAG_HASH_SHIFT)
-		__sync_val_compare_and_swap(where, tag, tag | TAG_MARK);
-	note_response(work, key, status == SWITCHING_PROTOCOLS);
-	return 1;
-}
-
 /* Whether a transit more is within the limit of whoever sent the message. */
 static __always_inline int is_within_rate(struct __sk_buff *skb, struct workspace *work, enum point point)
 {
@@ -124,22 +72,13 @@ static __always_inline void complete_transit(struct workspace *work, const struc
 		count(TRANSITS_EMITTED);
 }
 
-/* What is to be done with a message. */
-enum verdict {
-	LEAVE_ALONE,
-	START_REQUEST,
-	START_RESPONSE,
-	START_UNFINISHED, /* the context is still to come: the transit waits for it, or is swept if the rest does not come */
-	GO_ON_UNFINISHED,
-	COMPLETE, /* the context has come with a later segment */
-	GIVE_UP,  /* the transit that was started is of no use */
-};
-
 /* Judges a request of which no segment came before this one. */
 static __always_inline enum verdict judge_first_segment(struct workspace *work, enum search_result result)
 {
 	const struct transit_key *key = &work->first;
 
+	if (result != CONTEXT_UNSAMPLED && result != BLOCK_UNREADABLE && !names_method(work))
+		return LEAVE_ALONE;
 	if (result == CONTEXT_SAMPLED)
 		fetch_early(key);
 	if (result == CONTEXT_SAMPLED && is_inside_message(work, key)) {
@@ -168,21 +107,25 @@ static __always_inline enum verdict judge_next_segment(struct workspace *work, e
 	return count_result(result, &work->context) ? COMPLETE : GIVE_UP;
 }
 
-static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct workspace *work)
+static __always_inline enum verdict judge_request(struct workspace *work)
 {
-	work->result = search_context(skb, work->message.payload_offset, work->message.payload_length, &work->block,
-				      &work->context);
 	enum search_result result = READ_AGAIN(work->result);
 
+	/* Most traced requests are unsampled, and seldom walked to the end of their block: they are spared the question. */
+	if (result != CONTEXT_UNSAMPLED && result != BLOCK_UNREADABLE && hides_request(work))
+		count(REQUEST_PIPELINED);
 	return READ_AGAIN(work->segments) == 1 ? judge_first_segment(work, result) : judge_next_segment(work, result);
 }
 
-static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct workspace *work)
+/* Walks the header block of a request, for its context, or of an interim response, for what comes behind it. */
+static __always_inline enum verdict search_block(struct __sk_buff *skb, struct workspace *work)
 {
-	if (work->message.kind != HTTP_RESPONSE)
-		return LEAVE_ALONE;
-	note_time(work);
-	return find_response_context(skb, work, &work->first) ? START_RESPONSE : LEAVE_ALONE;
+	MEETING_POINT(); /* of both kinds, which differ in what they left on the stack */
+	work->result = search_context(skb, work->message.payload_offset, work->message.payload_length, &work->block,
+				      &work->context);
+	if (READ_AGAIN(work->message.kind) == HTTP_RESPONSE && READ_AGAIN(work->segments) == 1)
+		return judge_behind_interim(work);
+	return judge_request(work);
 }
 
 /* Does what was judged. The rate limit comes before the exchange, so that a flood does not push out its neighbours'. */
@@ -231,7 +174,9 @@ static __always_inline void start_transit(struct __sk_buff *skb, struct workspac
 	if (is_expected)
 		note_time(work);
 	int is_request = (is_expected && resume_block(work, &next)) || work->message.kind == HTTP_REQUEST;
-	work->verdict = is_request ? judge_request(skb, work) : judge_response(skb, work);
+	work->verdict = is_request ? SEARCH : judge_response(skb, work);
+	if (READ_AGAIN(work->verdict) == SEARCH)
+		work->verdict = search_block(skb, work);
 	if (READ_AGAIN(work->goes_on))
 		remember_body(work);
 	if (READ_AGAIN(work->verdict) != LEAVE_ALONE)

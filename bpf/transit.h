@@ -89,12 +89,16 @@ static __always_inline struct rate_key rate_key_of(struct __sk_buff *skb, const 
 	return rate;
 }
 
-/* Returns the status of a response, three digits behind "HTTP/1.1 "; 0 where it is cut off. */
+/* Where the status of a response is: three digits behind "HTTP/1.1 ". */
+#define STATUS_AT   9
+#define STATUS_MASK 0xffffff
+
+/* Returns the status of a response, 0 where it is cut off. */
 static __always_inline __u32 read_status(struct __sk_buff *skb, const struct message *message)
 {
 	__u32 status = 0;
 
-	return bpf_skb_load_bytes(skb, message->payload_offset + 9, &status, 3) < 0 ? 0 : status;
+	return bpf_skb_load_bytes(skb, message->payload_offset + STATUS_AT, &status, 3) < 0 ? 0 : status;
 }
 
 /* The last response that a connection has in HTTP (RFC 9110 section 7.8). */

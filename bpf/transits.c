@@ -3,9 +3,9 @@
 /* Where the transits are counted that have the sequence number (network order) of their first byte in common. */
 static __always_inline __u32 *count_of_awaited(__u32 seq)
 {
-	int index = seq * 0x9e3779b1 >> (32 - AWAITED_BITS);
+	__u64 index = seq * 0x9e3779b1 >> (32 - AWAITED_BITS);
 
-	return awaited.lookup(&index);
+	return awaited.lookup((int *)&index);
 }
 
 /* Whether the packet at `offset` may belong to a transit that is under way. Most packets do not, and nearly always no
@@ -42,17 +42,17 @@ static __always_inline int is_awaited(struct __sk_buff *skb, __u32 offset)
 /* Takes a slot that is free, and returns it with its index; 0 where all that were tried are in use. The one that this CPU
  * freed last comes first, since it is still in its caches; then those whose turn it is.
  */
-static __always_inline struct transit_slot *take_slot(struct workspace *work, int *index)
+static __always_inline struct transit_slot *take_slot(struct workspace *work, __u64 *index)
 {
-	int zero = 0;
-	struct turns *turn = turns.lookup(&zero);
+	__u64 zero = 0;
+	struct turns *turn = turns.lookup((int *)&zero);
 
 	if (!turn)
 		return 0;
 	*index = READ_AGAIN(work->freed) % TRANSITS_MAX;
 #pragma unroll
 	for (int i = 0; i <= SLOTS_TRIED; i++) {
-		struct transit_slot *slot = transits.lookup(index);
+		struct transit_slot *slot = transits.lookup((int *)index);
 		if (slot && !__sync_val_compare_and_swap(&slot->in_use, 0, 1))
 			return slot;
 		*index = __sync_fetch_and_add(&turn->transits, 1) % TRANSITS_MAX;
@@ -74,8 +74,8 @@ static __always_inline void await_packet(__u32 seq, int change)
  */
 static __always_inline void fetch_early(const struct transit_key *key)
 {
-	int index = hash_key(key) % TRANSIT_SETS;
-	struct tag_set *set = transit_tags.lookup(&index);
+	__u64 index = hash_key(key) % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup((int *)&index);
 
 	if (set)
 		(void)READ_AGAIN(set->tags[0]);
@@ -88,8 +88,8 @@ static __always_inline int add_transit(struct __sk_buff *skb, struct workspace *
 				       enum point point, enum awaits awaits)
 {
 	__u64 hash = hash_key(key);
-	int index = hash % TRANSIT_SETS;
-	struct tag_set *set = transit_tags.lookup(&index);
+	__u64 index = hash % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup((int *)&index);
 
 	if (!set)
 		return 0;
@@ -100,7 +100,7 @@ static __always_inline int add_transit(struct __sk_buff *skb, struct workspace *
 		count(TRANSIT_MAP_FULL);
 		return 0;
 	}
-	int number = 0;
+	__u64 number = 0;
 	struct transit_slot *slot = take_slot(work, &number);
 	if (!slot) {
 		count(TRANSIT_MAP_FULL);
@@ -125,24 +125,24 @@ static __always_inline int add_transit(struct __sk_buff *skb, struct workspace *
 static __always_inline struct transit_slot *find_transit(const struct transit_key *key, __u64 **where, __u64 *tag)
 {
 	__u64 hash = hash_key(key);
-	int index = hash % TRANSIT_SETS;
-	struct tag_set *set = transit_tags.lookup(&index);
+	__u64 index = hash % TRANSIT_SETS;
+	struct tag_set *set = transit_tags.lookup((int *)&index);
 	__u64 found = set ? find_way(set, hash) : 0;
 
 	if (!found)
 		return 0;
 	*where = &set->tags[found & WAY_MASK];
 	*tag = READ_AGAIN(**where);
-	int number = *tag % TRANSITS_MAX;
-	struct transit_slot *slot = transits.lookup(&number);
+	__u64 number = *tag % TRANSITS_MAX;
+	struct transit_slot *slot = transits.lookup((int *)&number);
 	return slot && same_key(&slot->key, key) ? slot : 0;
 }
 
 /* Frees the way and the slot of a transit that this CPU has taken. */
 static __always_inline void free_transit(__u64 *where, __u64 tag, struct transit_slot *slot)
 {
-	int zero = 0;
-	struct workspace *work = workspaces.lookup(&zero);
+	__u64 zero = 0;
+	struct workspace *work = workspaces.lookup((int *)&zero);
 	__u32 seq = slot->key.seq;
 
 	publish(&slot->in_use, 0);

@@ -26,9 +26,9 @@ static __always_inline void copy_block(__u64 *to, const __u64 *from, __u64 lengt
 
 static __always_inline struct unfinished_block *unfinished_of(int set, __u64 way)
 {
-	int index = set * TABLE_WAYS + (way & WAY_MASK);
+	__u64 index = set * TABLE_WAYS + (way & WAY_MASK);
 
-	return unfinished.lookup(&index);
+	return unfinished.lookup((int *)&index);
 }
 
 /* Takes what came before the segment `next` into the workspace, and out of the table. Returns 0 where nothing did, or it is
@@ -37,8 +37,8 @@ static __always_inline struct unfinished_block *unfinished_of(int set, __u64 way
 static __always_inline int resume_block(struct workspace *work, const struct transit_key *next)
 {
 	__u64 hash = hash_key(next);
-	int index = hash % UNFINISHED_SETS;
-	struct tag_set *set = unfinished_tags.lookup(&index);
+	__u64 index = hash % UNFINISHED_SETS;
+	struct tag_set *set = unfinished_tags.lookup((int *)&index);
 	__u64 found = set ? find_way(set, hash) : 0;
 
 	if (!found)
@@ -72,8 +72,8 @@ static __always_inline int keep_block(struct workspace *work)
 	next.seq = bpf_htonl(bpf_ntohl(next.seq) + work->block.length);
 	next.tsval = 0;
 	__u64 hash = hash_key(&next);
-	int index = hash % UNFINISHED_SETS;
-	struct tag_set *set = unfinished_tags.lookup(&index);
+	__u64 index = hash % UNFINISHED_SETS;
+	struct tag_set *set = unfinished_tags.lookup((int *)&index);
 	if (!set)
 		return 0;
 	work->found = find_way(set, hash);

@@ -22,7 +22,7 @@ _UAPI = Path("/usr/include")
 
 SOURCES = (
     *("maps.c", "rates.c", "exchanges.c", "transits.c", "bodies.c", "unfinished.c"),
-    *("start.c", "points.c", "sweep.c"),
+    *("responses.c", "start.c", "points.c", "sweep.c"),
 )
 """The parts of the program text, each of which uses what stands before it."""
 
