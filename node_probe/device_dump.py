@@ -21,7 +21,7 @@ _NEWNEIGH, _GETNEIGH = 28, 30
 
 _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 3, 5, 10, 18, 29, 37
 _INFO_KIND, _INFO_DATA = 1, 2
-_VXLAN_LINK, _VXLAN_PORT = 3, 15
+_VXLAN_LINK, _VXLAN_PORT, _VXLAN_COLLECT_METADATA = 3, 15, 25
 _VXLAN_GROUPS, _VXLAN_LOCALS = (2, 16), (4, 17)
 """Each for IPv4 and for IPv6; a device has those of one family, or of none."""
 _NDA_DST, _NDA_IFINDEX = 1, 8
@@ -59,9 +59,10 @@ def list_devices() -> list[Device]:
         addresses = channel.dump(_GETADDR, _NEWADDR, _ADDRESS.pack(0, 0, 0, 0, 0))
         subnets = set(_find_subnets(addresses))
         devices = [_describe(channel, link, subnets) for link in links]
-        if any(device.kind == "vxlan" for device in devices):
+        overlays = [device for device in devices if device.kind == "vxlan"]
+        if overlays and not any(device.is_external and not device.underlays for device in overlays):
             return devices
-        # Where there is no overlay, packets to other nodes leave by the routes themselves; with one, nobody asks.
+        # Where no overlay's peers tell how other nodes are reached, the routes do; else nobody asks.
         gateways = {i for route in _dump_routes(channel) for i in _find_next_hops(route, gateway=True)}
         return [msgspec.structs.replace(device, has_gateway=device.ifindex in gateways) for device in devices]
 
@@ -89,6 +90,7 @@ def _describe(channel: Channel, link: bytes, subnets: set[int]) -> Device:
         has_subnet=ifindex in subnets,
         vxlan_port=int.from_bytes(vxlan.get(_VXLAN_PORT, b""), "big"),
         underlays=_find_underlays(channel, ifindex, vxlan) if vxlan else (),
+        is_external=any(vxlan.get(_VXLAN_COLLECT_METADATA, b"")),
         master=_read_number(attributes.get(_IFLA_MASTER)),
         parent=lower if kind in _STANDING and namespace is None else 0,
     )

@@ -27,8 +27,10 @@ class Device(msgspec.Struct, frozen=True):
     vxlan_port: int = 0
     underlays: tuple[int, ...] = ()
     """For a vxlan: the devices that its outer routes leave by, none where none was found."""
+    is_external: bool = False
+    """For a vxlan: each packet brings the node that it goes to, as with Cilium, and no peer is written down."""
     has_gateway: bool = False
-    """A route with a gateway leaves by it. Known only where there is no vxlan."""
+    """A route with a gateway leaves by it. Known only where no vxlan's peers tell the underlays."""
     master: int = 0
     """The bond, bridge or the like that it is a part of."""
     parent: int = 0
@@ -139,12 +141,20 @@ def name_devices(devices: Iterable[Device]) -> Mapping[int, str]:
 
 
 def _find_underlays(devices: Collection[Device], overlays: list[Device]) -> set[int]:
-    """Return the overlays' underlays; on a node with pods and no vxlan, the devices that reach other nodes."""
-    if any(device.kind == "vxlan" for device in devices):
-        return {ifindex for overlay in overlays for ifindex in overlay.underlays}
-    if not any(_is_pods(device) for device in devices):
-        return set()
-    return {d.ifindex for d in devices if d.has_gateway and d.kind in _UNTUNNELLED and not _is_pods(d)}
+    """Return the overlays' underlays; the devices that reach other nodes, where an overlay's peers tell none.
+
+    Without any vxlan these are the underlays of a node with pods.
+    """
+    ways = {d.ifindex for d in devices if d.has_gateway and _leads_to_nodes(d)}
+    if not any(device.kind == "vxlan" for device in devices):
+        return ways if any(_is_pods(device) for device in devices) else set()
+    told = {ifindex for overlay in overlays for ifindex in overlay.underlays}
+    return told | (ways if any(d.is_external and not d.underlays for d in overlays) else set())
+
+
+def _leads_to_nodes(device: Device) -> bool:
+    # A veth without a subnet leads to a pod, or into the node itself, as cilium_host does by a route with a gateway.
+    return device.kind in _UNTUNNELLED and (device.kind != "veth" or device.has_subnet)
 
 
 def _find_covered(devices: Mapping[int, Device], underlays: Collection[int]) -> dict[int, str]:
@@ -196,10 +206,18 @@ def _find_objection(
     if device.ifindex in covered:
         return f"its packets are met at {covered[device.ifindex]}, which stands upon it"
     if device.kind == "vxlan":
-        return "" if device.underlays else "no route tells which device its outer packets leave by"
+        return _find_overlays_objection(device, underlays)
     if device.peer_namespace is None:
         return "its peer is in the same namespace"
     return "bears a subnet of its own, so it is no pod's" if device.has_subnet else ""
+
+
+def _find_overlays_objection(device: Device, underlays: Collection[int]) -> str:
+    if device.underlays or (device.is_external and underlays):
+        return ""
+    if device.is_external:
+        return "each packet tells where it goes, and no route with a gateway tells by which device"
+    return "no route tells which device its outer packets leave by"
 
 
 def _is_excluded(device: Device, exclude: tuple[str, ...]) -> bool:

@@ -134,6 +134,8 @@ def _explain(device: Device, other: str) -> str:
 
 def _explain_others(survey: Survey) -> str:
     """Return why a device that is neither a pod's nor a tunnel is no point on this node."""
+    if any(device.is_external and not device.underlays for device in survey.devices):
+        return "no overlay's outer packets are known to leave by it, and no route with a gateway does"
     if any(device.kind == "vxlan" for device in survey.devices):
         return "no overlay's outer packets leave by it"
     if survey.plan.attachments:

@@ -103,6 +103,30 @@ def test_two_overlays_have_each_their_underlay(bare: Node) -> None:
     assert len(plan.attachments) == 4 + 4
 
 
+def test_external_overlay_leaves_by_the_gateways_device(bare: Node) -> None:
+    """Cilium's way: the device knows no peer, since each packet brings its own; the route to other nodes decides."""
+    add_nic(bare, 0)
+    add_nic(bare, 1)
+    configure(
+        bare.node,
+        "link add cilium_host type veth peer name cilium_net",
+        "addr add 10.1.0.1/32 dev cilium_host",
+        "link set cilium_host up",
+        "link set cilium_net up",
+        "route add 10.1.0.1 dev cilium_host scope link",
+        "route add 10.1.0.0/24 via 10.1.0.1 dev cilium_host",
+    )
+    overlay = "cilium_vxlan"
+    configure(bare.node, f"link add {overlay} type vxlan external dstport 8473", f"link set {overlay} up")
+    assert planned(bare) == {"veth0": AT_VETH}
+    assert [o.name for o in plan_in(bare).objections if "each packet tells" in o.reason] == [overlay]
+    configure(bare.node, "route add default via 192.0.3.2")
+    assert planned(bare) == {"veth0": AT_VETH, overlay: AT_OVERLAY, "nic1": AT_NIC}
+    configure(bare.node, f"route add {REMOTE}/32 via 192.0.2.2")
+    assert planned(bare) == {"veth0": AT_VETH, overlay: AT_OVERLAY, "nic0": AT_NIC, "nic1": AT_NIC}
+    assert plan_in(bare).tunnel_ports == (8473,)
+
+
 def test_pods_without_a_bridge(bare: Node) -> None:
     """Calico's way: the host's ends have no master, but a route of one address each, and answer by proxy ARP."""
     with pods(3) as names:

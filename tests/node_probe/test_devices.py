@@ -185,3 +185,38 @@ def test_node_without_an_overlay() -> None:
     assert programs(plan.attachments, 12) == {"veth_ingress", "veth_egress"}
     assert plan.tunnel_ports == ()
     assert plan_points([nic, tunnel], (), pod=True).attachments == frozenset()
+
+
+def test_external_overlay_leaves_by_the_gateways_devices() -> None:
+    """Cilium's vxlan knows no peers: the ways to other nodes are its underlays, and cilium_host is none of them."""
+    external = Device(7, "cilium_vxlan", kind="vxlan", vxlan_port=8472, is_external=True)
+    nic = msgspec.structs.replace(NIC, has_gateway=True)
+    inward = Device(4, "cilium_host", kind="veth", peer_ifindex=3, has_gateway=True)
+    plan = plan_points([nic, inward, external, POD_A], (), pod=True)
+    assert programs(plan.attachments, 2) == {"nic_egress", "nic_ingress"}
+    assert programs(plan.attachments, 7) == {"overlay_egress", "overlay_ingress"}
+    assert plan.tunnel_ports == (8472,)
+    assert plan.reasons == ("cilium_host: its peer is in the same namespace",)
+
+
+def test_external_overlay_without_a_way_to_other_nodes() -> None:
+    """Where no route has a gateway it is no point, and says so; one that is excluded brings no underlay."""
+    external = Device(7, "cilium_vxlan", kind="vxlan", vxlan_port=8472, is_external=True)
+    plan = plan_points([NIC, external, POD_A], (), pod=False)
+    assert programs(plan.attachments, 7) == programs(plan.attachments, 2) == set()
+    assert plan.reasons == (
+        "cilium_vxlan: each packet tells where it goes, and no route with a gateway tells by which device",
+    )
+    nic = msgspec.structs.replace(NIC, has_gateway=True)
+    assert programs(plan_points([nic, external, POD_A], ("cilium*",), pod=False).attachments, 2) == set()
+
+
+def test_external_overlay_whose_peers_are_written_down() -> None:
+    """A device that is bound, or that has peers all the same, leaves by those; so does another overlay beside it."""
+    bound = Device(7, "cilium_vxlan", kind="vxlan", vxlan_port=8472, underlays=(3,), is_external=True)
+    nics = [msgspec.structs.replace(NIC, has_gateway=True), Device(3, "ens4", has_subnet=True)]
+    plan = plan_points([*nics, bound, POD_A], (), pod=False)
+    assert {a.ifindex for a in plan.attachments if "nic" in a.program} == {3}
+    free = Device(8, "other", kind="vxlan", vxlan_port=4789, is_external=True)
+    plan = plan_points([*nics, bound, free], (), pod=False)
+    assert {a.ifindex for a in plan.attachments if "nic" in a.program} == {2, 3}

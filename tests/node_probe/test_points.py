@@ -120,3 +120,21 @@ def test_device_below_the_underlay_says_where_its_packets_are_met() -> None:
     assert [(device["device"], device["reason"]) for device in told["devices_without_points"]] == [
         ("ens3", "its packets are met at ens3.5, which stands upon it")
     ]
+
+
+def test_external_overlay_tells_by_which_rule_other_devices_are_none() -> None:
+    """Where each packet brings its own node, the routes with a gateway decide, and every device says so."""
+    devices = (
+        Device(2, "ens3", has_subnet=True, has_gateway=True),
+        Device(3, "ens4", has_subnet=True),
+        Device(4, "cilium_host", kind="veth", peer_ifindex=5, has_gateway=True),
+        Device(7, "cilium_vxlan", kind="vxlan", vxlan_port=8472, is_external=True),
+    )
+    told = json.loads(
+        render(Survey(devices=devices, plan=plan_points(devices, (), pod=True), mechanism="tcx"), as_json=True)
+    )
+    assert {point["device"] for point in told["points"]} == {"ens3", "cilium_vxlan"}
+    assert [(device["device"], device["reason"]) for device in told["devices_without_points"]] == [
+        ("ens4", "no overlay's outer packets are known to leave by it, and no route with a gateway does"),
+        ("cilium_host", "its peer is in the same namespace"),
+    ]
