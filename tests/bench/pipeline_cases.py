@@ -35,6 +35,7 @@ class PluginCase(Case):
 
     mode: str = "inline"
     acknowledge: str = "delivered"
+    """Empty in mode `tap`, where it has no meaning."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ PLUGIN_CASES = (
     PluginCase("otlp_http.delivered", _HTTP, _HTTP),
     PluginCase("zipkin", _ZIPKIN, _ZIPKIN, acknowledge="accepted"),
     PluginCase("zipkin.delivered", _ZIPKIN, _ZIPKIN),
-    PluginCase("tap", _GRPC, _GRPC, mode="tap", acknowledge="accepted"),
+    PluginCase("tap", _GRPC, _GRPC, mode="tap", acknowledge=""),
 )
 """`accepted` is what the Collector does: it answers before its own export."""
 
@@ -110,7 +111,7 @@ def _configure_plugin(case: PluginCase, own: Ports, sinks: Ports) -> dict[str, A
     names = {Protocol.OTLP_GRPC: "otlp", Protocol.OTLP_HTTP: "otlp_http", Protocol.ZIPKIN: "zipkin"}
     return {
         "mode": case.mode,
-        "acknowledge": case.acknowledge,
+        **({"acknowledge": case.acknowledge} if case.acknowledge else {}),
         "receivers": receivers,
         "exporters": {names[case.exporter]: _export(case.exporter, sinks) | {"compression": "none"}},
         "telemetry": {"metrics": {"endpoint": f"{HOST}:0"}},

@@ -48,7 +48,7 @@ def describe() -> dict[str, str]:
         "14 bytes a span, 16 callers, uncompressed; one span in a hundred has an exchange of four transits in the "
         "plugin, which become 14 network spans; the Collector gets no transits",
         "collector.zipkin": "the Collector's receiver closes each connection after one request",
-        "otlp_http, zipkin, tap": "acknowledge: accepted, as the Collector does; `delivered` stands beside it",
+        "otlp_http, zipkin": "acknowledge: accepted, as the Collector does; `delivered` stands beside it",
         "lost": "application spans sent that did not reach the sink once, of all rounds; lost_spans: of all cases",
         "hops_missing": "network spans that the transits should have become and that did not reach the sink",
         "rss_peak_mib": "the highest of the plugin's cases in a round, from its start on (VmHWM)",
