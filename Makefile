@@ -20,7 +20,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin peers soak lint format schemas clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin peers soak fuzz lint format schemas clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ soak: build/setup-test
 	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py \
 		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py \
 		tests/collector_plugin/test_join_flood.py
+
+## make fuzz                   the parsers of bytes from outside, guided by coverage, FUZZ_SECONDS (3600) each: hours
+FUZZ_SECONDS ?= 3600
+FUZZ_TARGETS := otlp-walk batch otlp-json zipkin-json zipkin-proto otlp-to-zipkin answers unpacking
+fuzz: build/setup-test
+	for target in $(FUZZ_TARGETS); do \
+		$(PYTHON) -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
+	done
 
 ## make lint                   format, lint, types and import contracts alone
 lint: build/setup-test
