@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from collector_plugin.allocator import keep_large_blocks_apart
 from collector_plugin.config import PluginConfig
 from collector_plugin.plugin import Plugin
 from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
@@ -34,6 +35,7 @@ def _run(config: PluginConfig) -> int:
 
 def run(config: PluginConfig) -> None:
     """Run the plugin until a signal ends it. Raises HopspanError where it cannot start."""
+    keep_large_blocks_apart()
     stopping = StopRequest()
     stopping.listen()
     log = Log(config.telemetry.logs.level)

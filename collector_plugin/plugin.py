@@ -5,6 +5,7 @@ The only place where the parts meet; each of them knows its neighbours by their 
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from collector_plugin.admission import Admission
 from collector_plugin.config import PluginConfig
@@ -13,6 +14,7 @@ from collector_plugin.health import Pulse, judge_health
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.pipeline import Pipeline
+from collector_plugin.receiver_metrics import read_receiver_metrics
 from collector_plugin.receivers import Receiver, open_receivers
 from collector_plugin.report import Report
 from collector_plugin.senders import Senders
@@ -47,10 +49,11 @@ class Plugin:
             self._senders = Senders(self._exporters, config.mode, config.acknowledge, log)
             self._pipeline = Pipeline(self._join, self._senders.outlets, VERSION, log)
             self._ticker = Ticker(self._pipeline.tick, log)
-            for name, receiver in open_receivers(config.receivers, self._pipeline, Admission()):
+            admission = Admission()
+            for name, receiver in open_receivers(config.receivers, self._pipeline, admission):
                 self._receivers[name] = receiver
-            answers = {name: receiver.count_answers for name, receiver in self._receivers.items()}
-            self.report = Report(self._join, self._pipeline, tuple(self._senders.reported), answers)
+            read_receivers = partial(read_receiver_metrics, self._receivers, admission)
+            self.report = Report(self._join, self._pipeline, tuple(self._senders.reported), read_receivers)
             page = config.telemetry.metrics.endpoint
             self._metrics = MetricsServer(page, self.report.read_metrics, self._read_health)
         except HopspanError:

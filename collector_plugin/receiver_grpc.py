@@ -59,6 +59,7 @@ class GrpcReceiver:
         self._answers = Counters(grpc.StatusCode)
         self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="otlp")
         self._reads = Reads(MAX_READ_NS)
+        self._overdue = 0
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_reads, name="otlp-watch", daemon=True)
         tokens = _open_tokens(settings)
@@ -90,6 +91,10 @@ class GrpcReceiver:
         """Return how many requests were answered, by the name of the gRPC status."""
         return {code.name: count for code, count in self._answers.read().items()}
 
+    def count_ends(self) -> dict[str, int]:
+        """Return how many requests were ended by our doing, by the reason."""
+        return {"body_timeout": self._overdue}
+
     def start(self) -> None:
         """Begin to serve."""
         self._server.start()
@@ -103,7 +108,9 @@ class GrpcReceiver:
 
     def end_overdue_reads(self, now_ns: int) -> int:
         """End the requests whose messages take too long to come; return how many."""
-        return self._reads.end_overdue(now_ns)
+        ended = self._reads.end_overdue(now_ns)
+        self._overdue += ended
+        return ended
 
     def _watch_reads(self) -> None:
         while not self._stopping.wait(WATCH_INTERVAL_S):

@@ -32,6 +32,9 @@ class Receiver(Protocol):
     def count_answers(self) -> dict[str, int]:
         """Return how many requests were answered, by status."""
 
+    def count_ends(self) -> dict[str, int]:
+        """Return how many connections or requests were ended by our doing, by the reason."""
+
 
 def open_receivers(settings: Receivers, pipeline: Pipeline, admission: Admission) -> Iterator[tuple[str, Receiver]]:
     """Yield each receiver with its name, listening; HopspanError names the key of one that cannot.

@@ -21,9 +21,6 @@ from hopspan.metrics import Bucket, Histogram, Metric, MetricKind, count, count_
 
 APPLICATION, NETWORK = "application", "network"
 
-_SUCCESSES = frozenset({"OK", "200", "202"})
-"""Told of even where there were none: a rate needs its zero."""
-
 _BOUNDS_S = [*(bound_ns / NS_PER_S for bound_ns in BOUNDS_NS), math.inf]
 
 
@@ -50,20 +47,20 @@ class Report:
         join: Join,
         pipeline: Pipeline,
         outlets: tuple[Outlet, ...],
-        answers: Mapping[str, Callable[[], Mapping[str, int]]],
+        read_receivers: Callable[[], Iterable[Metric]],
     ) -> None:
-        """`answers` gives by receiver what reads its answers by status."""
+        """`read_receivers` gives the metrics of the receivers."""
         self._join = join
         self._pipeline = pipeline
         self._outlets = outlets
-        self._answers = answers
+        self._read_receivers = read_receivers
 
     def read_metrics(self) -> list[Metric | Histogram]:
         """Return all metrics of this moment."""
         with self._pipeline.lock:
             join = list(self._read_join())
             durations = self._join.durations.read()
-        return [*self._read_receiver(), *join, *self._read_outlets(), _build_histogram(durations)]
+        return [*self._read_intake(), *join, *self._read_outlets(), _build_histogram(durations)]
 
     def read_fields(self) -> dict[str, int]:
         """Return every count that is not 0, keyed as `name` or `name{label,...}` without the common prefix."""
@@ -77,15 +74,8 @@ class Report:
                     fields[metric.name.removeprefix("hopspan_plugin_") + suffix] = int(value)
         return fields
 
-    def _read_receiver(self) -> Iterator[Metric]:
-        answers = tuple(
-            ({"receiver": receiver, "status": status}, number)
-            for receiver, read in self._answers.items()
-            for status, number in read().items()
-            if number or status in _SUCCESSES
-        )
-        name = "hopspan_plugin_receiver_requests"
-        yield Metric(name, MetricKind.COUNTER, "Requests answered, by status of gRPC or HTTP.", answers)
+    def _read_intake(self) -> Iterator[Metric]:
+        yield from self._read_receivers()
         spans = self._pipeline.outcomes.read()
         yield count(
             "hopspan_plugin_receiver_accepted_spans",

@@ -45,6 +45,7 @@ def test_every_key_has_its_heading(program: str, kind: type[msgspec.Struct]) -> 
 def test_every_metric_is_documented() -> None:
     """Each metric's name in the code stands in the docs, and each in the docs is one in the code."""
     sources = [ROOT / "node_probe" / "report.py", ROOT / "collector_plugin" / "report.py"]
+    sources.append(ROOT / "collector_plugin" / "receiver_metrics.py")
     code = " ".join(path.read_text() for path in sources).replace('f"{name}', '"hopspan_plugin_exporter_')
     names = set(re.findall(r'"(hopspan_(?:probe|plugin)_[a-z_]*[a-z])"', code))
     assert names == set(re.findall(r"^\| `(hopspan_[a-z_]+)`", METRICS, re.MULTILINE))
