@@ -42,5 +42,7 @@ def read_receiver_metrics(receivers: Mapping[str, Counting], admission: Admissio
     yield Metric("hopspan_plugin_receiver_ended", MetricKind.COUNTER, text, ends)
     yield gauge("hopspan_plugin_receiver_held_bytes", "What requests under way hold.", admission.held_bytes)
     yield count(
-        "hopspan_plugin_receiver_no_room", "Requests refused since others hold all the bytes that may be held.", admission.refused
+        "hopspan_plugin_receiver_no_room",
+        "Requests refused since others hold all the bytes that may be held.",
+        admission.refused,
     )
