@@ -4,6 +4,7 @@
 """
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.kernels.guests import Guest, require_guests, run_guests
 
 TIMEOUT_S = 2400
 TEST_TIMEOUT_S = 900
-"""Of one test in a guest: the two share the cores, and to compile the programs takes a minute or two there."""
+"""Of one test in a guest: to compile the programs takes a minute there, and some do so again and again."""
 
 SAME_ON_ALL = (
     *("test_agent.py", "test_discovery.py", "test_discovery_ipv6.py", "test_follow.py", "test_format_choices.py"),
@@ -28,15 +29,6 @@ LEFT_OUT = {"6.1": (*SAME_ON_ALL, *SLOW), "6.12": (*SAME_ON_ALL, *SLOW, "test_ki
 """6.12 has tcx, as the running kernel, so what is left behind after a kill is asked of 6.1."""
 
 
-@pytest.fixture(scope="module")
-def consoles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the kernel tests printed in each guest; both run at once, for each has work for one core alone."""
-    require_guests()
-    guests = [Guest(release, make_command(release), "none") for release in LEFT_OUT]
-    texts = run_guests(guests, tmp_path_factory.mktemp("guests"), TIMEOUT_S)
-    return {guest.release: text for guest, text in zip(guests, texts, strict=True)}
-
-
 def make_command(release: str) -> list[str]:
     """Return what runs the kernel tests in the guest of the release."""
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", str(TEST_TIMEOUT_S), "tests/kernel"]
@@ -46,9 +38,10 @@ def make_command(release: str) -> list[str]:
 @pytest.mark.kernels
 @pytest.mark.timeout(2 * TIMEOUT_S)
 @pytest.mark.parametrize("release", list(LEFT_OUT))
-def test_kernel_tests_pass_on(release: str, consoles: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_kernel_tests_pass_on(release: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every program loads, attaches, cleans up after itself, and passes the packet tables."""
-    console = consoles[release]
+    require_guests()
+    (console,) = run_guests([Guest(release, make_command(release), "none")], tmp_path, TIMEOUT_S)
     assert " passed" in console
     assert "skipped" not in console, console[-2000:]
     with capsys.disabled():
