@@ -16,9 +16,10 @@ from typing import Any
 
 from testbed.command import run_command, run_ip_batch
 from testbed.deadline import wait_until
+from testbed.namespace import write_sysctls
 from testbed.overlay import render_overlay_forwarding, render_overlay_links
 from testbed.process import ManagedProcess, run_in
-from testbed.routed import list_pods, list_veth_sysctls, render_routed_node, render_routed_pod
+from testbed.routed import LINK_LOCAL_GATEWAY, list_pods, list_veth_sysctls, render_routed_node, render_routed_pod
 from testbed.services import render_service_rules
 from testbed.topology import (
     FRONTEND,
@@ -58,6 +59,9 @@ CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocks
 STEADY_SOURCE = "hpet"
 """QEMU's runs by the host's clock. A TSC's frequency is what the kernel guessed while it was being emulated."""
 
+PATIENCE_S = 60
+"""What TCP waits before it sends anything again: a busy host answers late, and each sending would be an attempt."""
+
 START_TIMEOUT_S = 600.0
 """The probe compiles for a minute on an emulated machine that has a core to itself."""
 
@@ -92,6 +96,9 @@ def build_node(node: Node) -> None:
         Path("/proc/sys", name).write_text(value)
     for pod in list_pods(node):
         run_ip_batch(render_routed_pod(pod), pod.namespace)
+        patience = f"route change default via {LINK_LOCAL_GATEWAY} dev {POD_DEVICE} rto_min {PATIENCE_S}s"
+        run_ip_batch([patience], pod.namespace)
+        write_sysctls(pod.namespace, {"net/ipv4/tcp_early_retrans": "0"})
     run_command(["bridge", "-batch", "-"], "".join(f"{line}\n" for line in render_overlay_forwarding(node)))
     run_command(["iptables-restore", "--noflush"], render_service_rules())
 
