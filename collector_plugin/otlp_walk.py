@@ -5,9 +5,10 @@ TooManySpansError. Attributes and events are skipped, not checked: what is wrong
 """
 
 import msgspec
+from google.protobuf.message import DecodeError
 
-from collector_plugin.span_peers import read_peers
-from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, SpanTimes, has_attribute, read_spans, walk_spans
+from collector_plugin.parent_schema import ParsedScopeSpans, parse_scope_spans
+from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, SpanTimes, has_attribute, walk_spans
 from hopspan.protowire import LENGTH, WireError, read_fields, read_varint, write_length
 from node_probe.wire_batch import RECORD_KEY, SCOPE
 
@@ -18,6 +19,12 @@ bound 16 MiB of empty spans would be eight million."""
 MAX_FIELDS = 4 * MAX_SPANS
 """Fields around the spans: resources, scopes, and what stands beside them. An empty one takes two bytes and a
 microsecond: without the bound 16 MiB of them would keep everybody else waiting for ten seconds."""
+
+MAX_WHOLE_BYTES = 2 * MAX_SPANS
+"""Of a ScopeSpans that the library reads at once. As an empty span takes two, no more than may be can be in it."""
+
+CHUNK_SPANS = 256
+"""Spans handed to the library at once of a larger one: it takes many times the wire's bytes for empty ones."""
 
 MAX_SCOPE_FIELDS = 1_000
 """Fields of one scope: its name, its version and its attributes."""
@@ -124,20 +131,44 @@ class _RequestWalk:
         return write_length(_REQUEST_RESOURCE_SPANS, _cut(self._data, start, end, found.cuts)) if is_left else b""
 
     def _walk_scope_spans(self, field: Field, found: "_Found") -> None:
-        parts = self.read_parts(field[2], field[3])
+        _, _, start, end = field
+        if end - start <= MAX_WHOLE_BYTES and self._take_whole(self._data[start:end], found):
+            return
+        parts = self.read_parts(start, end)
         spans = [part for part in parts if part[0] == _SPAN]
-        self._seen += len(spans)
-        if self._seen > MAX_SPANS:
-            raise TooManySpansError(f"more than {MAX_SPANS} spans in one request")
+        self._see(len(spans))
         name = _read_scope_name(self._data, parts)
         if name == _OWN_SCOPE_NAME:
             return
         if name == _TRANSIT_SCOPE_NAME:
             spans = found.take_transits(self._data, field, parts)
+        for first in range(0, len(spans), CHUNK_SPANS):
+            self._take_chunk(spans[first : first + CHUNK_SPANS], found)
+
+    def _take_whole(self, scope_spans: bytes, found: "_Found") -> bool:
+        """Take the spans of a ScopeSpans; False where it has to be walked: for its transits, or a fault in it."""
+        try:
+            parsed = parse_scope_spans(scope_spans)
+        except DecodeError:
+            return False
+        if parsed.name == _TRANSIT_SCOPE_NAME:
+            return False
+        self._see(parsed.count)
+        if parsed.name != _OWN_SCOPE_NAME:
+            found.take_parsed(parsed)
+        return True
+
+    def _take_chunk(self, spans: list[Field], found: "_Found") -> None:
+        """Take some spans of a large ScopeSpans. Each is read by itself where the library refuses them together."""
+        try:
+            found.take_parsed(parse_scope_spans(b"".join([self._data[span[1] : span[3]] for span in spans])))
+        except DecodeError:
             found.spans += walk_spans(self._data, spans)
-        else:
-            found.spans += read_spans(self._data, spans)
-        found.peers.update(read_peers(self._data, spans))
+
+    def _see(self, spans: int) -> None:
+        self._seen += spans
+        if self._seen > MAX_SPANS:
+            raise TooManySpansError(f"more than {MAX_SPANS} spans in one request")
 
 
 class _Found:
@@ -149,6 +180,12 @@ class _Found:
         self.transits: list[bytes] = []
         self.transit_count = 0
         self.cuts: list[_Cut] = []
+
+    def take_parsed(self, parsed: ParsedScopeSpans) -> None:
+        """Take what the library read."""
+        self.spans += parsed.spans
+        if parsed.peers:
+            self.peers.update(parsed.peers)
 
     def take_transits(self, data: bytes, field: Field, parts: list[Field]) -> list[Field]:
         """Take the transits out of the ScopeSpans `field`, whose parts are `parts`; return its other spans."""

@@ -1,60 +1,45 @@
-"""Reads from the wire bytes of OTLP spans the address that a CLIENT says it called.
+"""Which address a CLIENT says that it called, by its attributes.
 
 Pure. Only what names the other end of the socket counts: `server.address` may be behind a proxy, and is a name as a
-rule. Bytes that are no span have no peer; whether they may pass is not said here.
+rule.
 """
 
+import functools
+from collections.abc import Mapping
 from ipaddress import ip_address
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from collector_plugin.span_walk import SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER
 
-from collector_plugin.span_walk import SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER, Field
-
-PEER_KEYS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip")
+PEER_KEYS = (b"network.peer.address", b"net.sock.peer.addr", b"net.peer.ip")
 """Semantic conventions since 1.21, since 1.13, and before; the first that a span has counts."""
+
+CALLING_KINDS = frozenset({SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER})
 
 ADDRESS_BYTES = 16
 _MAPPED = bytes(10) + b"\xff\xff"
-_ENCODED_KEYS = tuple(key.encode() for key in PEER_KEYS)
+
+_IN_ALL_KEYS = b".peer."
+
+_CACHED_ADDRESSES = 4096
+"""Services are few, and their addresses come again with every span."""
 
 
-def read_peers(data: bytes, fields: list[Field]) -> dict[bytes, bytes]:
-    """Return by trace id and span id (24 bytes) the peers (16 bytes, IPv4 mapped) of those spans that name one.
-
-    `fields` are neighbouring fields `spans` of one ScopeSpans in `data`.
-    """
-    peers: dict[bytes, bytes] = {}
-    if not fields or not _has_key(data, fields[0][2], fields[-1][3]):
-        return peers
-    for _, _, start, end in fields:
-        if _has_key(data, start, end):
-            try:
-                span = Span.FromString(data[start:end])
-            except DecodeError:
-                continue
-            address = _read_peer(span)
-            if address:
-                peers[span.trace_id + span.span_id] = address
-    return peers
+def may_have_peers(data: bytes) -> bool:
+    """Tell whether any span in the bytes can name a peer: one look, far cheaper than reading every attribute."""
+    return _IN_ALL_KEYS in data
 
 
-def _has_key(data: bytes, start: int, end: int) -> bool:
-    # Far cheaper than reading every attribute of every span.
-    return any(data.find(key, start, end) >= 0 for key in _ENCODED_KEYS)
-
-
-def _read_peer(span: Span) -> bytes:
-    if span.kind not in (SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER):
-        return b""
-    texts = {item.key: item.value.string_value for item in span.attributes if item.key in PEER_KEYS}
+def find_peer(texts: Mapping[bytes, bytes]) -> bytes:
+    """Return the address (16 bytes, IPv4 mapped) that attributes of PEER_KEYS name; nothing where they name none."""
     for key in PEER_KEYS:
         if texts.get(key):
-            return _pack_address(texts[key])
+            return pack_address(texts[key].decode("ascii", "replace"))
     return b""
 
 
-def _pack_address(text: str) -> bytes:
+@functools.lru_cache(_CACHED_ADDRESSES)
+def pack_address(text: str) -> bytes:
+    """Return the address as 16 bytes, IPv4 mapped; nothing where it is none."""
     try:
         packed = ip_address(text).packed
     except ValueError:

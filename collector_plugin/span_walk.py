@@ -6,9 +6,6 @@ inside a span, which OTLP never had, may pass.
 
 import itertools
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
-
 from hopspan.protowire import LENGTH, WireError, read_fields, read_varint
 
 Field = tuple[int, int, int, int]
@@ -16,9 +13,6 @@ Field = tuple[int, int, int, int]
 
 SpanTimes = tuple[bytes, int, int, int]
 """Trace id and span id in one (24 bytes), kind, start and end in epoch nanoseconds. A tuple: there are many."""
-
-CHUNK_SPANS = 256
-"""Spans handed to the protobuf library at once: it takes up to 83 times the wire's bytes for empty ones."""
 
 MAX_SPAN_FIELDS = 10_000
 """Fields of one span that are walked. SDKs stop at 128 attributes, events and links each; a megabyte of empty fields
@@ -36,24 +30,8 @@ LENGTH_TAGS = frozenset(number << 3 | LENGTH for number in range(1, 16))
 ONE_BYTE = 0x80
 """Below it a varint is one byte."""
 
-_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
-_ZERO_TRACE_ID, _ZERO_SPAN_ID = bytes(_TRACE_ID_BYTES), bytes(_SPAN_ID_BYTES)
-
-
-def read_spans(data: bytes, fields: list[Field]) -> list[SpanTimes]:
-    """Return the spans of neighbouring fields `spans` of one ScopeSpans.
-
-    The protobuf library reads them where it can, in a third of the time. It refuses more than we do, such as text
-    that is not UTF-8; whether such spans may pass is the backend's to say, so then they are walked.
-    """
-    spans: list[SpanTimes] = []
-    for first in range(0, len(fields), CHUNK_SPANS):
-        chunk = fields[first : first + CHUNK_SPANS]
-        try:
-            spans += _read_by_library(data[chunk[0][1] : chunk[-1][3]])
-        except DecodeError:
-            spans += walk_spans(data, chunk)
-    return spans
+TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
+ZERO_TRACE_ID, ZERO_SPAN_ID = bytes(TRACE_ID_BYTES), bytes(SPAN_ID_BYTES)
 
 
 def walk_spans(data: bytes, fields: list[Field]) -> list[SpanTimes]:
@@ -62,21 +40,12 @@ def walk_spans(data: bytes, fields: list[Field]) -> list[SpanTimes]:
     return [span for span in read if span is not None]
 
 
-def _read_by_library(scope_spans: bytes) -> list[SpanTimes]:
-    spans: list[SpanTimes] = []
-    for span in ScopeSpans.FromString(scope_spans).spans:
-        trace_id, span_id = span.trace_id, span.span_id
-        if _are_lawful(trace_id, span_id):
-            spans.append((trace_id + span_id, span.kind, span.start_time_unix_nano, span.end_time_unix_nano))
-    return spans
-
-
 def _are_lawful(trace_id: bytes, span_id: bytes) -> bool:
     return (
-        len(trace_id) == _TRACE_ID_BYTES
-        and len(span_id) == _SPAN_ID_BYTES
-        and trace_id != _ZERO_TRACE_ID
-        and span_id != _ZERO_SPAN_ID
+        len(trace_id) == TRACE_ID_BYTES
+        and len(span_id) == SPAN_ID_BYTES
+        and trace_id != ZERO_TRACE_ID
+        and span_id != ZERO_SPAN_ID
     )
 
 

@@ -6,15 +6,14 @@ zipkin2-api.yaml, and V2SpanReader.java for what a server takes beyond it.
 """
 
 import binascii
-import functools
 import re
-from ipaddress import ip_address
 
 import msgspec
 
 from collector_plugin import otlp_walk
 from collector_plugin.json_input import Allowance, decode_json
 from collector_plugin.otlp_walk import OWN_SCOPE, ApplicationSpans, TooManySpansError
+from collector_plugin.span_peers import pack_address
 from collector_plugin.span_walk import SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER
 from collector_plugin.zipkin_micros import MAX_NS, NS_PER_US, Micros, read_micros
 from collector_plugin.zipkin_resource import encode_resource
@@ -33,11 +32,8 @@ _KEY_BYTES = 24
 _LARGEST_OF_NO_TRACE = bytes(16) + b"\xff" * 8
 """No trace id but zeros makes a key that is less or the same."""
 _NO_SPAN = bytes(8)
-_MAPPED = bytes(10) + b"\xff\xff"
-_IPV4_BYTES = 4
 _ADDRESS_LENGTH = 64
 """Of the text; with a zone it may be longer than the 45 that the digits take."""
-_CACHED_ADDRESSES = 4096
 _WAITING = frozenset((SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER))
 _HEX = re.compile("[0-9a-fA-F]+")
 
@@ -159,16 +155,7 @@ def _read_address(remote: _Remote) -> bytes:
     if remote.ipv4 and remote.ipv6:
         return b""
     text = remote.ipv4 or remote.ipv6
-    return _pack_address(text) if text and len(text) <= _ADDRESS_LENGTH else b""
-
-
-@functools.lru_cache(_CACHED_ADDRESSES)
-def _pack_address(text: str) -> bytes:
-    try:
-        packed = ip_address(text).packed
-    except ValueError:
-        return b""
-    return packed if len(packed) != _IPV4_BYTES else _MAPPED + packed
+    return pack_address(text) if text and len(text) <= _ADDRESS_LENGTH else b""
 
 
 def _explain_ids(span: _Span, index: int) -> WireError:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector_plugin import span_walk
+from collector_plugin import otlp_walk
 from collector_plugin.otlp_walk import Walk, walk_request
-from collector_plugin.span_walk import SpanTimes
+from collector_plugin.parent_schema import ParsedScopeSpans
 from hopspan.protowire import WireError, write_length
 from tests.collector_plugin.builders import make_request, make_resource_spans, make_span
 from tests.collector_plugin.otlp_requests import (
@@ -27,11 +27,11 @@ from tests.collector_plugin.otlp_requests import (
 def walk_without_library(data: bytes) -> Walk:
     """Return the walk's result where the library refuses every span, and the walk reads them itself."""
 
-    def refuse(_data: bytes) -> list[SpanTimes]:
+    def refuse(_data: bytes) -> ParsedScopeSpans:
         raise DecodeError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(span_walk, "_read_by_library", refuse)
+        patch.setattr(otlp_walk, "parse_scope_spans", refuse)
         return walk_request(data)
 
 

@@ -1,0 +1,117 @@
+"""Reads ScopeSpans by the protobuf library and a schema of our own, which has of a span what a parent needs alone.
+
+Pure. What the schema does not name the library steps over and copies as it is: an attribute costs its bytes, whatever
+is in it. All fields are bytes and numbers: text that is not UTF-8, which is the backend's to judge, is no error here.
+"""
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from collector_plugin.span_peers import CALLING_KINDS, PEER_KEYS, find_peer, may_have_peers
+from collector_plugin.span_walk import (
+    SPAN_ID_BYTES,
+    TRACE_ID_BYTES,
+    ZERO_SPAN_ID,
+    ZERO_TRACE_ID,
+    SpanTimes,
+)
+
+_PACKAGE = "hopspan.parents"
+
+_BYTES, _INT32, _FIXED64, _MESSAGE = (
+    FieldDescriptorProto.TYPE_BYTES,
+    FieldDescriptorProto.TYPE_INT32,
+    FieldDescriptorProto.TYPE_FIXED64,
+    FieldDescriptorProto.TYPE_MESSAGE,
+)
+_ONE, _MANY = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.LABEL_REPEATED
+
+_SPAN = (
+    ("trace_id", 1, _BYTES, _ONE, ""),
+    ("span_id", 2, _BYTES, _ONE, ""),
+    ("kind", 6, _INT32, _ONE, ""),
+    ("start", 7, _FIXED64, _ONE, ""),
+    ("end", 8, _FIXED64, _ONE, ""),
+)
+
+# Names and numbers as in opentelemetry/proto/trace/v1/trace.proto and common/v1/common.proto.
+_MESSAGES = {
+    "Scope": (("name", 1, _BYTES, _ONE, ""),),
+    "Value": (("string_value", 1, _BYTES, _ONE, ""),),
+    "Attribute": (("key", 1, _BYTES, _ONE, ""), ("value", 2, _MESSAGE, _ONE, "Value")),
+    "Span": _SPAN,
+    "SpanWithAttributes": (*_SPAN, ("attributes", 9, _MESSAGE, _MANY, "Attribute")),
+    "ScopeSpans": (("scope", 1, _MESSAGE, _ONE, "Scope"), ("spans", 2, _MESSAGE, _MANY, "Span")),
+    "AllOfScopeSpans": (
+        ("scope", 1, _MESSAGE, _ONE, "Scope"),
+        ("spans", 2, _MESSAGE, _MANY, "SpanWithAttributes"),
+    ),
+}
+
+
+def _build_pool() -> DescriptorPool:
+    file = FileDescriptorProto(name="hopspan/parents.proto", package=_PACKAGE, syntax="proto3")
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field_name, number, kind, label, type_name in fields:
+            field = message.field.add(name=field_name, number=number, type=kind, label=label)
+            if type_name:
+                field.type_name = f".{_PACKAGE}.{type_name}"
+    # A pool of its own: the numbers are OTLP's, but the messages are not.
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
+_POOL = _build_pool()
+_SCOPE_SPANS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.ScopeSpans"))
+_ALL_OF_SCOPE_SPANS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.AllOfScopeSpans"))
+
+_read_fields = attrgetter("trace_id", "span_id", "kind", "start", "end")
+
+
+class ParsedScopeSpans(msgspec.Struct, frozen=True):
+    """What one ScopeSpans has for the join."""
+
+    name: bytes
+    """The scope's."""
+    count: int
+    """Of all spans, those that can be no parents too."""
+    spans: list[SpanTimes]
+    peers: dict[bytes, bytes]
+    """By trace id and span id (24 bytes) the address (16 bytes) that the span says it called."""
+
+
+def parse_scope_spans(data: bytes) -> ParsedScopeSpans:
+    """Return what the ScopeSpans `data` has. Raises DecodeError."""
+    has_peers = may_have_peers(data)
+    message = (_ALL_OF_SCOPE_SPANS if has_peers else _SCOPE_SPANS).FromString(data)
+    spans = message.spans
+    return ParsedScopeSpans(
+        message.scope.name,
+        len(spans),
+        [
+            (trace_id + span_id, kind, start_ns, end_ns)
+            for trace_id, span_id, kind, start_ns, end_ns in map(_read_fields, spans)
+            if len(trace_id) == TRACE_ID_BYTES
+            and len(span_id) == SPAN_ID_BYTES
+            and trace_id != ZERO_TRACE_ID
+            and span_id != ZERO_SPAN_ID
+        ],
+        dict(_list_peers(spans)) if has_peers else {},
+    )
+
+
+def _list_peers(spans: Any) -> Iterator[tuple[bytes, bytes]]:
+    for span in spans:
+        if span.kind in CALLING_KINDS:
+            attributes = ((item.key, item.value.string_value) for item in span.attributes)
+            address = find_peer({key: value for key, value in attributes if key in PEER_KEYS})
+            if address:
+                yield span.trace_id + span.span_id, address
