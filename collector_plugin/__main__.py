@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from collector_plugin.allocator import keep_large_blocks_apart
 from collector_plugin.config import PluginConfig
+from collector_plugin.garbage import collect_seldom
 from collector_plugin.plugin import Plugin
 from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
 from hopspan.errors import HopspanError
@@ -42,6 +43,7 @@ def run(config: PluginConfig) -> None:
     catch_library_logs(log)
     plugin = Plugin(config, log)
     plugin.start()
+    collect_seldom()
     stopping.wait()
     plugin.stop()
     log.close()
