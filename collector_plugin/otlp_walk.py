@@ -184,8 +184,7 @@ class _Found:
     def take_parsed(self, parsed: ParsedScopeSpans) -> None:
         """Take what the library read."""
         self.spans += parsed.spans
-        if parsed.peers:
-            self.peers.update(parsed.peers)
+        self.peers.update(parsed.peers)
 
     def take_transits(self, data: bytes, field: Field, parts: list[Field]) -> list[Field]:
         """Take the transits out of the ScopeSpans `field`, whose parts are `parts`; return its other spans."""
