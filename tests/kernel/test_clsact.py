@@ -129,7 +129,7 @@ def die(*_):
 
 Netlink._add_filter = die
 attacher = Attacher({"veth_ingress": -1}, Log(), tcx=False)
-apply(attacher, Plan(frozenset({Attachment(socket.if_nametoindex("veth0"), "veth_ingress")}), (), ()))
+attacher.apply(Plan(frozenset({Attachment(socket.if_nametoindex("veth0"), "veth_ingress")}), (), ()))
 """
 
 
