@@ -89,6 +89,14 @@ class BearerTokens:
             return self._tokens
 
 
+def open_tokens(auth: BearerAuth | None, key: str) -> BearerTokens | None:
+    """Return the tokens of `auth`, None where there is none. Raises HopspanError that begins with `key`."""
+    try:
+        return BearerTokens(auth) if auth is not None else None
+    except HopspanError as error:
+        raise HopspanError(f"{key}.{error}") from error
+
+
 def _read_stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         status = path.stat()

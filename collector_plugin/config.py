@@ -10,12 +10,10 @@ from typing import Annotated
 
 import msgspec
 
-from collector_plugin.bearer_auth import BearerAuth
-from collector_plugin.http_settings import OtlpHttpProtocol, ZipkinReceiver
+from collector_plugin.http_settings import MAX_REQUEST_MIB, Guarded, OtlpHttpProtocol, ZipkinReceiver
 from collector_plugin.network_span import Detail
 from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
-from hopspan.tls_server import TlsServer
 from hopspan.values import Duration, Endpoint, Listener, Named, PositiveDuration
 
 MAX_WINDOW = 600 * 10**9
@@ -51,18 +49,14 @@ class Spans(msgspec.Struct, frozen=True, kw_only=True):
     """Network spans in one trace. Default 1000: seventy exchanges, and still a page that a browser can draw."""
 
 
-class GrpcProtocol(msgspec.Struct, frozen=True, kw_only=True):
+class GrpcProtocol(Guarded, frozen=True, kw_only=True):
     """OTLP over gRPC."""
 
     endpoint: Listener = Endpoint("localhost", 24317)
     """`host:port` to listen on. Default localhost:24317: the Collector's ports stay free beside it."""
-    max_recv_msg_size_mib: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
+    max_recv_msg_size_mib: Annotated[int, msgspec.Meta(ge=1, le=MAX_REQUEST_MIB)] = 16
     """Largest request in MiB, unpacked. Default 16: four times the Collector's, so that what passes one passes the
     other. What all requests may hold together is 64 MiB."""
-    tls: TlsServer | None = None
-    """TLS towards clients. Default: none, since the default endpoint is on localhost."""
-    auth: BearerAuth | None = None
-    """Bearer tokens that clients must show. Default: none."""
 
 
 class OtlpProtocols(msgspec.Struct, frozen=True, kw_only=True):

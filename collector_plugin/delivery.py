@@ -5,7 +5,6 @@ thread of its own, and no timer: what limits the wait is the exporter's timeout.
 """
 
 import collections
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
 from collector_plugin.span_request import SpanFormat, SpanRequest
 from collector_plugin.split import split_request
+from hopspan.backoff import draw_delay_ns
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
-from hopspan.retry import choose_delay_ns
 
 MAX_WAITING_BYTES = 64 << 20
 """What may wait while an export is in flight: sixteen merged requests, more than their clients would wait for."""
@@ -84,8 +83,7 @@ class Delivery:
                 return self._deliver(piece, is_wanted)
             except RetryableExportError as error:
                 attempt += 1
-                # Not for cryptography: it keeps many senders from coming back in one wave.
-                time.sleep(choose_delay_ns(attempt, random.random(), error.retry_after_ns) / 1e9)  # noqa: S311
+                time.sleep(draw_delay_ns(attempt, error.retry_after_ns) / 1e9)
                 if not is_wanted():
                     raise
 

@@ -53,11 +53,6 @@ class Conversion(msgspec.Struct, frozen=True):
     """Spans whose ids are zeros or of another length, which Zipkin refuses, and all that comes with them."""
 
 
-def convert_to_zipkin(data: bytes) -> bytes:
-    """Return the ExportTraceServiceRequest `data` as a JSON array. Raises WireError for what is none."""
-    return convert_request(data).data
-
-
 def convert_request(data: bytes) -> Conversion:
     """Return the same, and how many spans are in it and not in it."""
     try:

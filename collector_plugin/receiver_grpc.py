@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import grpc
 
 from collector_plugin.admission import Admission, Reservation
-from collector_plugin.bearer_auth import BearerTokens
+from collector_plugin.bearer_auth import BearerTokens, open_tokens
 from collector_plugin.config import GrpcProtocol
 from collector_plugin.grpc_credentials import open_credentials
 from collector_plugin.grpc_reads import Reads
@@ -62,7 +62,7 @@ class GrpcReceiver:
         self._overdue = 0
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_reads, name="otlp-watch", daemon=True)
-        tokens = _open_tokens(settings)
+        tokens = open_tokens(settings.auth, f"{KEY}.auth")
         service = _TraceService(accept, self._answers, self._reads, admission or Admission(), tokens)
         self._server = grpc.server(
             self._threads,
@@ -115,13 +115,6 @@ class GrpcReceiver:
     def _watch_reads(self) -> None:
         while not self._stopping.wait(WATCH_INTERVAL_S):
             self.end_overdue_reads(time.monotonic_ns())
-
-
-def _open_tokens(settings: GrpcProtocol) -> BearerTokens | None:
-    try:
-        return BearerTokens(settings.auth) if settings.auth is not None else None
-    except HopspanError as error:
-        raise HopspanError(f"{KEY}.auth.{error}") from error
 
 
 class _TraceService(grpc.GenericRpcHandler):

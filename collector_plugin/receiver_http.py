@@ -12,8 +12,7 @@ import time
 import uvicorn
 
 from collector_plugin.admission import Admission
-from collector_plugin.allocator import keep_large_blocks_apart
-from collector_plugin.bearer_auth import BearerTokens
+from collector_plugin.bearer_auth import open_tokens
 from collector_plugin.http_app import Handlers, SpanApplication
 from collector_plugin.http_connection import Connection, Site
 from collector_plugin.http_deadlines import Deadlines
@@ -22,7 +21,7 @@ from collector_plugin.http_listener import Acceptor, listen
 from collector_plugin.http_services import SpanService
 from collector_plugin.http_settings import HttpServer
 from hopspan.errors import HopspanError
-from hopspan.tls_server import RenewedContext
+from hopspan.tls_server import Renewed, make_server_context
 from hopspan.values import Endpoint
 
 HANDLER_THREADS = 64
@@ -50,15 +49,11 @@ class HttpReceiver:
         deadlines: Deadlines | None = None,
     ) -> None:
         """Listen, without serving yet. Raises HopspanError that begins with `key`, that of the settings."""
+        tokens = open_tokens(settings.auth, f"{key}.auth")
         try:
-            tokens = BearerTokens(settings.auth) if settings.auth is not None else None
-        except HopspanError as error:
-            raise HopspanError(f"{key}.auth.{error}") from error
-        try:
-            tls = RenewedContext(settings.tls) if settings.tls is not None else None
+            tls = Renewed(settings.tls, make_server_context) if settings.tls is not None else None
         except HopspanError as error:
             raise HopspanError(f"{key}.tls.{error}") from error
-        keep_large_blocks_apart()
         self._listeners = listen(settings.endpoint, f"{key}.endpoint")
         self.endpoint = Endpoint(settings.endpoint.host, self._listeners[0].getsockname()[1])
         """What is listened on: with the system's choice where the configured port is 0."""
@@ -123,7 +118,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server over our acceptors, in a thread of its own: where no signal handlers are set."""
 
     def __init__(
-        self, config: uvicorn.Config, site: Site, listeners: list[socket.socket], tls: RenewedContext | None
+        self, config: uvicorn.Config, site: Site, listeners: list[socket.socket], tls: Renewed[ssl.SSLContext] | None
     ) -> None:
         super().__init__(config)
         self._site = site
@@ -154,7 +149,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def _find_context(self) -> ssl.SSLContext | None:
-        return self._tls.context if self._tls is not None else None
+        return self._tls.value if self._tls is not None else None
 
     def _make_connection(self) -> asyncio.Protocol:
         return Connection(self.config, self.server_state, {}, site=self._site)

@@ -5,7 +5,6 @@ for the oldest may already be on their way.
 """
 
 import collections
-import random
 import threading
 import time
 
@@ -15,11 +14,11 @@ from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
 from collector_plugin.span_request import SpanFormat, SpanRequest
 from collector_plugin.split import split_request
+from hopspan.backoff import draw_delay_ns
 from hopspan.counters import Counters
 from hopspan.export_errors import PermanentExportError, RetryableExportError
 from hopspan.logs import Log
 from hopspan.protowire import WireError
-from hopspan.retry import choose_delay_ns
 
 MAX_QUEUE_BYTES = 32 << 20
 """Some 60,000 network spans, or half a minute of 2,000 a second while the peer is away."""
@@ -133,8 +132,7 @@ class SendingQueue:
                 attempt += 1
                 self.failed_attempts = attempt
                 self._log.warn("an exporter cannot deliver, and will try again", exporter=self._name, code=error.code)
-                # Not for cryptography: it keeps many senders from coming back in one wave.
-                delay_ns = choose_delay_ns(attempt, random.random(), error.retry_after_ns)  # noqa: S311
+                delay_ns = draw_delay_ns(attempt, error.retry_after_ns)
                 outcome = self._wait(delay_ns, give_up_ns)
                 if outcome is not None:
                     self._outcomes.add(outcome, span_count)

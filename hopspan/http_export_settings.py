@@ -51,8 +51,8 @@ class HttpExporterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> HttpUrl:
-        """Return where requests are posted to."""
-        raise NotImplementedError
+        """Return where requests are posted to: each kind says it by keys of its own."""
+        raise NotImplementedError  # a Struct cannot be an abstract class, and this one is never made
 
     def __repr__(self) -> str:
         """Leave out the values of headers: they may be credentials."""

@@ -4,12 +4,16 @@ An edge: it reads the files. Below TLS 1.2 nobody is served.
 """
 
 import ssl
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import msgspec
 
 from hopspan.errors import HopspanError
 from hopspan.settings import TlsClient
 from hopspan.tls_files import Stamp, check_tls_files, read_stamp, read_tls_file
+
+T = TypeVar("T")
 
 
 class TlsServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,23 +85,28 @@ def make_server_context(tls: TlsServer) -> ssl.SSLContext:
     return context
 
 
-class RenewedContext:
-    """The context of the files as they are now. For one thread."""
+class Renewed(Generic[T]):
+    """What is made of the files as they are now. For one thread at a time."""
 
-    def __init__(self, tls: TlsServer) -> None:
-        """Read the files. Raises HopspanError that begins with the key."""
+    def __init__(self, tls: TlsServer, read: Callable[[TlsServer], T]) -> None:
+        """Read the files by `read`. Raises HopspanError that begins with the key."""
         self._tls = tls
+        self._read = read
         self._stamp = read_server_stamp(tls)
-        self.context = make_server_context(tls)
+        self.value = read(tls)
 
-    def renew(self) -> None:
-        """Read the files again if they changed. Connections that are open keep what they began with."""
+    def renew(self) -> bool:
+        """Read the files again if they changed; True where there is a new value.
+
+        Connections that are open keep what they began with.
+        """
         stamp = read_server_stamp(self._tls)
         if stamp == self._stamp:
-            return
+            return False
         try:
-            self.context = make_server_context(self._tls)
+            self.value = self._read(self._tls)
         except (HopspanError, OSError):
             # Half of them is renewed, or one is gone for a moment: what was read before serves until all can be read.
-            return
+            return False
         self._stamp = stamp
+        return True

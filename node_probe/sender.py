@@ -3,16 +3,15 @@
 One request at a time, tried again until it is delivered or refused for good; meanwhile the backlog takes what comes.
 """
 
-import random
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from hopspan.backoff import draw_delay_ns
 from hopspan.counters import Counters
 from hopspan.export_errors import PermanentExportError, RetryableExportError
 from hopspan.logs import Log
 from hopspan.otlp_export import ExportResult
-from hopspan.retry import choose_delay_ns
 from node_probe.backlog import Backlog
 from node_probe.counters import Event, Reason
 from node_probe.span_writer import SpanBatch
@@ -98,8 +97,7 @@ class Sender:
                 self.failed_attempts += 1
                 self._tally.events.add(Event.EXPORTS_RETRIED)
                 self._log.warn("transits could not be sent yet", error=str(error))
-                # Not for cryptography: it keeps many probes from coming back in one wave.
-                delay_ns = choose_delay_ns(self.failed_attempts, random.random(), error.retry_after_ns)  # noqa: S311
+                delay_ns = draw_delay_ns(self.failed_attempts, error.retry_after_ns)
                 self._given_up.wait(delay_ns / 1e9)
             except PermanentExportError as error:
                 self.failed_attempts, self.refused = 0, True

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from collector_plugin.admission import Admission
+from collector_plugin.allocator import keep_large_blocks_apart
 from collector_plugin.http_services import make_otlp_service
 from collector_plugin.http_settings import OtlpHttpProtocol
 from collector_plugin.receiver_http import HttpReceiver
@@ -27,6 +28,7 @@ def accept(_request: bytes, _is_wanted: Callable[[], bool], _now_ns: int) -> Exp
 
 def main() -> None:
     """Serve until stdin ends."""
+    keep_large_blocks_apart()
     settings = OtlpHttpProtocol(endpoint=Endpoint("localhost", 0))
     admission = Admission(BUDGET_BYTES)
     receiver = HttpReceiver(settings, make_otlp_service(accept, bytes), admission, "http")

@@ -10,7 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from collector_plugin.otlp_json_request import read_otlp_json
-from collector_plugin.otlp_to_zipkin import convert_request, convert_to_zipkin
+from collector_plugin.otlp_to_zipkin import convert_request
 from collector_plugin.zipkin_walk import walk_zipkin
 from hopspan.protowire import WireError
 from tests.collector_plugin.builders import (
@@ -28,7 +28,7 @@ from tests.collector_plugin.otlp_json_documents import REQUESTS as JSON_REQUESTS
 
 def convert(span: Span, **around: Any) -> dict[str, Any]:
     """Return the JSON object of one span."""
-    (converted,) = json.loads(convert_to_zipkin(make_request(make_resource_spans([span], **around))))
+    (converted,) = json.loads(convert_request(make_request(make_resource_spans([span], **around))).data)
     assert isinstance(converted, dict)
     return converted
 
@@ -51,7 +51,7 @@ def test_span_with_all_that_stands_around_it() -> None:
 def test_empty_fields_are_left_out() -> None:
     """A bare span has ids and a service, for OpenTelemetry has a default for that."""
     data = make_request(ResourceSpans(scope_spans=[ScopeSpans(spans=[Span(trace_id=b"\1" * 16, span_id=b"\2" * 8)])]))
-    assert json.loads(convert_to_zipkin(data)) == [
+    assert json.loads(convert_request(data).data) == [
         {"traceId": "01" * 16, "id": "02" * 8, "localEndpoint": {"serviceName": "unknown_service"}}
     ]
 
@@ -196,7 +196,7 @@ def test_span_that_zipkin_cannot_hold_is_left_out_and_counted(ids: tuple[bytes, 
 
 def test_empty_request_is_an_empty_array() -> None:
     """Lawful, both."""
-    assert convert_to_zipkin(b"") == b"[]"
+    assert convert_request(b"").data == b"[]"
 
 
 @settings(max_examples=200, deadline=None)
@@ -216,11 +216,11 @@ def test_no_lawful_request_is_refused(document: dict[str, Any]) -> None:
 def test_damaged_requests_are_converted_or_refused(seed: int) -> None:
     """Nothing but the documented error gets out."""
     sample = make_request(make_resource_spans([make_span(), make_span()]), make_resource_spans([make_span(kind=2)]))
-    taken = [answers_or_refuses(convert_to_zipkin, data) for data in mutate([sample], seed, 1000)]
+    taken = [answers_or_refuses(convert_request, data) for data in mutate([sample], seed, 1000)]
     assert 0 < sum(taken) < len(taken)
 
 
 def test_what_is_no_request_is_refused() -> None:
     """The one documented error."""
     with pytest.raises(WireError):
-        convert_to_zipkin(b"[]")
+        convert_request(b"[]")

@@ -60,7 +60,7 @@ def send(
 def fail(receiver: GrpcReceiver, **arguments: str | grpc.ChannelCredentials) -> grpc.RpcError:
     """Send a request that fails; return the error."""
     with pytest.raises(grpc.RpcError) as caught:
-        send(receiver, **arguments)  # type: ignore[arg-type]
+        send(receiver, **arguments)  # type: ignore[arg-type]  # each is of the type its name asks for
     return caught.value
 
 

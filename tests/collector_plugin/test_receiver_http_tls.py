@@ -17,14 +17,6 @@ from tests.collector_plugin.http_bench import DEADLINE_S, OTLP, OTLP_PATH, PROTO
 from tests.hopspan.certificates import Authority, Pair, Parties
 
 
-@pytest.fixture(scope="module")
-def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
-    """Return two authorities, and a server's and a client's certificate of the first."""
-    directory = tmp_path_factory.mktemp("certificates")
-    ours, others = Authority(directory / "ours"), Authority(directory / "others")
-    return Parties(ours, others, ours.issue("server"), ours.issue("client"))
-
-
 @contextlib.contextmanager
 def serve(pair: Pair, clients: Authority | None = None) -> Iterator[HttpBench]:
     """Serve with a certificate; with `clients`, only those with one of theirs."""

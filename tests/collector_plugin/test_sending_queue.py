@@ -50,10 +50,10 @@ def bench() -> Iterator[Bench]:
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries come at once."""
 
-    def choose(_attempt: int, _random_unit: float, retry_after_ns: int | None) -> int:
+    def draw(_attempt: int, retry_after_ns: int | None) -> int:
         return retry_after_ns or 0
 
-    monkeypatch.setattr(queue_module, "choose_delay_ns", choose)
+    monkeypatch.setattr(queue_module, "draw_delay_ns", draw)
 
 
 def test_what_waits_is_merged(bench: Bench) -> None:

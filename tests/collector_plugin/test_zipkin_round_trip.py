@@ -11,7 +11,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from collector_plugin.otlp_to_zipkin import convert_to_zipkin
+from collector_plugin.otlp_to_zipkin import convert_request
 from collector_plugin.otlp_walk import walk_request
 from collector_plugin.service_name import read_service_name
 from collector_plugin.zipkin_to_otlp import convert_to_otlp
@@ -33,7 +33,7 @@ def test_parents_are_the_same_before_and_after(data: bytes) -> None:
         for key, _, start_ns, end_ns in group.spans
         if 1_000 <= start_ns <= end_ns < 2**64 - 2_000
     }
-    walked = walk_zipkin(convert_to_zipkin(data))
+    walked = walk_zipkin(convert_request(data).data)
     found = {(read_service_name(group.resource), key) for group in walked.application for key, *_ in group.spans}
     assert expected <= found
 
@@ -125,7 +125,7 @@ def test_what_survives_the_way_there_and_back(scope_spans: ScopeSpans) -> None:
     resource = Resource(attributes=make_attributes({"service.name": "frontend"}))
     group = ResourceSpans(resource=resource, scope_spans=[scope_spans])
     (back,) = ExportTraceServiceRequest.FromString(
-        convert_to_otlp(convert_to_zipkin(make_request(group)))
+        convert_to_otlp(convert_request(make_request(group)).data)
     ).resource_spans
     for span in (span for whole in (group, back) for scope in whole.scope_spans for span in scope.spans):
         sort_fields(span)
@@ -145,7 +145,7 @@ def test_what_is_lost_on_the_way_there_and_back() -> None:
     )  # fmt: skip
     resource = Resource(attributes=make_attributes({"service.name": "Frontend", "host.name": "h"}))
     group = ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=[span], schema_url="u")], schema_url="u")
-    data = convert_to_otlp(convert_to_zipkin(make_request(group)))
+    data = convert_to_otlp(convert_request(make_request(group)).data)
     (back,) = list_spans([data])
     assert (back.start_time_unix_nano, back.end_time_unix_nano) == (1_000, 2_000)
     assert (back.flags, back.kind, read_attributes(back)) == (

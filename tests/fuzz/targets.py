@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from collector_plugin.content_encoding import ContentEncoding, ContentError, unpack
 from collector_plugin.otlp_json_request import read_otlp_json
-from collector_plugin.otlp_to_zipkin import convert_to_zipkin
+from collector_plugin.otlp_to_zipkin import convert_request
 from collector_plugin.otlp_walk import walk_request
 from collector_plugin.zipkin_proto import read_list_of_spans
 from collector_plugin.zipkin_to_otlp import convert_to_otlp
@@ -104,7 +104,7 @@ def fuzz_zipkin_proto(data: bytes) -> None:
 def fuzz_otlp_to_zipkin(data: bytes) -> None:
     """What is put into Zipkin's JSON is taken by the walk."""
     try:
-        array = convert_to_zipkin(data)
+        array = convert_request(data).data
     except WireError:
         return
     walk_zipkin(array)
@@ -133,7 +133,7 @@ def fuzz_unpacking(data: bytes) -> None:
 
 
 OTLP = make_request(make_resource_spans([make_span(), make_span(span_id=b"\1" * 8)]))
-ZIPKIN = convert_to_zipkin(OTLP)
+ZIPKIN = convert_request(OTLP).data
 OTLP_JSON = (
     b'{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},"scopeSpans":'
     b'[{"spans":[{"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","kind":3,"name":"GET /",'

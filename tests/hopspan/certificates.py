@@ -63,6 +63,39 @@ class Parties(msgspec.Struct, frozen=True):
         return TlsClient(ca_file=self.ours.ca_file, cert_file=cert_file, key_file=key_file)
 
 
+class Secret:
+    """Files of an authority and a pair in one directory, renewed as a Secret of Kubernetes is, or in place."""
+
+    def __init__(self, directory: Path, authority: Authority, pair: Pair) -> None:
+        """Write the first ones."""
+        self._directory = directory
+        self._volume = directory / "volume"
+        self._volume.symlink_to(self._write("old", authority, pair))
+
+    @property
+    def tls(self) -> TlsClient:
+        """Return the settings of a client that reads the files."""
+        ca_file, cert_file, key_file = (str(self._volume / name) for name in ("ca", "cert", "key"))
+        return TlsClient(ca_file=ca_file, cert_file=cert_file, key_file=key_file)
+
+    def renew(self, authority: Authority, pair: Pair, *, by_link: bool) -> None:
+        """Put new ones in their place: all at once by a symbolic link, or one after the other."""
+        renewed = self._write("renewed", authority, pair)
+        if by_link:
+            (self._directory / "link").symlink_to(renewed)
+            (self._directory / "link").replace(self._volume)
+        else:
+            for path in renewed.iterdir():
+                (self._volume / path.name).write_bytes(path.read_bytes())
+
+    def _write(self, name: str, authority: Authority, pair: Pair) -> Path:
+        directory = self._directory / name
+        directory.mkdir(exist_ok=True)
+        for file, source in (("ca", authority.ca_file), ("cert", pair.cert_file), ("key", pair.key_file)):
+            (directory / file).write_bytes(Path(source).read_bytes())
+        return directory
+
+
 def serve_with(pair: Pair, clients: Authority | None = None) -> grpc.ServerCredentials:
     """Return the credentials of a server; with `clients`, one that lets in only who has a certificate of theirs."""
     key, certificate = Path(pair.key_file).read_bytes(), Path(pair.cert_file).read_bytes()

@@ -16,7 +16,7 @@ from hopspan.http_export_settings import ZipkinExporterSettings
 from hopspan.http_url import HttpUrl
 from hopspan.settings import TlsClient
 from hopspan.values import Endpoint
-from tests.hopspan.certificates import EXPIRED, VALID, Authority, Parties
+from tests.hopspan.certificates import EXPIRED, VALID, Authority, Parties, Secret
 from tests.hopspan.http_peer import HttpPeer, serve_tls
 
 
@@ -150,29 +150,16 @@ def test_plain_text_and_tls_do_not_understand_each_other(parties: Parties, schem
 @pytest.mark.parametrize("by_link", [False, True], ids=["in place", "by a symbolic link"])
 def test_renewed_certificate_needs_no_restart(parties: Parties, tmp_path: Path, *, by_link: bool) -> None:
     """The peer's authority and our certificate change while the peer is away, as in a Secret of Kubernetes."""
-    volume, new = tmp_path / "volume", Authority(tmp_path / "new")
-    for name, (authority, pair) in {
-        "old": (parties.ours, parties.client),
-        "renewed": (new, new.issue("node")),
-    }.items():
-        (tmp_path / name).mkdir(exist_ok=True)
-        for file, source in (("ca", authority.ca_file), ("cert", pair.cert_file), ("key", pair.key_file)):
-            (tmp_path / name / file).write_bytes(Path(source).read_bytes())
-    volume.symlink_to(tmp_path / "old")
-    files = {f"{name}_file": str(volume / name) for name in ("ca", "cert", "key")}
+    new = Authority(tmp_path / "new")
+    secret = Secret(tmp_path, parties.ours, parties.client)
     before = HttpPeer(context=serve_tls(parties.server, parties.ours))
-    client = open_client(before.port, TlsClient(**files))  # type: ignore[arg-type]  # all of them are names
+    client = open_client(before.port, secret.tls)
     client.post(b"before")
     before.close()
     after = HttpPeer(before.port, serve_tls(new.issue("server"), new))
     with pytest.raises(RetryableExportError):
         client.post(b"the old connection, or the old authority")
-    if by_link:
-        (tmp_path / "link").symlink_to(tmp_path / "renewed")
-        (tmp_path / "link").replace(volume)
-    else:
-        for path in (tmp_path / "renewed").iterdir():
-            (volume / path.name).write_bytes(path.read_bytes())
+    secret.renew(new, new.issue("node"), by_link=by_link)
     with pytest.raises(RetryableExportError, match="not accepted"):
         client.post(b"the failure that makes it look")
     assert client.post(b"after").status == 200

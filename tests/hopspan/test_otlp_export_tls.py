@@ -16,7 +16,7 @@ from hopspan.otlp_export import OtlpGrpcExporter
 from hopspan.settings import OtlpExporter, TlsClient
 from hopspan.values import Endpoint
 from testbed.deadline import wait_until
-from tests.hopspan.certificates import EXPIRED, VALID, Authority, Parties, serve_with
+from tests.hopspan.certificates import EXPIRED, VALID, Authority, Parties, Secret, serve_with
 from tests.hopspan.grpc_peer import DEADLINE_S, GrpcPeer
 from tests.house.repository import ROOT
 
@@ -110,29 +110,16 @@ def test_plain_text_client_is_not_understood(parties: Parties, peer: GrpcPeer) -
 @pytest.mark.parametrize("by_link", [False, True], ids=["in place", "by a symbolic link"])
 def test_renewed_certificate_needs_no_restart(parties: Parties, tmp_path: Path, *, by_link: bool) -> None:
     """The peer's authority and our certificate change while the peer is away, as in a Secret of Kubernetes."""
-    volume, new = tmp_path / "volume", Authority(tmp_path / "new")
-    for name, (authority, client) in {
-        "old": (parties.ours, parties.client),
-        "renewed": (new, new.issue("node")),
-    }.items():
-        (tmp_path / name).mkdir(exist_ok=True)
-        for file, source in (("ca", authority.ca_file), ("cert", client.cert_file), ("key", client.key_file)):
-            (tmp_path / name / file).write_bytes(Path(source).read_bytes())
-    volume.symlink_to(tmp_path / "old")
-    files = {f"{name}_file": str(volume / name) for name in ("ca", "cert", "key")}
+    new = Authority(tmp_path / "new")
+    secret = Secret(tmp_path, parties.ours, parties.client)
     before = GrpcPeer(credentials=serve_with(parties.server, parties.ours))
-    exporter = open_exporter(before.port, TlsClient(**files))  # type: ignore[arg-type]  # all of them are names
+    exporter = open_exporter(before.port, secret.tls)
     exporter.export(b"before")
     before.close()
     after = GrpcPeer(before.port, serve_with(new.issue("server"), new))
     with pytest.raises(RetryableExportError):
         exporter.export(b"not trusted")
-    if by_link:
-        (tmp_path / "link").symlink_to(tmp_path / "renewed")
-        (tmp_path / "link").replace(volume)
-    else:
-        for path in (tmp_path / "renewed").iterdir():
-            (volume / path.name).write_bytes(path.read_bytes())
+    secret.renew(new, new.issue("node"), by_link=by_link)
 
     def try_again() -> bool:
         try:
