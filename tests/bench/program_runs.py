@@ -16,7 +16,7 @@ from node_probe.tables import KEY_BYTES
 from tests.bench.bytecode import load_empty, load_renumbering, load_unstamping
 from tests.bench.figures import spread
 from tests.bench.kernel_facts import read_program_facts
-from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, UNREACHED_RATE, deep_request
+from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, UNREACHED_RATE, deep_request, head_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
 
@@ -78,6 +78,9 @@ class ProgramRuns:
             "unsampled_first_inner": self._measure_hot("renumber pod_egress", "renumber empty", unsampled),
             "unsampled_first_outer": self._measure_hot(
                 "renumber inner nic_ingress", "renumber inner empty", vxlan(unsampled)
+            ),
+            "unsampled_first_at_head": self._measure_hot(
+                "renumber pod_egress", "renumber empty", request(head_request("00"))
             ),
             "unsampled_first_same_packet": self._measure_hot("pod_egress", "empty", unsampled),
         }
@@ -157,7 +160,8 @@ def describe() -> dict[str, str]:
         "ns.miss": "each run a new sequence number; miss_same_packet repeats one packet",
         "ns.stamp": "the larger of stamp_fresh (the stamp is taken back before each run) and stamp_repeated",
         "ns.unsampled_first": f"context at byte {CONTEXT_AT_BYTE} of the header block, each run a new sequence "
-        "number; the larger of inner (pod-egress) and outer (nic-ingress, inside VXLAN)",
+        "number; the larger of inner (pod-egress) and outer (nic-ingress, inside VXLAN); at_head: the same "
+        "headers with the context right behind the host, as the context-first filter has it (inner)",
         "ns.first": "median of single shots, new key each, map of exchanges full as after a minute of traffic; "
         "the larger of inner (pod-egress) and outer (nic-ingress); first_hot: many in a row",
         "ns.last": "median of single shots with the record into the ring; the larger of inner (pod-ingress) and "

@@ -25,3 +25,11 @@ _OVERHEAD = traced_request(_ANY, padding=_PADDING).index(b"traceparent") - _PADD
 def deep_request(flags: str, trace_id: str = TRACE_ID) -> bytes:
     """Return a request with its context at CONTEXT_AT_BYTE; `flags` are two hex digits."""
     return traced_request(f"00-{trace_id}-{PARENT_ID}-{flags}", padding=CONTEXT_AT_BYTE - _OVERHEAD)
+
+
+def head_request(flags: str) -> bytes:
+    """Return the same request with its context at the head, where a sidecar with the context-first filter puts it."""
+    line, *headers, end, body = deep_request(flags).split(b"\r\n")
+    contexts = [header for header in headers if header.startswith(b"traceparent")]
+    others = [header for header in headers if header not in contexts]
+    return b"\r\n".join([line, others[0], *contexts, *others[1:], end, body])
