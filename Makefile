@@ -20,7 +20,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin peers soak fuzz lint format schemas clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers soak fuzz lint format schemas clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -31,7 +31,11 @@ demo: build/setup-demo
 
 ## make test                   all tests: format, lint, types, imports, units, kernel programs, testbed, other kernels
 test: build/setup-test lint
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -m "not peers"
+
+## make test-peers             tests beside the real Collector and Jaeger; what is not there is built first (needs Go; minutes)
+test-peers: build/setup-test peers
+	$(PYTHON) -m pytest -m peers tests/peers
 
 ## make test-accounts          of these the paths and exchanges alone, each count compared with a capture to the last packet
 test-accounts: build/setup-test
@@ -42,11 +46,14 @@ bench-probe: build/setup-test
 	@$(PYTHON) -m tests.bench.probe --check --out build/bench/probe.json
 
 ## make bench-plugin           what the plugin costs, beside the Collector: build/bench/plugin.json, and a table
-bench-plugin: build/setup-test peers
+bench-plugin: build/setup-test collector
 	@$(PYTHON) -m tests.bench.plugin --check --out build/bench/plugin.json
 
-## make peers                  build the real OpenTelemetry Collector, once a machine (needs Go; minutes)
-peers:
+## make peers                  build the real Collector and Jaeger, once a machine (needs Go; minutes)
+peers: collector
+	@tests/peers/build_jaeger.sh >/dev/null
+
+collector:
 	@tests/peers/build_collector.sh >/dev/null
 
 ## make soak                   tests with random cases, a hundred times as many: hours

@@ -1,36 +1,23 @@
 """Runs the programs whose pipelines are measured, each pinned to one core.
 
-Edge: starts processes. The Collector is what tests/peers/build_collector.sh has built.
+Edge: starts processes.
 """
 
 import json
 import os
-import re
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.errors import TestbedError
 from testbed.process import ManagedProcess, run_in
-from tests.bench.pipeline_cases import HOST, Case, PluginCase, Ports, Protocol, configure
-from tests.house.repository import ROOT
+from tests.bench.pipeline_cases import Case, PluginCase, Ports, Protocol, configure
+from tests.peers.programs import choose_ports as choose_free_ports
+from tests.peers.programs import find_collector
 
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
-
-_MANIFEST = ROOT / "tests" / "peers" / "collector.yaml"
-
-
-def find_collector() -> Path | None:
-    """Return the path of the Collector that the manifest describes; None where it was not built."""
-    version = re.search(r"^  version: (\S+)$", _MANIFEST.read_text(), re.MULTILINE)
-    assert version
-    # As the XDG Base Directory Specification has it, an empty variable is none.
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache / "hopspan" / "peers" / f"collector-{version[1]}" / "otelcol"
-    return path if path.exists() else None
 
 
 def choose_cores() -> tuple[int, int]:
@@ -60,11 +47,6 @@ def running_server(case: Case, sinks: Ports, core: int, work_dir: Path) -> Itera
 
 
 def choose_ports() -> tuple[Ports, int]:
-    """Return ports for a server's ways in, and one for its metrics, all of them free now.
-
-    The Collector does not tell which port it was given, so it cannot be left to the system.
-    """
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(len(Protocol) + 1)]
-        *own, metrics_port = [listener.getsockname()[1] for listener in held]
-        return dict(zip(Protocol, own, strict=True)), metrics_port
+    """Return ports for a server's ways in, and one for its metrics, all of them free now."""
+    *own, metrics_port = choose_free_ports(len(Protocol) + 1)
+    return dict(zip(Protocol, own, strict=True)), metrics_port

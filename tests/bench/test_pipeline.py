@@ -28,11 +28,12 @@ from tests.bench.pipeline_requests import (
     TRANSITS_PER_EXCHANGE,
     Traffic,
 )
-from tests.bench.pipeline_servers import choose_ports, find_collector
+from tests.bench.pipeline_servers import choose_ports
 from tests.bench.pipeline_sinks import Tally, open_sinks
 from tests.bench.targets import Target
 from tests.collector_plugin.builders import list_spans
 from tests.collector_plugin.join_story import Story
+from tests.peers.programs import find_collector
 from tests.requirements import lack
 
 FAR = 50

@@ -7,9 +7,10 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.house.repository import ROOT
+from tests.house.repository import ROOT, tracked_files
 from tests.house.schemas import SCHEMAS, render_schema
 
+PLUGIN = ROOT / "otel-config" / "collector-plugin.schema.json"
 EXAMPLES = {path: path.with_name(path.name.replace(".schema.json", ".yaml")) for path in SCHEMAS}
 
 
@@ -28,14 +29,19 @@ def test_example_is_valid_and_names_its_schema(path: Path) -> None:
     assert f"# yaml-language-server: $schema={path.name}" in text.splitlines()
 
 
+@pytest.mark.parametrize("path", tracked_files("otel-config/plugin-*.yaml"), ids=lambda path: path.name)
+def test_plugin_of_each_deployment_is_valid(path: Path) -> None:
+    """A deployment's file passes the plugin's schema, and names it."""
+    text = path.read_text(encoding="utf-8")
+    jsonschema.validate(yaml.safe_load(text), SCHEMAS[PLUGIN])
+    assert f"# yaml-language-server: $schema={PLUGIN.name}" in text.splitlines()
+
+
 @pytest.mark.parametrize("path", list(SCHEMAS), ids=lambda path: path.name)
 def test_every_key_is_described(path: Path) -> None:
     """An editor shows a text for each scalar key."""
     undescribed = [key for key, value in list_keys(SCHEMAS[path]) if "description" not in value and is_scalar(value)]
     assert not undescribed
-
-
-PLUGIN = ROOT / "otel-config" / "collector-plugin.schema.json"
 
 
 @pytest.mark.parametrize(

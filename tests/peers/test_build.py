@@ -1,4 +1,4 @@
-"""The script that builds the Collector: once, whole or not at all, and one line about what went wrong.
+"""The scripts that build the peers: once, whole or not at all, and one line about what went wrong.
 
 Go is a stand-in here, which writes what Go would build and notes how it was called; `make peers` runs the real one.
 """
@@ -12,24 +12,29 @@ import pytest
 
 from tests.house.repository import ROOT
 
-SCRIPT = ROOT / "tests" / "peers" / "build_collector.sh"
+PEERS = ROOT / "tests" / "peers"
+LAST_STEP = {"collector": "/made/otelcol .", "jaeger": "/examples/hotrod"}
+"""How the last call of Go ends that a peer's script makes."""
 
 GO = """#!/bin/bash
 echo "$*" >>"$CALLS"
+cp go.sum "$CALLS.sum" 2>/dev/null
 case "$1 $2" in
   "env GOVERSION") echo "$FOUND" ;;
-  "build -o") printf '#!/bin/bash\\nmkdir source\\n' >"$3"; chmod +x "$3"; cp go.sum "$CALLS.sum" ;;
+  "build -o") printf '#!/bin/bash\\nmkdir source\\n' >"$3"; chmod +x "$3" ;;
   *) [[ -z $FAULT ]] || { echo "$FAULT" >&2; exit 1; }
      while [[ $1 != -o ]]; do shift; done
-     printf '#!/bin/bash\\necho a Collector\\n' >"$2"; chmod +x "$2" ;;
+     printf '#!/bin/bash\\necho a peer\\n' >"$2"; chmod +x "$2" ;;
 esac
 """
 
 
 class Bench:
-    """A cache and a Go of its own."""
+    """A script, with a cache and a Go of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str) -> None:
+        self.name = name
+        self.script = PEERS / f"build_{name}.sh"
         self.calls = directory / "calls"
         self.peers = directory / "cache" / "hopspan" / "peers"
         (directory / "go").write_text(GO)
@@ -43,19 +48,19 @@ class Bench:
 
     def build(self, *, found: str = "go1.25.3", fault: str = "") -> "subprocess.CompletedProcess[str]":
         environment = self._environment | {"FOUND": found, "FAULT": fault}
-        return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run([self.script], env=environment, capture_output=True, text=True, check=False)
 
     def count_builds(self) -> int:
-        return self.calls.read_text().count("otelcol .")
+        return self.calls.read_text().count(LAST_STEP[self.name])
 
     def list_peers(self) -> set[str]:
         return {path.name for path in self.peers.iterdir()}
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+@pytest.fixture(params=LAST_STEP)
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
     """Nothing was built yet."""
-    return Bench(tmp_path)
+    return Bench(tmp_path, request.param)
 
 
 def test_builds_once(bench: Bench) -> None:
@@ -65,7 +70,7 @@ def test_builds_once(bench: Bench) -> None:
     assert (first.returncode, second.returncode, second.stderr) == (0, 0, "")
     assert first.stdout == second.stdout
     assert path.parent.parent == bench.peers
-    assert subprocess.check_output([path], text=True) == "a Collector\n"
+    assert subprocess.check_output([path], text=True) == "a peer\n"
     assert bench.count_builds() == 1
     assert bench.list_peers() == {path.parent.name, f"{path.parent.name}.lock", f"{path.parent.name}.log"}
 
@@ -90,7 +95,7 @@ def test_another_manifest_is_built_anew(bench: Bench) -> None:
 def test_modules_are_held_to_the_sums_in_the_tree(bench: Bench) -> None:
     """Go checks what it fetches against them."""
     bench.build()
-    assert Path(f"{bench.calls}.sum").read_text() == SCRIPT.with_name("collector.sum").read_text()
+    assert Path(f"{bench.calls}.sum").read_text() == (PEERS / f"{bench.name}.sum").read_text()
 
 
 def test_go_that_is_too_old_is_told(bench: Bench) -> None:
@@ -98,12 +103,12 @@ def test_go_that_is_too_old_is_told(bench: Bench) -> None:
     done = bench.build(found="go1.19.8")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("build_collector.sh: needs Go 1.25.0 or newer")
+    assert line.startswith(f"{bench.script.name}: needs Go 1.25.0 or newer")
     assert "go1.19.8" in line
 
 
 def test_build_that_fails_leaves_nothing(bench: Bench) -> None:
-    """The last line names the log and repeats its reason; no half of a Collector stays, and the next run builds."""
+    """The last line names the log and repeats its reason; no half of a peer stays, and the next run builds."""
     done = bench.build(fault="no such module")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1].endswith(".log: no such module")
