@@ -11,6 +11,7 @@ from collector_plugin.plugin import Plugin
 from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
 from hopspan.errors import HopspanError
 from hopspan.logs import Log, catch_library_logs
+from hopspan.sd_notify import Notifier
 from hopspan.stop import StopRequest
 
 PROGRAM = "collector-plugin"
@@ -37,6 +38,7 @@ def _run(config: PluginConfig) -> int:
 def run(config: PluginConfig) -> None:
     """Run the plugin until a signal ends it. Raises HopspanError where it cannot start."""
     keep_large_blocks_apart()
+    notifier = Notifier()
     stopping = StopRequest()
     stopping.listen()
     log = Log(config.telemetry.logs.level)
@@ -44,7 +46,13 @@ def run(config: PluginConfig) -> None:
     plugin = Plugin(config, log)
     plugin.start()
     collect_seldom()
-    stopping.wait()
+    notifier.ready("receives by " + ", ".join(f"{name} at {place}" for name, place in plugin.endpoints.items()))
+    # Twice as often as asked, as sd_watchdog_enabled(3) advises.
+    interval_s = notifier.watchdog_ns / 2e9 or None
+    while not stopping.wait(interval_s):
+        if plugin.is_alive():
+            notifier.beat()
+    notifier.stopping()
     plugin.stop()
     log.close()
 

@@ -10,7 +10,7 @@ from functools import partial
 from collector_plugin.admission import Admission
 from collector_plugin.config import PluginConfig
 from collector_plugin.exporters import OpenExporter, open_exporter
-from collector_plugin.health import Pulse, judge_health
+from collector_plugin.health import MAX_SILENCE_NS, Pulse, judge_health
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.pipeline import Pipeline
@@ -88,11 +88,18 @@ class Plugin:
         self._senders.join(1.0)
         self._log.info("stopped", **self.report.read_fields())
 
-    def _read_health(self) -> Health:
+    def is_alive(self) -> bool:
+        """Tell whether the join still turns: a peer that is away is no reason to start anew."""
+        return self._read_silence_ns() <= MAX_SILENCE_NS
+
+    def _read_silence_ns(self) -> int:
         last_ns = self._ticker.last_ns
+        return time.monotonic_ns() - last_ns if last_ns else 0
+
+    def _read_health(self) -> Health:
         pulse = Pulse(
             is_serving=self._is_serving,
-            silence_ns=time.monotonic_ns() - last_ns if last_ns else 0,
+            silence_ns=self._read_silence_ns(),
             failed_attempts=self._senders.count_failed_attempts(),
         )
         return judge_health(pulse)

@@ -1,7 +1,9 @@
 """The command: its exit codes, what it prints, and how it ends."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,10 +64,10 @@ def test_absent_file_is_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == f"collector-plugin: {path}: cannot be read: No such file or directory\n"
 
 
-def start(path: Path) -> "subprocess.Popen[str]":
+def start(path: Path, **environment: str) -> "subprocess.Popen[str]":
     """Start the command."""
     command = [sys.executable, "-W", "error", "-m", "collector_plugin", "--config", str(path)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -104,3 +106,22 @@ def test_start_that_fails_exits_with_1(tmp_path: Path, peer: GrpcPeer) -> None:
     key = "receivers.otlp.protocols.grpc.endpoint"
     reason = "Address already in use"
     assert lines == [f"collector-plugin: {key}: cannot listen on localhost:{peer.port}: {reason}"]
+
+
+def test_service_manager_hears_of_it(tmp_path: Path, peer: GrpcPeer) -> None:
+    """As a service of systemd it says that it is ready, where, that it lives, again and again, and that it stops."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(port=peer.port), encoding="utf-8")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE_S)
+        with start(path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="100000") as process:
+            assert process.stderr is not None
+            port = json.loads(process.stderr.readline())["otlp_grpc_port"]
+            told = [manager.recv(4096).decode() for _ in range(4)]
+            assert told == [f"READY=1\nSTATUS=receives by otlp_grpc at localhost:{port}", *["WATCHDOG=1"] * 3]
+            process.terminate()
+            while (last := manager.recv(4096)) == b"WATCHDOG=1":
+                pass
+            assert last == b"STOPPING=1"
+            assert process.wait(DEADLINE_S) == 0
