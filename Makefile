@@ -15,6 +15,8 @@ RUN_PACKAGES := python3-bpfcc python3-venv linux-libc-dev
 TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
 # Ubuntu has bpftool among the kernel's tools.
 BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-tools-common linux-tools-generic,bpftool)
+# Ubuntu has it as a snap alone.
+BROWSER := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),,chromium chromium-driver)
 TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
@@ -33,8 +35,9 @@ demo: build/setup-demo
 test: build/setup-test lint
 	$(PYTHON) -m pytest -m "not peers"
 
-## make test-peers             tests beside the real Collector and Jaeger; what is not there is built first (needs Go; minutes)
+## make test-peers             tests beside the real Collector, Jaeger and Zipkin; needs what `make peers` needs
 test-peers: build/setup-test peers
+	$(call install_packages,$(BROWSER))
 	$(PYTHON) -m pytest -m peers tests/peers
 
 ## make test-accounts          of these the paths and exchanges alone, each count compared with a capture to the last packet
@@ -49,9 +52,10 @@ bench-probe: build/setup-test
 bench-plugin: build/setup-test collector
 	@$(PYTHON) -m tests.bench.plugin --check --out build/bench/plugin.json
 
-## make peers                  build the real Collector and Jaeger, once a machine (needs Go; minutes)
+## make peers                  build or fetch the real Collector, Jaeger and Zipkin, once a machine (needs Go, Maven; minutes)
 peers: collector
 	@tests/peers/build_jaeger.sh >/dev/null
+	@tests/peers/fetch_zipkin.sh >/dev/null
 
 collector:
 	@tests/peers/build_collector.sh >/dev/null

@@ -7,6 +7,7 @@ import pytest
 
 from tests.peers.backend import Backend
 from tests.peers.peers import Peers
+from tests.peers.zipkin_server import Zipkin, running_zipkin
 
 
 @pytest.fixture
@@ -22,3 +23,10 @@ def backend() -> Iterator[Backend]:
     """An OTLP/gRPC backend that keeps every span."""
     with Backend() as backend:
         yield backend
+
+
+@pytest.fixture(scope="session")
+def zipkin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zipkin]:
+    """Hold a Zipkin for all tests, which tell their traces apart by id."""
+    with running_zipkin(tmp_path_factory.mktemp("zipkin")) as zipkin:
+        yield zipkin
