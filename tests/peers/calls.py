@@ -37,12 +37,16 @@ HOPS = (*_WAY, *_WAY)
 
 @dataclass(frozen=True)
 class Call:
-    """One trace: `number` gives it its ids; it lasts `duration_ns`, and fails or not."""
+    """One trace: `number` gives it its ids; it lasts `duration_ns`, and fails or not.
+
+    The wall clock of the other node is ahead by `skew_ns`.
+    """
 
     number: int
     duration_ns: int = 40 * MS
     failed: bool = False
     start_ns: int = field(default_factory=time.time_ns)
+    skew_ns: int = 0
 
     @property
     def trace_id(self) -> bytes:
@@ -63,6 +67,8 @@ class Call:
     def make_cart(self) -> ResourceSpans:
         """Return the span of the service that is called."""
         server = self._make_span(APPLICATION_SPANS[2], self._make_id("server", 8), self.client_id, SERVER, 2 * MS)
+        server.start_time_unix_nano += self.skew_ns
+        server.end_time_unix_nano += self.skew_ns
         return _place(make_resource_spans([server], service="cart"), FOREIGN_NODE)
 
     def make_near(self) -> Transit:
@@ -120,11 +126,11 @@ def make_spans(calls: Iterable[Call]) -> bytes:
 
 
 def make_transits(calls: Sequence[Call]) -> list[bytes]:
-    """Return what the two nodes' probes send: a request from each. The calls have begun at one time."""
-    (start_ns,) = {call.start_ns for call in calls}
+    """Return what the two nodes' probes send: a request from each. The calls have one start and one skew."""
+    ((start_ns, skew_ns),) = {(call.start_ns, call.skew_ns) for call in calls}
     near = [transit for call in calls for transit in (call.make_near(), call.make_back())]
     far = [transit for call in calls for transit in call.make_far()]
-    return [_make_batch(NODE_1, near, start_ns), _make_batch(FOREIGN_NODE, far, start_ns)]
+    return [_make_batch(NODE_1, near, start_ns), _make_batch(FOREIGN_NODE, far, start_ns + skew_ns)]
 
 
 def check_hops(spans: Iterable[RecordedSpan], call: Call) -> None:

@@ -1,5 +1,6 @@
 """The shipped ways through a Collector: which programs with which files, and where applications and probes send."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from testbed.process import ManagedProcess
@@ -27,8 +28,8 @@ class Way:
     back: str
     """Where the plugin sends."""
 
-    def start_collector(self, backend: Backend, **more: object) -> ManagedProcess:
-        """Start the Collector, with `more` in its environment."""
+    def start_collector(self, backend: Backend, within: Sequence[str] = (), **more: object) -> ManagedProcess:
+        """Start the Collector, by the command `within`, with `more` in its environment."""
         places = {
             "OTLP_GRPC_ENDPOINT": self.otlp,
             "OTLP_HTTP_ENDPOINT": self.otlp_http,
@@ -38,7 +39,7 @@ class Way:
             "PLUGIN_ENDPOINT": self.plugin,
             "BACKEND_ENDPOINT": backend.endpoint,
         }
-        return self.peers.start_collector(self.config, {**places, **more})
+        return self.peers.start_collector(self.config, {**places, **more}, within)
 
     def start_plugin(self) -> ManagedProcess:
         """Start the plugin."""
