@@ -86,3 +86,10 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
         if not target.startswith(("https://", "http://")):
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", tracked_files("otel-config/*.yaml"), ids=lambda path: path.name)
+def test_every_configuration_is_told_of(path: Path) -> None:
+    """A page for users leads to each file that they may start from."""
+    pages = [page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]
+    assert any(str(path.relative_to(ROOT)) in page for page in pages)

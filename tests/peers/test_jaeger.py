@@ -70,8 +70,8 @@ def test_network_spans_lie_under_the_span_that_waited(
         assert client["startTime"] <= hop["startTime"]
         assert hop["startTime"] + hop["duration"] <= client["startTime"] + client["duration"]
     assert not client["warnings"]
-    # Jaeger has its own word on the span of the wrong clock: that this case is one, and that warnings are seen.
-    assert bool(rest["GET /cart"]["warnings"]) is (bool(skew_ns) and adjust == "0s")
+    # Jaeger warns of the span of the wrong clock, moved or not: so this case is one, and a warning would be seen.
+    assert bool(rest["GET /cart"]["warnings"]) is bool(skew_ns)
     moved_us = rest["GET /cart"]["startTime"] - (call.start_ns + 2 * MS + skew_ns) // 1000
     assert bool(moved_us) is (bool(skew_ns) and adjust != "0s")
 
