@@ -35,7 +35,7 @@ demo: build/setup-demo
 test: build/setup-test lint
 	$(PYTHON) -m pytest -m "not peers"
 
-## make test-peers             tests beside the real Collector, Jaeger and Zipkin; needs what `make peers` needs
+## make test-peers             tests beside the real Collector, Jaeger, Zipkin and clients; needs what `make peers` needs
 test-peers: build/setup-test peers
 	$(call install_packages,$(BROWSER))
 	$(PYTHON) -m pytest -m peers tests/peers
@@ -52,10 +52,12 @@ bench-probe: build/setup-test
 bench-plugin: build/setup-test collector
 	@$(PYTHON) -m tests.bench.plugin --check --out build/bench/plugin.json
 
-## make peers                  build or fetch the real Collector, Jaeger and Zipkin, once a machine (needs Go, Maven; minutes)
+## make peers                  build or fetch the real Collector, Jaeger, Zipkin and clients, once a machine: minutes
+#                              (needs Go 1.26, Java 17 and Maven, Node 20 and npm)
 peers: collector
 	@tests/peers/build_jaeger.sh >/dev/null
 	@tests/peers/fetch_zipkin.sh >/dev/null
+	@for language in go java js; do tests/peers/build_clients.sh $$language >/dev/null; done
 
 collector:
 	@tests/peers/build_collector.sh >/dev/null

@@ -1,0 +1,35 @@
+package peers;
+
+import com.google.gson.Gson;
+
+/**
+ * Sends a small trace by one of Java's tracing libraries, or calls and answers over HTTP with its context in the headers.
+ *
+ * <pre>
+ *   send PROTOCOL ENDPOINT          prints, in one line of JSON, the spans that were sent
+ *   serve PROTOCOL ENDPOINT ADDRESS PROPAGATOR
+ *   call PROTOCOL ENDPOINT URL PROPAGATOR
+ * </pre>
+ *
+ * PROTOCOL is otlp-grpc, otlp-proto or zipkin for OpenTelemetry; brave-json (by URLConnection) or brave-proto (by OkHttp)
+ * for Brave. PROPAGATOR is tracecontext, b3 or b3multi.
+ */
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) throws Exception {
+    String propagator = args.length > 4 ? args[4] : "tracecontext";
+    Telemetry telemetry = args[1].startsWith("brave-")
+        ? new BraveTelemetry(args[1], args[2], propagator)
+        : new OpenTelemetry(args[1], args[2], propagator);
+    switch (args[0]) {
+      case "send" -> telemetry.makeTrace();
+      case "serve" -> Http.serve(telemetry, args[3]);
+      case "call" -> Http.call(telemetry, args[3]);
+      default -> throw new IllegalArgumentException(args[0] + ": no such command");
+    }
+    System.out.println(new Gson().toJson(telemetry.close()));
+    // The libraries' own threads would keep the process for a while.
+    System.exit(0);
+  }
+}

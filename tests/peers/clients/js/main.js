@@ -1,0 +1,21 @@
+// Sends a small trace by OpenTelemetry for JavaScript, or calls and answers over HTTP with its context in the headers.
+//
+//   send PROTOCOL ENDPOINT          prints, in one line of JSON, the spans that were sent
+//   serve PROTOCOL ENDPOINT ADDRESS PROPAGATOR
+//   call PROTOCOL ENDPOINT URL PROPAGATOR
+//
+// PROTOCOL is otlp-grpc, otlp-proto, otlp-json or zipkin; PROPAGATOR tracecontext, b3 or b3multi.
+import { call, serve } from './http.js';
+import { openTelemetry } from './telemetry.js';
+import { makeTrace } from './trace.js';
+
+const [what, protocol, endpoint, ...rest] = process.argv.slice(2);
+const commands = {
+  send: async (telemetry) => makeTrace(telemetry.tracer),
+  serve: async (telemetry) => serve(telemetry.tracer, ...rest),
+  call: async (telemetry) => call(telemetry.tracer, ...rest),
+};
+if (!(what in commands)) throw new Error(`${what}: no such command`);
+const telemetry = openTelemetry(protocol, endpoint);
+await commands[what](telemetry);
+console.log(JSON.stringify(await telemetry.close()));
