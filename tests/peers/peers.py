@@ -64,9 +64,7 @@ class Peers:
             text = text.replace(shipped, place)
         path = self.directory / f"{name}.yaml"
         path.write_text(text)
-        log = self._log(name)
-        process = run_in(None, [sys.executable, "-m", "collector_plugin", "--config", str(path)], log_path=log)
-        self._running.append(process)
+        process = self.launch(name, [sys.executable, "-m", "collector_plugin", "--config", str(path)], {})
         process.wait_for_output('"ready"', START_TIMEOUT_S)
         return process
 
@@ -74,10 +72,17 @@ class Peers:
         self, name: str, command: Sequence[str], environment: Mapping[str, object], health: str
     ) -> ManagedProcess:
         """Start any program, once the URL `health` answers with 200. Raises TestbedError."""
-        texts = {key: str(value) for key, value in environment.items()}
-        process = run_in(None, list(command), log_path=self._log(name), environment=texts)
-        self._running.append(process)
+        process = self.launch(name, command, environment)
         process.wait_until(lambda: _is_healthy(health), f"did not become healthy at {health}", START_TIMEOUT_S)
+        return process
+
+    def launch(
+        self, name: str, command: Sequence[str], environment: Mapping[str, object], namespace: str | None = None
+    ) -> ManagedProcess:
+        """Start any program, in a network namespace if told so, and wait for nothing. Raises TestbedError."""
+        texts = {key: str(value) for key, value in environment.items()}
+        process = run_in(namespace, list(command), log_path=self._log(name), environment=texts)
+        self._running.append(process)
         return process
 
     def close(self) -> None:

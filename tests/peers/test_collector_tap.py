@@ -1,11 +1,13 @@
 """otel-config/collector-tap.yaml: a real Collector sends the plugin a copy, and network spans alone come back."""
 
+import itertools
 import signal
 from collections import Counter
 
 import pytest
 
-from tests.peers.backend import Backend, send
+from testbed.deadline import wait_until
+from tests.peers.backend import ARRIVAL_TIMEOUT_S, Backend, send
 from tests.peers.calls import APPLICATION_SPANS, HOPS, Call, check_hops, make_spans, make_transits
 from tests.peers.peers import Peers
 from tests.peers.ways import Way, make_way
@@ -53,4 +55,20 @@ def test_plugin_that_dies_costs_no_span_of_an_application(way: Way, backend: Bac
     send(way.otlp, make_spans([last]))
     spans = backend.wait_for_names(last.list_all_spans())
     check_hops(spans, last)
+    assert set(Counter(span.span_id for span in spans).values()) == {1}
+
+
+def test_copies_that_find_no_room_are_told_to_no_application(way: Way, backend: Backend) -> None:
+    """While the plugin is away and the copies' queue is full, each request is answered with success and delivered."""
+    collector = way.start_collector(backend, COPY_QUEUE_SIZE=1)
+    numbers = itertools.count()
+    calls: list[Call] = []
+
+    def is_full() -> bool:
+        calls.append(Call(next(numbers), start_ns=START_NS))
+        send(way.otlp, make_spans(calls[-1:]))
+        return "sending queue is full" in collector.read_log()
+
+    wait_until(is_full, "the queue of copies is not full", ARRIVAL_TIMEOUT_S)
+    spans = backend.wait_for_names(pair for call in calls for pair in call.list_application_spans())
     assert set(Counter(span.span_id for span in spans).values()) == {1}
