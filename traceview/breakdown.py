@@ -11,6 +11,9 @@ import msgspec
 from traceview.span import Direction, Span, SpanKind
 from traceview.tree import Trace
 
+MAX_GENERATIONS = 20
+"""Between a span and its server; a chain of 100,000 spans with a hop each would be searched for hours otherwise."""
+
 
 class Breakdown(msgspec.Struct, frozen=True):
     """Where the time of one exchange went, as its parent span saw it."""
@@ -81,10 +84,10 @@ def find_hops(trace: Trace, index: int) -> tuple[Span, ...]:
 def find_servers(trace: Trace, index: int) -> tuple[Span, ...]:
     """Return the nearest SERVER spans below the row at `index`: all those of the first generation that has one.
 
-    The search ends at a CLIENT or PRODUCER span: beyond it lies another exchange.
+    The search ends at a CLIENT or PRODUCER span: beyond it lies another exchange. It ends after MAX_GENERATIONS, too.
     """
     generation: Sequence[int] = trace.rows[index].children
-    while generation:
+    for _ in range(MAX_GENERATIONS):
         spans = [trace.rows[child].span for child in generation]
         if servers := tuple(span for span in spans if span.kind == SpanKind.SERVER and not span.is_network):
             return servers

@@ -26,6 +26,7 @@ def describe_trace(trace: Trace, unit: str) -> tuple[str, ...]:
     found = [
         (orphans, f"{MARK_ORPHAN} the parent is not among these spans ({orphans} of {len(trace.rows)})"),
         (failed, f"{MARK_FAILED} the span ended with an error ({failed} of {len(trace.rows)})"),
+        (not hops, "no network hops: none of its messages was measured, or they are not here yet"),
     ]
     return (*(text for count, text in found if count), *_describe_hops(hops, unit))
 

@@ -55,8 +55,8 @@ class _Status(msgspec.Struct):
 class _Span(msgspec.Struct, rename="camel"):
     trace_id: str
     span_id: str
-    start_time_unix_nano: int | str
-    end_time_unix_nano: int | str
+    start_time_unix_nano: int | str | None = None
+    end_time_unix_nano: int | str | None = None
     parent_span_id: str | None = None
     name: str | None = None
     kind: int | None = None
@@ -82,11 +82,13 @@ class _ResourceSpans(msgspec.Struct, rename="camel"):
     scope_spans: list[_ScopeSpans] | None = None
 
 
-class _Request(msgspec.Struct, rename="camel"):
+class Request(msgspec.Struct, rename="camel"):
+    """An ExportTraceServiceRequest, or the TracesData that backends answer: both have this one field."""
+
     resource_spans: list[_ResourceSpans] | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request)
+_DECODER = msgspec.json.Decoder(Request)
 
 _KINDS = {kind.value: kind for kind in SpanKind}
 
@@ -97,48 +99,64 @@ def read_spans(lines: Iterable[bytes]) -> tuple[Span, ...]:
     Raises TraceFileError at the first line that is no request, and where the limits are exceeded.
     """
     spans: list[Span] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            spans.extend(_read_line(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
-            raise TraceFileError(f"line {number}: {error}") from error
-        except RecursionError as error:
-            raise TraceFileError(f"line {number}: values are nested too deeply") from error
+    for number, found in walk_lines(lines):
+        spans += found
         if len(spans) > MAX_SPANS:
             raise TraceFileError(f"line {number}: more than {MAX_SPANS} spans in one file")
     return tuple(spans)
 
 
-def _read_line(line: bytes) -> Iterator[Span]:
+def walk_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, list[Span]]]:
+    """Yield the number and the spans of each line that is not blank. Raises TraceFileError as `read_spans` does."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        spans: list[Span] = []
+        try:
+            for found in _read_line(line):
+                if isinstance(found, ValueError):
+                    raise found
+                spans.append(found)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+            raise TraceFileError(f"line {number}: {error}") from error
+        except RecursionError as error:
+            raise TraceFileError(f"line {number}: values are nested too deeply") from error
+        yield number, spans
+
+
+def _read_line(line: bytes) -> Iterator[Span | ValueError]:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
-    for resource_spans in _DECODER.decode(line).resource_spans or ():
+    return walk_request(_DECODER.decode(line))
+
+
+def walk_request(request: Request) -> Iterator[Span | ValueError]:
+    """Yield each span of a request, or what is wrong with it."""
+    for resource_spans in request.resource_spans or ():
         resource = _read_attributes(resource_spans.resource.attributes if resource_spans.resource else None)
         for scope_spans in resource_spans.scope_spans or ():
             scope = (scope_spans.scope.name if scope_spans.scope else None) or ""
             for span in scope_spans.spans or ():
-                yield _read_span(span, scope, resource)
+                try:
+                    yield _read_span(span, scope, resource)
+                except ValueError as error:
+                    yield ValueError(f"span {span.name!r:.60} {span.span_id!r:.40}: {error}")
 
 
 def _read_span(span: _Span, scope: str, resource: Attributes) -> Span:
-    try:
-        return Span(
-            trace_id=_read_id("traceId", span.trace_id, 16),
-            span_id=_read_id("spanId", span.span_id, 8),
-            parent_id=_read_parent(span.parent_span_id),
-            name=span.name or "",
-            kind=_KINDS.get(span.kind or 0, SpanKind.UNSPECIFIED),
-            start_ns=_read_time("startTimeUnixNano", span.start_time_unix_nano),
-            end_ns=_read_time("endTimeUnixNano", span.end_time_unix_nano),
-            scope=scope,
-            failed=span.status is not None and span.status.code == STATUS_ERROR,
-            resource=resource,
-            attributes=_read_attributes(span.attributes),
-        )
-    except ValueError as error:
-        raise ValueError(f"span {span.name!r:.60} {span.span_id!r:.40}: {error}") from error
+    return Span(
+        trace_id=_read_id("traceId", span.trace_id, 16),
+        span_id=_read_id("spanId", span.span_id, 8),
+        parent_id=_read_parent(span.parent_span_id),
+        name=span.name or "",
+        kind=_KINDS.get(span.kind or 0, SpanKind.UNSPECIFIED),
+        start_ns=_read_time("startTimeUnixNano", span.start_time_unix_nano),
+        end_ns=_read_time("endTimeUnixNano", span.end_time_unix_nano),
+        scope=scope,
+        failed=span.status is not None and span.status.code == STATUS_ERROR,
+        resource=resource,
+        attributes=_read_attributes(span.attributes),
+    )
 
 
 def _read_id(field: str, text: str, size: int) -> bytes:
@@ -160,7 +178,9 @@ def _read_parent(text: str | None) -> bytes:
     return _read_id("parentSpanId", text, 8)
 
 
-def _read_time(field: str, value: int | str) -> int:
+def _read_time(field: str, value: int | str | None) -> int:
+    if value is None:
+        raise ValueError(f"{field} is missing")
     time_ns = _read_int(field, value)
     if not 0 <= time_ns <= MAX_TIME_NS:
         raise ValueError(f"{field} is not a 64-bit time: {time_ns}")

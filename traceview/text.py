@@ -35,4 +35,9 @@ def make_visible(text: str) -> str:
     Control and format characters are replaced: they could steer a terminal or reverse the direction of a line.
     """
     cut = text if len(text) <= MAX_NAME_CHARACTERS else text[: MAX_NAME_CHARACTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return "".join(char if char.isprintable() else REPLACEMENT for char in cut)
+    return make_printable(cut)
+
+
+def make_printable(text: str) -> str:
+    """Return text of any length with control and format characters replaced."""
+    return "".join(char if char.isprintable() else REPLACEMENT for char in text)

@@ -13,6 +13,9 @@ from traceview.span import Span, SpanKind, drawing_order
 
 NO_PARENT = -1
 
+TOLD_APART = 2
+"""Spans of one id and one service that are remembered as possible parents."""
+
 
 class Row(msgspec.Struct, frozen=True):
     """One span and its place in the tree; `parent` and `children` are indexes of rows."""
@@ -115,30 +118,28 @@ def _find_parents(spans: Sequence[Span]) -> list[int]:
     span's child, and what names the shared id as parent goes to the half of its own service, hops to the client's.
     """
     holders: defaultdict[bytes, list[int]] = defaultdict(list)
+    halves: defaultdict[tuple[bytes, str], list[int]] = defaultdict(list)
     for index, span in enumerate(spans):
         holders[span.span_id].append(index)
+        # Two are enough to find one that is not the span itself; a search among all of one id would not end soon.
+        if len(alike := halves[span.span_id, span.service]) < TOLD_APART:
+            alike.append(index)
     callers = {span_id: _pick_caller(spans, held) for span_id, held in holders.items()}
     parents: list[int] = []
     for index, span in enumerate(spans):
         caller = callers[span.span_id]
         if caller != index and span.kind == SpanKind.SERVER and spans[caller].kind != SpanKind.SERVER:
             parents.append(caller)
+        elif not span.parent_id or span.parent_id not in callers:
+            parents.append(NO_PARENT)
         else:
-            parents.append(_pick_half(spans, span, holders.get(span.parent_id, ()), callers))
+            own = () if span.is_network else halves.get((span.parent_id, span.service), ())
+            parents.append(next((half for half in own if half != index), callers[span.parent_id]))
     return parents
 
 
 def _pick_caller(spans: Sequence[Span], held: Sequence[int]) -> int:
     return next((index for index in held if spans[index].kind != SpanKind.SERVER), held[0])
-
-
-def _pick_half(spans: Sequence[Span], span: Span, held: Sequence[int], callers: dict[bytes, int]) -> int:
-    if not held or not span.parent_id:
-        return NO_PARENT
-    if span.is_network:
-        return callers[span.parent_id]
-    alike = (index for index in held if spans[index].service == span.service and spans[index] is not span)
-    return next(alike, callers[span.parent_id])
 
 
 def _break_circles(parents: list[int], children: dict[int, list[int]], roots: list[int]) -> list[int]:

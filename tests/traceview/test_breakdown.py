@@ -122,3 +122,12 @@ def test_checkout_through_sidecars() -> None:
         parts_ns = breakdown.network_ns + breakdown.server_ns + breakdown.remainder_ns
         assert parts_ns == breakdown.duration_ns
         assert breakdown.remainder_ns == 180 * US
+
+
+def test_the_search_for_a_server_has_an_end() -> None:
+    """A server behind more spans than stand between a client and its server is not taken for its server."""
+    for count, expected in ((19, 1), (20, 0)):
+        chain = [make_span(f"s{at}", f"s{at - 1}" if at else "get", 200, 900) for at in range(count)]
+        server = make_span("cart", f"s{count - 1}", 300, 500, kind=SpanKind.SERVER)
+        (trace,) = group_traces([CLIENT, *chain, server])
+        assert len(find_servers(trace, 0)) == expected

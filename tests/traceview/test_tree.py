@@ -112,3 +112,11 @@ def test_root_is_no_hop_where_something_else_is_there() -> None:
     hop, orphan = make_span("veth-hop", "gone", 0, scope="hopspan"), make_span("orphan", "lost", 5)
     assert group_traces([hop, orphan])[0].root == orphan
     assert group_traces([hop])[0].root == hop
+
+
+def test_one_id_in_many_services() -> None:
+    """Of spans that share an id a child belongs to that of its own service; a span is never its own parent."""
+    shared = [make_span(f"in {name}", "", at, id="x", service=name) for at, name in enumerate("abcc")]
+    below = [make_span(f"of {name}", "x", 5, service=name) for name in "abcd"]
+    assert draw([*shared, *below]) == ["in a", "  of a", "  of d", "in b", "  of b", "in c", "  of c", "in c"]
+    assert draw([make_span("first", "x", 0, id="x"), make_span("second", "x", 1, id="x")]) == ["first?", "  second"]
