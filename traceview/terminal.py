@@ -3,7 +3,9 @@
 Without colour, and in an encoding without block glyphs, the drawing stays readable: hops have glyphs of their own.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from rich.cells import cell_len, set_cell_size
@@ -22,6 +24,12 @@ SERVICE_STYLES = ("cyan", "green", "blue", "yellow", "bright_cyan", "bright_gree
 
 NETWORK_STYLE = "bold magenta"
 
+PIPE_CELLS = 120
+"""Where nothing says how wide: wide enough for names and nodes, and what mails and tickets still show."""
+
+MIN_CELLS = 40
+"""Below it no bar has room; a narrower terminal breaks the lines."""
+
 
 class _Line(msgspec.Struct, frozen=True):
     """The texts of one row before they are fitted into columns."""
@@ -34,12 +42,46 @@ class _Line(msgspec.Struct, frozen=True):
     is_network: bool
 
 
-def print_trace(trace: Trace, console: Console | None = None) -> None:
-    """Print one trace at the console's width: header, waterfall, legend, breakdowns, notes."""
+class _PipeConsole(Console):
+    """A console that lets the program know that nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 - rich calls this in its handler of BrokenPipeError
+
+
+def open_console() -> Console:
+    """Return the console of standard output: in a pipe without colours and PIPE_CELLS wide.
+
+    The environment's COLUMNS and NO_COLOR count, as rich has it, and so does a terminal's width.
+    """
+    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else PIPE_CELLS
+    console = _PipeConsole(highlight=False, width=wide)
+    console.width = max(MIN_CELLS, console.width)
+    return console
+
+
+def print_trace(trace: Trace, console: Console | None = None, max_rows: int | None = None) -> None:
+    """Print one trace at the console's width: header, waterfall, legend, breakdowns, notes.
+
+    Of rows, and of breakdowns, at most `max_rows` are drawn; how many more there are is said.
+    """
     console = console or Console(highlight=False)
-    glyphs = pick_glyphs(console.encoding)
-    styles = _pick_styles(trace)
-    for text in _draw_trace(trace, console.width, glyphs, styles):
+    _print_lines(_draw_trace(trace, console.width, pick_glyphs(console.encoding), max_rows), console)
+
+
+def print_styled(lines: Iterable[tuple[str, str]], console: Console) -> None:
+    """Print lines, each with its style, "" for none."""
+    _print_lines((Text(text, style=style) for text, style in lines), console)
+
+
+def print_notes(notes: Iterable[str], console: Console) -> None:
+    """Print sentences, each folded to the console's width."""
+    _print_lines((line for note in notes for line in _fold(note.split(" "), console.width, "dim", " ")), console)
+
+
+def _print_lines(lines: Iterable[Text], console: Console) -> None:
+    """Print lines as they are, but for what the console's encoding cannot write."""
+    for text in lines:
         console.print(_make_encodable(text, console.encoding), soft_wrap=True, highlight=False)
 
 
@@ -47,26 +89,35 @@ def _pick_styles(trace: Trace) -> dict[str, str]:
     return {name: SERVICE_STYLES[at % len(SERVICE_STYLES)] for at, name in enumerate(trace.services)}
 
 
-def _draw_trace(trace: Trace, width: int, glyphs: Glyphs, styles: dict[str, str]) -> Iterator[Text]:
+def _draw_trace(trace: Trace, width: int, glyphs: Glyphs, max_rows: int | None) -> Iterator[Text]:
     root = trace.root
     title = f"{make_visible(root.service)} {make_visible(root.name)}"
     spans = f"{len(trace.rows) - trace.hop_count} spans, {trace.hop_count} hops"
     yield from _fold([title, f"{format_us(trace.duration_ns)} us", spans], width, "bold")
     yield Text(f"trace {trace.trace_id.hex()}", style="dim")
     yield Text()
-    yield from _draw_waterfall(trace, width, glyphs, styles)
+    yield from _draw_waterfall(trace, width, glyphs, trace.rows[:max_rows])
+    yield from _tell_more(len(trace.rows), max_rows, "spans")
     yield Text()
     legend = [f"{glyphs.application[0]} application", f"{glyphs.network[0]} network hop"]
     yield from _fold([*legend, f"{glyphs.request} request", f"{glyphs.response} response"], width, "dim")
     for note in describe_trace(trace, "us"):
         yield from _fold(note.split(" "), width, "dim", " ")
-    for breakdown in break_down(trace):
+    breakdowns = break_down(trace)
+    for breakdown in breakdowns[:max_rows]:
         yield Text()
         yield from _draw_breakdown(breakdown, width, glyphs)
+    yield from _tell_more(len(breakdowns), max_rows, "exchanges")
 
 
-def _draw_waterfall(trace: Trace, width: int, glyphs: Glyphs, styles: dict[str, str]) -> Iterator[Text]:
-    lines = [_describe_row(trace, row, glyphs, styles) for row in trace.rows]
+def _tell_more(count: int, max_rows: int | None, what: str) -> Iterator[Text]:
+    if max_rows is not None and count > max_rows:
+        yield Text(f"... and {count - max_rows} {what} more", style="dim")
+
+
+def _draw_waterfall(trace: Trace, width: int, glyphs: Glyphs, rows: Sequence[Row]) -> Iterator[Text]:
+    styles = _pick_styles(trace)
+    lines = [_describe_row(trace, row, glyphs, styles) for row in rows]
     fields = (
         max(cell_len(text) for text in ("node", *(line.node for line in lines))),
         max(cell_len(text) for text in ("device", *(line.device for line in lines))),
@@ -74,14 +125,14 @@ def _draw_waterfall(trace: Trace, width: int, glyphs: Glyphs, styles: dict[str, 
     )
     # Two cells a level read better; one is taken where names would be cut otherwise.
     for step in (2, 1):
-        guides = draw_guides(trace, glyphs, step)
+        guides = draw_guides(trace, glyphs, step, len(rows))
         need = max(len(guide) + cell_len(line.name) for guide, line in zip(guides, lines, strict=True))
         columns = share_columns(width, max(need, len("span")), fields)
         if need <= columns.name:
             break
     head = _Line("span", "node", "device", "duration", "dim", is_network=False)
     yield _draw_line("", head, draw_axis(trace.duration_ns, columns.bar), columns, glyphs)
-    for guide, line, (start, end) in zip(guides, lines, shares(trace), strict=True):
+    for guide, line, (start, end) in zip(guides, lines, shares(trace, len(rows)), strict=True):
         forms = glyphs.network if line.is_network else glyphs.application
         yield _draw_line(guide, line, draw_bar(start, end, columns.bar, forms), columns, glyphs)
 

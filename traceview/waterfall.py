@@ -89,9 +89,9 @@ def share_columns(width: int, name: int, fields: tuple[int, int, int]) -> Column
     return Columns(name=name, node=shown[0], device=shown[1], duration=duration, bar=bar + spare, gap=gap)
 
 
-def draw_guides(trace: Trace, glyphs: Glyphs, step: int) -> tuple[str, ...]:
-    """Return for each row the lines that lead to it, `step` cells (1 or 2) a level."""
-    return tuple(_draw_guide(trace, index, glyphs, step) for index in range(len(trace.rows)))
+def draw_guides(trace: Trace, glyphs: Glyphs, step: int, count: int | None = None) -> tuple[str, ...]:
+    """Return for each row, or the first `count`, the lines that lead to it, `step` cells (1 or 2) a level."""
+    return tuple(_draw_guide(trace, index, glyphs, step) for index in range(len(trace.rows))[:count])
 
 
 def _draw_guide(trace: Trace, index: int, glyphs: Glyphs, step: int) -> str:
@@ -138,10 +138,10 @@ def draw_axis(duration_ns: int, cells: int) -> str:
     return line if len(line) <= cells else end[:cells]
 
 
-def shares(trace: Trace) -> Sequence[tuple[float, float]]:
-    """Return for each row where its span starts and ends, as shares of the trace."""
+def shares(trace: Trace, count: int | None = None) -> Sequence[tuple[float, float]]:
+    """Return for each row, or the first `count`, where its span starts and ends, as shares of the trace."""
     start_ns, duration_ns = trace.start_ns, trace.duration_ns
     return [
         ((row.span.start_ns - start_ns) / duration_ns, (row.span.end_ns - start_ns) / duration_ns)
-        for row in trace.rows
+        for row in trace.rows[:count]
     ]
