@@ -16,11 +16,11 @@ from collector_plugin.join_settings import JoinSettings
 from collector_plugin.message_table import MessageTable
 from collector_plugin.messages import PARENT_KEY_BYTES, Message
 from collector_plugin.network_span import Emission
+from collector_plugin.packed_spans import Spans, pack_spans
 from collector_plugin.parents import MAX_BYTES, Parent, ParentStore
 from collector_plugin.places import KnownPlaces
 from collector_plugin.reasons import ForgetReason, HopReason, TransitReason
 from collector_plugin.settling import Settling
-from collector_plugin.span_walk import SpanTimes
 from collector_plugin.waiting import WaitingTransits
 from node_probe.wire_batch import RawBatch, RawTransit
 from node_probe.wire_record import RecordError, RecordVersionError, read_message_key
@@ -82,17 +82,17 @@ class Join:
         }
 
     def add_parents(
-        self, resource: bytes, spans: list[SpanTimes], now_ns: int, peers: Mapping[bytes, bytes] | None = None
+        self, resource: bytes, spans: Spans, now_ns: int, peers: Mapping[bytes, bytes] | None = None
     ) -> None:
         """Take in application spans: each may be the parent that transits wait for, or will.
 
         `peers` has, by span, the addresses (16 bytes) that spans say they called.
         """
-        self.parents.remember(resource, spans, now_ns, peers)
-        if self.waiting.count:
-            for key, *_ in spans:
-                if taken := self.waiting.take(key):
-                    self._join_all(taken, self.parents.find(key), now_ns)
+        packed = pack_spans(spans)
+        self.parents.remember(resource, packed, now_ns, peers)
+        for key in self.waiting.find_awaited(packed):
+            if taken := self.waiting.take(key):
+                self._join_all(taken, self.parents.find(key), now_ns)
 
     def add_batch(self, batch: RawBatch, now_ns: int) -> None:
         """Take in the transits of one node."""

@@ -7,8 +7,9 @@ TooManySpansError. Attributes and events are skipped, not checked: what is wrong
 import msgspec
 from google.protobuf.message import DecodeError
 
+from collector_plugin.packed_spans import PackedSpans, pack_spans
 from collector_plugin.parent_schema import ParsedScopeSpans, parse_scope_spans
-from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, SpanTimes, has_attribute, walk_spans
+from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, has_attribute, walk_spans
 from hopspan.protowire import LENGTH, WireError, read_fields, read_varint, write_length
 from node_probe.wire_batch import RECORD_KEY, SCOPE
 
@@ -62,7 +63,7 @@ class ApplicationSpans(msgspec.Struct, frozen=True):
 
     resource: bytes
     """The fields `resource` and `schema_url` of the ResourceSpans, byte for byte, ready to stand in another one."""
-    spans: list[SpanTimes]
+    spans: PackedSpans
     peers: dict[bytes, bytes] = {}
     """By trace id and span id the addresses (16 bytes) that spans say they called."""
 
@@ -119,8 +120,8 @@ class _RequestWalk:
         for part in parts:
             if part[0] == _SCOPE_SPANS:
                 self._walk_scope_spans(part, found)
-        if found.spans:
-            self.application.append(ApplicationSpans(resource, found.spans, found.peers))
+        if any(found.spans):
+            self.application.append(ApplicationSpans(resource, found.join_spans(), found.peers))
         if not found.transit_count:
             return None
         self._taken += found.transit_count
@@ -163,7 +164,7 @@ class _RequestWalk:
         try:
             found.take_parsed(parse_scope_spans(b"".join([self._data[span[1] : span[3]] for span in spans])))
         except DecodeError:
-            found.spans += walk_spans(self._data, spans)
+            found.spans.append(pack_spans(walk_spans(self._data, spans)))
 
     def _see(self, spans: int) -> None:
         self._seen += spans
@@ -175,7 +176,7 @@ class _Found:
     """What one ResourceSpans holds."""
 
     def __init__(self) -> None:
-        self.spans: list[SpanTimes] = []
+        self.spans: list[PackedSpans] = []
         self.peers: dict[bytes, bytes] = {}
         self.transits: list[bytes] = []
         self.transit_count = 0
@@ -183,8 +184,12 @@ class _Found:
 
     def take_parsed(self, parsed: ParsedScopeSpans) -> None:
         """Take what the library read."""
-        self.spans += parsed.spans
+        self.spans.append(parsed.spans)
         self.peers.update(parsed.peers)
+
+    def join_spans(self) -> PackedSpans:
+        """Return all spans that were taken."""
+        return self.spans[0] if len(self.spans) == 1 else PackedSpans(b"".join([spans.data for spans in self.spans]))
 
     def take_transits(self, data: bytes, field: Field, parts: list[Field]) -> list[Field]:
         """Take the transits out of the ScopeSpans `field`, whose parts are `parts`; return its other spans."""

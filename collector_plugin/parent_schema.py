@@ -5,7 +5,6 @@ is in it. All fields are bytes and numbers: text that is not UTF-8, which is the
 """
 
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -13,13 +12,13 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from collector_plugin.packed_spans import PackedSpans, check_packed, pack_spans
 from collector_plugin.span_peers import CALLING_KINDS, PEER_KEYS, find_peer, may_have_peers
 from collector_plugin.span_walk import (
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
     ZERO_SPAN_ID,
     ZERO_TRACE_ID,
-    SpanTimes,
 )
 
 _PACKAGE = "hopspan.parents"
@@ -73,8 +72,6 @@ _POOL = _build_pool()
 _SCOPE_SPANS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.ScopeSpans"))
 _ALL_OF_SCOPE_SPANS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.AllOfScopeSpans"))
 
-_read_fields = attrgetter("trace_id", "span_id", "kind", "start", "end")
-
 
 class ParsedScopeSpans(msgspec.Struct, frozen=True):
     """What one ScopeSpans has for the join."""
@@ -83,7 +80,7 @@ class ParsedScopeSpans(msgspec.Struct, frozen=True):
     """The scope's."""
     count: int
     """Of all spans, those that can be no parents too."""
-    spans: list[SpanTimes]
+    spans: PackedSpans
     peers: dict[bytes, bytes]
     """By trace id and span id (24 bytes) the address (16 bytes) that the span says it called."""
 
@@ -93,18 +90,29 @@ def parse_scope_spans(data: bytes) -> ParsedScopeSpans:
     has_peers = may_have_peers(data)
     message = (_ALL_OF_SCOPE_SPANS if has_peers else _SCOPE_SPANS).FromString(data)
     spans = message.spans
-    return ParsedScopeSpans(
-        message.scope.name,
-        len(spans),
-        [
-            (trace_id + span_id, kind, start_ns, end_ns)
-            for trace_id, span_id, kind, start_ns, end_ns in map(_read_fields, spans)
-            if len(trace_id) == TRACE_ID_BYTES
-            and len(span_id) == SPAN_ID_BYTES
-            and trace_id != ZERO_TRACE_ID
-            and span_id != ZERO_SPAN_ID
-        ],
-        dict(_list_peers(spans)) if has_peers else {},
+    name, count = message.scope.name, len(spans)
+    peers = dict(_list_peers(spans)) if has_peers else {}
+    return ParsedScopeSpans(name, count, _pack(message, count, has_attributes=has_peers), peers)
+
+
+def _pack(message: Any, count: int, *, has_attributes: bool) -> PackedSpans:
+    """Return the spans with lawful ids; empties the message of all else."""
+    message.ClearField("scope")
+    if has_attributes:
+        for span in message.spans:
+            span.ClearField("attributes")
+    # All at once by the library, where each span has all its fields, as nearly all have.
+    message.DiscardUnknownFields()
+    packed = check_packed(message.SerializeToString(), count)
+    if packed is not None:
+        return packed
+    return pack_spans(
+        (span.trace_id + span.span_id, span.kind, span.start, span.end)
+        for span in message.spans
+        if len(span.trace_id) == TRACE_ID_BYTES
+        and len(span.span_id) == SPAN_ID_BYTES
+        and span.trace_id != ZERO_TRACE_ID
+        and span.span_id != ZERO_SPAN_ID
     )
 
 

@@ -10,8 +10,10 @@ import struct
 import msgspec
 
 from collector_plugin.halves import Origin
+from collector_plugin.packed_spans import PackedSpans, half_of
 from collector_plugin.places import PlaceTable
 from collector_plugin.reasons import TransitReason
+from collector_plugin.span_walk import SPAN_ID_BYTES
 from node_probe.transit import Direction, Point
 from node_probe.wire_batch import RawTransit
 from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, read_message_key
@@ -44,7 +46,7 @@ _SAME_BATCH_BYTES = 16
 _COUNT_PLACE = _HEAD.size + 3
 """Of the number of stamps, in a group from an entry's start on."""
 
-_LEFT_BYTES, _TRACE_BYTES = 8, 16
+_LEFT_BYTES = 8
 _NO_LEFT = bytes(_LEFT_BYTES)
 _MIN_BYTES = _HEAD.size + HEAD_BYTES + STAMP_BYTES
 _EVICTED_PART = 64
@@ -93,7 +95,7 @@ class WaitingTransits:
     def add(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
         """Let a transit wait, or return why it may not."""
         record, trace_id = raw.record, raw.trace_id
-        right = trace_id[_LEFT_BYTES:] + raw.parent_id
+        right = half_of(trace_id + raw.parent_id)
         group = self._groups.get(right)
         if group is not None and len(group) >= MAX_PER_PARENT * _MIN_BYTES and _count(group) >= MAX_PER_PARENT:
             return TransitReason.PARENT_CAP
@@ -114,9 +116,14 @@ class WaitingTransits:
         self._enter(right, source, len(data))
         return None
 
+    def find_awaited(self, spans: PackedSpans) -> list[bytes]:
+        """Return the keys of those spans that transits may wait for."""
+        groups = self._groups
+        return [spans[place][0] for place, half in enumerate(spans.halves) if half in groups] if groups else []
+
     def take(self, parent_key: bytes) -> list[tuple[RawTransit, Origin]]:
         """Remove and return the transits that wait for the parent (trace id and span id), which has come."""
-        right, left = parent_key[_LEFT_BYTES:], parent_key[:_LEFT_BYTES]
+        right, left = half_of(parent_key), parent_key[:_LEFT_BYTES]
         if right not in self._groups:
             return []
         entries = self._remove(right)
@@ -209,14 +216,13 @@ class WaitingTransits:
 
     def _release(self, right: bytes, entry: _Entry) -> tuple[RawTransit, Origin]:
         place = self._places.release(entry.place)
-        raw = RawTransit(entry.record, entry.left + right[:_LEFT_BYTES], right[_LEFT_BYTES:], entry.flags)
+        raw = RawTransit(entry.record, entry.left + right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:], entry.flags)
         return raw, Origin(place.node, entry.epoch_offset_ns, place.interfaces)
 
 
 def _split(group: bytes) -> list[_Entry]:
-    entries = []
-    start, size = 0, len(group)
-    while start < size:
+    entries, start = [], 0
+    while start < len(group):
         end = start + _MIN_BYTES + STAMP_BYTES * (group[start + _COUNT_PLACE] - 1)
         entries.append(_Entry(group[start:end], *_HEAD.unpack_from(group, start)))
         start = end
@@ -232,7 +238,7 @@ def _count(group: bytes) -> int:
 
 
 def _read_key(right: bytes, entry: _Entry) -> bytes:
-    return read_message_key(entry.record, entry.left + right[:_LEFT_BYTES], right[_LEFT_BYTES:])
+    return read_message_key(entry.record, entry.left + right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:])
 
 
 def _find_source(node: str, record: bytes) -> int:

@@ -13,8 +13,9 @@ import msgspec
 from collector_plugin import otlp_walk
 from collector_plugin.json_input import Allowance, decode_json
 from collector_plugin.otlp_walk import OWN_SCOPE, ApplicationSpans, TooManySpansError
+from collector_plugin.packed_spans import pack_spans
 from collector_plugin.span_peers import pack_address
-from collector_plugin.span_walk import SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER
+from collector_plugin.span_walk import SPAN_KIND_CLIENT, SPAN_KIND_PRODUCER, SpanTimes
 from collector_plugin.zipkin_micros import MAX_NS, NS_PER_US, Micros, read_micros
 from collector_plugin.zipkin_resource import encode_resource
 from hopspan.protowire import WireError
@@ -75,6 +76,13 @@ class _Span(msgspec.Struct, gc=False, rename="camel"):
     shared: bool | None = None
 
 
+class _Group(msgspec.Struct, gc=False):
+    """The spans of one service that can be parents, and the addresses that they say they called."""
+
+    spans: list[SpanTimes] = []
+    peers: dict[bytes, bytes] = {}
+
+
 _allowance = Allowance()
 
 
@@ -115,7 +123,7 @@ def _decode_spans(data: bytes) -> list[_Span]:
 
 
 def _read_parents(spans: list[_Span]) -> list[ApplicationSpans]:  # noqa: C901 - one flat loop is twice as fast
-    groups: dict[str, ApplicationSpans] = {}
+    groups: dict[str, _Group] = {}
     kinds, unhexlify, largest_of_no_trace, no_span = KINDS, binascii.unhexlify, _LARGEST_OF_NO_TRACE, _NO_SPAN
     for index, span in enumerate(spans):
         try:
@@ -140,13 +148,16 @@ def _read_parents(spans: list[_Span]) -> list[ApplicationSpans]:  # noqa: C901 -
         service = (local.service_name if local is not None else None) or ""
         group = groups.get(service)
         if group is None:
-            group = groups[service] = ApplicationSpans(encode_resource(service), [], {})
+            group = groups[service] = _Group()
         group.spans.append((key, kind, start_ns, end_ns))
         if remote is not None and kind in _WAITING:
             address = _read_address(remote)
             if address:
                 group.peers[key] = address
-    return list(groups.values())
+    return [
+        ApplicationSpans(encode_resource(service), pack_spans(group.spans), group.peers)
+        for service, group in groups.items()
+    ]
 
 
 def _read_address(remote: _Remote) -> bytes:

@@ -34,7 +34,7 @@ def test_client_is_a_parent_on_its_services_resource() -> None:
     """Ids are bytes, times nanoseconds, the kind OTLP's; the resource is fit for an OTLP request."""
     walked = walk(make())
     (group,) = walked.application
-    assert (walked.span_count, group.spans, group.peers) == (1, [(KEY, SPAN_KIND_CLIENT, START_NS, END_NS)], {})
+    assert (walked.span_count, list(group.spans), group.peers) == (1, [(KEY, SPAN_KIND_CLIENT, START_NS, END_NS)], {})
     assert read_service_name(group.resource) == "Frontend"
 
 
@@ -244,5 +244,5 @@ def test_walk_agrees_with_a_plain_reading(spans: list[dict[str, Any]]) -> None:
             expected.setdefault(service, []).append(entry)
     walked = walk(*spans)
     assert walked.span_count == len(spans)
-    found = {read_service_name(group.resource): group.spans for group in walked.application}
+    found = {read_service_name(group.resource): list(group.spans) for group in walked.application}
     assert found == {service or UNKNOWN_SERVICE: entries for service, entries in expected.items()}
