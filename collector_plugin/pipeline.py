@@ -1,7 +1,7 @@
 """The way of a request through the plugin: transits to the join, application spans on at once, network spans after.
 
 Application spans depend on nothing but the exporter that acknowledges: whatever the join does, they are delivered as
-they came.
+they came. Nor do they wait for it: the join takes in what came when network spans are due.
 """
 
 import threading
@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from collector_plugin.acknowledge import Acknowledger
+from collector_plugin.arrivals import Arrival, Arrivals
 from collector_plugin.join import Join
 from collector_plugin.network_span import Emission
 from collector_plugin.otlp_spans import encode_emissions
@@ -56,6 +57,7 @@ class Pipeline:
     def __init__(self, join: Join, outlets: Outlets, version: str, log: Log) -> None:
         """`version` is that of the network spans' scope. The join is used under `lock` alone."""
         self.lock = threading.Lock()
+        self.arrivals = Arrivals()
         self.outcomes = Counters(ReceiveOutcome)
         self._join = join
         self._outlets = outlets
@@ -81,20 +83,30 @@ class Pipeline:
     def tick(self, now_ns: int) -> None:
         """Send the network spans that are due."""
         with self.lock:
+            self.take_in_arrivals()
             emissions = self._join.take_due(now_ns)
         self._send_network_spans(emissions)
+
+    def take_in_arrivals(self) -> None:
+        """Let the join take in what has come. Under `lock`."""
+        while (arrival := self.arrivals.pop()) is not None:
+            try:
+                self._take_in(arrival)
+            except Exception as error:  # noqa: BLE001 - a fault in the join must never cost what came after
+                self._log_fault(error)
 
     def drain(self, now_ns: int) -> None:
         """Send the network spans that can still be made, and release the rest."""
         with self.lock:
+            self.take_in_arrivals()
             emissions = self._join.close(now_ns)
         self._send_network_spans(emissions)
 
     def _accept(self, received: "_Received", is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
         try:
-            rejected = self._take_in(received, now_ns)
-        except Exception as error:  # noqa: BLE001 - a fault in the join must never cost an application span
-            self._log.error("the join failed", exception=type(error).__name__, text=str(error))
+            rejected = self._hand_over(received, now_ns)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must never cost an application span
+            self._log_fault(error)
             rejected = ExportResult()
         request = received.request
         if not request.data:
@@ -130,23 +142,33 @@ class Pipeline:
             for request in by_format[queue.format]:
                 queue.offer(request)
 
-    def _take_in(self, received: "_Received", now_ns: int) -> ExportResult:
+    def _hand_over(self, received: "_Received", now_ns: int) -> ExportResult:
+        """Keep for the join what it needs; return what of it could not be read."""
         if not received.application and not received.transits:
             return ExportResult()
         batches = [(part, _read_batch(part)) for part in received.transits]
+        if not self.arrivals.add(Arrival(now_ns, received.application, batches)):
+            with self.lock:
+                self.take_in_arrivals()
         unreadable = ExportResult()
-        with self.lock:
-            for group in received.application:
-                self._join.add_parents(group.resource, group.spans, now_ns, group.peers)
-            for part, batch in batches:
-                if isinstance(batch, RawBatch):
-                    self._join.add_batch(batch, now_ns)
-                else:
-                    self._join.add_unreadable(part.count, TransitReason.MALFORMED)
-                    unreadable = ExportResult(unreadable.rejected_spans + part.count, str(batch))
+        for part, batch in batches:
+            if isinstance(batch, BatchError):
+                unreadable = ExportResult(unreadable.rejected_spans + part.count, str(batch))
         if unreadable.rejected_spans:
             self._log.warn("transits could not be read", count=unreadable.rejected_spans, text=unreadable.message)
         return unreadable
+
+    def _log_fault(self, error: Exception) -> None:
+        self._log.error("the join failed", exception=type(error).__name__, text=str(error))
+
+    def _take_in(self, arrival: Arrival) -> None:
+        for group in arrival.application:
+            self._join.add_parents(group.resource, group.spans, arrival.now_ns, group.peers)
+        for part, batch in arrival.batches:
+            if isinstance(batch, RawBatch):
+                self._join.add_batch(batch, arrival.now_ns)
+            else:
+                self._join.add_unreadable(part.count, TransitReason.MALFORMED)
 
 
 def _read_batch(part: TransitSlice) -> RawBatch | BatchError:

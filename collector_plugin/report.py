@@ -58,6 +58,7 @@ class Report:
     def read_metrics(self) -> list[Metric | Histogram]:
         """Return all metrics of this moment."""
         with self._pipeline.lock:
+            self._pipeline.take_in_arrivals()
             join = list(self._read_join())
             durations = self._join.durations.read()
         return [*self._read_intake(), *join, *self._read_outlets(), _build_histogram(durations)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from collector_plugin import arrivals
 from collector_plugin.delivery import Delivery
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
@@ -60,6 +61,12 @@ class Bench:
         """Let a request arrive."""
         return self.pipeline.accept(data, lambda: True, now_ns)
 
+    def take_in(self) -> Join:
+        """Let the join take in what has come."""
+        with self.pipeline.lock:
+            self.pipeline.take_in_arrivals()
+        return self.join
+
     def close(self) -> None:
         """End all threads."""
         for queue in (self.copies, *self.network):
@@ -104,7 +111,7 @@ def test_transits_alone_are_acknowledged_into_memory(bench: Bench) -> None:
     """A probe does not wait for any exporter."""
     bench.first.failures = [RetryableExportError("UNAVAILABLE", "away")]
     assert bench.accept(NEAR) == ExportResult()
-    assert bench.join.received == 1
+    assert bench.take_in().received == 1
     assert bench.first.requests == []
 
 
@@ -119,7 +126,7 @@ def test_parents_are_remembered_though_the_export_failed(bench: Bench) -> None:
     bench.first.failures = [RetryableExportError("UNAVAILABLE", "away")]
     with pytest.raises(RetryableExportError):
         bench.accept(SPANS)
-    assert bench.join.parents.count == 1
+    assert bench.take_in().parents.count == 1
     bench.accept(SPANS)
     wait_until(lambda: bench.second.requests == [SPANS])
     assert {str(key): number for key, number in bench.pipeline.outcomes.read().items()} == {
@@ -152,7 +159,7 @@ def test_unreadable_batch_is_a_partial_success(bench: Bench) -> None:
     result = bench.accept(encode_batch(anonymous, "1"))
     assert result.rejected_spans == 2
     assert "hopspan.node is missing" in result.message
-    assert bench.join.released[TransitReason.MALFORMED] == 2
+    assert bench.take_in().released[TransitReason.MALFORMED] == 2
     assert bench.read_log()[0]["message"] == "transits could not be read"
 
 
@@ -161,7 +168,7 @@ def test_malformed_request_is_refused_before_anything_is_kept(bench: Bench, data
     """Nothing of it reaches the join or an exporter."""
     with pytest.raises(WireError):
         bench.accept(SPANS + data)
-    assert bench.join.parents.count == 0
+    assert bench.take_in().parents.count == 0
     assert bench.first.requests == []
 
 
@@ -182,6 +189,8 @@ def test_fault_in_the_join_costs_no_application_span(bench: Bench, monkeypatch: 
     monkeypatch.setattr(bench.join, "add_parents", fail)
     assert bench.accept(SPANS) == ExportResult()
     assert bench.first.requests == [SPANS]
+    bench.accept(NEAR)
+    assert bench.take_in().received == 1
     assert bench.read_log() == [
         {**bench.read_log()[0], "level": "error", "message": "the join failed", "exception": "ZeroDivisionError"}
     ]
@@ -196,3 +205,24 @@ def test_end_sends_what_has_its_parent(bench: Bench) -> None:
     bench.pipeline.drain(1)
     wait_until(lambda: len(bench.first.requests) == 2, DEADLINE_S)
     assert [span.name for span in list_spans(bench.first.requests[1:])] == ["host-forward", "vxlan-encap"]
+
+
+def test_busy_join_delays_no_application_span(bench: Bench) -> None:
+    """While the join is at work spans are delivered, and taken in once it is done."""
+    with bench.pipeline.lock:
+        bench.accept(NEAR + SPANS)
+        assert bench.first.requests == [SPANS]
+        assert bench.join.received == 0
+    join = bench.take_in()
+    assert (join.received, join.parents.count) == (1, 1)
+    assert bench.pipeline.arrivals.size_bytes == 0
+
+
+def test_join_that_is_behind_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the join is bounded: whoever brings too much has it taken in before the answer."""
+    monkeypatch.setattr(arrivals, "MAX_BYTES", 5000)
+    for _ in range(100):
+        bench.accept(NEAR)
+        assert bench.pipeline.arrivals.size_bytes < 5000
+    assert bench.join.received > 50
+    assert bench.take_in().received == 100
