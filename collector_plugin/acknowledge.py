@@ -18,12 +18,17 @@ FULL_RETRY_NS = 10**9
 class Acknowledger(Protocol):
     """Takes application spans, and returns when their client may be told of success."""
 
+    waits: bool
+    """Whether that may be only when a peer has answered."""
+
     def deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
         """Take the request. Raises RetryableExportError, PermanentExportError or WireError."""
 
 
 class AcceptedDelivery:
     """Success means that the spans wait in a bounded queue, as in the Collector: lost if the process dies."""
+
+    waits = False
 
     def __init__(self, queue: SendingQueue) -> None:
         """Put requests into `queue`."""
@@ -38,6 +43,8 @@ class AcceptedDelivery:
 
 class Tapped:
     """The spans are a copy: somebody else delivers them, and here they have been seen."""
+
+    waits = False
 
     def deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:  # noqa: ARG002 - no wait
         """Let the request go."""

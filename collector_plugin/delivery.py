@@ -29,6 +29,8 @@ OVERLOAD_RETRY_NS = 10**9
 class Delivery:
     """The way to the exporter that acknowledges."""
 
+    waits = True
+
     def __init__(
         self, exporter: Exporter, outcomes: Counters[SendOutcome], span_format: SpanFormat = SpanFormat.OTLP
     ) -> None:

@@ -90,6 +90,16 @@ class Intake:
             self._rest.write(part)
         return True
 
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the body is not packed."""
+        return self._encoding is ContentEncoding.IDENTITY
+
+    @property
+    def received_bytes(self) -> int:
+        """Return how much of the body has come."""
+        return self._received_bytes
+
     def read_content(self) -> bytes:
         """Return the complete body, unpacked. Raises ContentError, ContentTooLargeError, NoRoomError."""
         # getvalue hands over its own buffer, so that a large body does not exist twice.

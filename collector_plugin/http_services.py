@@ -39,10 +39,12 @@ class SpanService(msgspec.Struct, frozen=True):
     accept: Accept
     write_success: Callable[[ExportResult, str], Answer]
     write_failure: Callable[[Failure, str | None], Answer]
+    quick_type: str | None = None
+    """Of this content type small requests that are not packed are taken at once: no peer is waited for."""
 
 
-def make_otlp_service(accept: Accept, read_json: Reader) -> SpanService:
-    """Return OTLP/HTTP: `accept` takes protobuf, `read_json` turns JSON into it."""
+def make_otlp_service(accept: Accept, read_json: Reader, *, waits: bool = True) -> SpanService:
+    """Return OTLP/HTTP: `accept` takes protobuf, and may wait for a peer; `read_json` turns JSON into it."""
     return SpanService(
         path="/v1/traces",
         subject="an ExportTraceServiceRequest",
@@ -51,11 +53,12 @@ def make_otlp_service(accept: Accept, read_json: Reader) -> SpanService:
         accept=accept,
         write_success=write_otlp_success,
         write_failure=write_otlp_failure,
+        quick_type=None if waits else PROTOBUF,
     )
 
 
-def make_zipkin_service(accept: Accept, read_protobuf: Reader) -> SpanService:
-    """Return Zipkin v2: `accept` takes a JSON array, `read_protobuf` turns a ListOfSpans into it."""
+def make_zipkin_service(accept: Accept, read_protobuf: Reader, *, waits: bool = True) -> SpanService:
+    """Return Zipkin v2: `accept` takes a JSON array, and may wait; `read_protobuf` turns a ListOfSpans into it."""
     return SpanService(
         path="/api/v2/spans",
         subject="a list of spans",
@@ -65,6 +68,7 @@ def make_zipkin_service(accept: Accept, read_protobuf: Reader) -> SpanService:
         accept=accept,
         write_success=write_zipkin_success,
         write_failure=write_text_failure,
+        quick_type=None if waits else JSON,
     )
 
 

@@ -64,6 +64,11 @@ class Pipeline:
         self._version = version
         self._log = log
 
+    @property
+    def waits(self) -> bool:
+        """Whether the answer to a client waits for a peer."""
+        return self._outlets.delivery.waits
+
     def accept(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
         """Take in one ExportTraceServiceRequest; return once its application spans were delivered.
 

@@ -44,8 +44,8 @@ def open_receivers(settings: Receivers, pipeline: Pipeline, admission: Admission
     protocols = settings.otlp.protocols
     yield "otlp_grpc", GrpcReceiver(protocols.grpc, pipeline.accept, admission)
     if protocols.http is not None:
-        service = make_otlp_service(pipeline.accept, read_otlp_json)
+        service = make_otlp_service(pipeline.accept, read_otlp_json, waits=pipeline.waits)
         yield "otlp_http", HttpReceiver(protocols.http, service, admission, "receivers.otlp.protocols.http")
     if settings.zipkin is not None:
-        service = make_zipkin_service(pipeline.accept_zipkin, read_list_of_spans)
+        service = make_zipkin_service(pipeline.accept_zipkin, read_list_of_spans, waits=pipeline.waits)
         yield "zipkin", HttpReceiver(settings.zipkin, service, admission, "receivers.zipkin")

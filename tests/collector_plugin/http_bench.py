@@ -47,8 +47,10 @@ class HttpBench:
         *,
         budget_bytes: int = 64 << 20,
         deadlines: Deadlines | None = None,
+        waits: bool = True,
     ) -> None:
         """Serve the protocol that the settings are of, and take everything."""
+        self._waits = waits
         self.requests: queue.Queue[bytes] = queue.Queue()
         self.outcome: Callable[[Callable[[], bool]], ExportResult] = lambda _is_wanted: ExportResult()
         self.read: Callable[[bytes], bytes] = lambda data: b"read " + data
@@ -95,7 +97,7 @@ class HttpBench:
 
     def _make_service(self, settings: HttpServer) -> SpanService:
         make = make_zipkin_service if isinstance(settings, ZipkinReceiver) else make_otlp_service
-        return make(self._accept, self._read)
+        return make(self._accept, self._read, waits=self._waits)
 
     def _read(self, data: bytes) -> bytes:
         return self.read(data)
