@@ -1,4 +1,4 @@
-"""What has come in and the join has not taken in yet: in order, bounded in bytes, and added to without waiting for it.
+"""What has come in and the join has not taken in yet: in order, bounded in bytes, added to without waiting for it.
 
 Pure but for the lock. Requests come in many threads at once; the join takes what they brought all together, so that
 none of them waits for another's transits.
