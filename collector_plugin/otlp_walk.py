@@ -7,7 +7,7 @@ TooManySpansError. Attributes and events are skipped, not checked: what is wrong
 import msgspec
 from google.protobuf.message import DecodeError
 
-from collector_plugin.packed_spans import PackedSpans, pack_spans
+from collector_plugin.packed_spans import PackedSpans, join_packed, pack_spans
 from collector_plugin.parent_schema import ParsedScopeSpans, parse_scope_spans
 from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, has_attribute, walk_spans
 from hopspan.protowire import LENGTH, WireError, read_fields, read_varint, write_length
@@ -121,7 +121,7 @@ class _RequestWalk:
             if part[0] == _SCOPE_SPANS:
                 self._walk_scope_spans(part, found)
         if any(found.spans):
-            self.application.append(ApplicationSpans(resource, found.join_spans(), found.peers))
+            self.application.append(ApplicationSpans(resource, join_packed(found.spans), found.peers))
         if not found.transit_count:
             return None
         self._taken += found.transit_count
@@ -132,10 +132,9 @@ class _RequestWalk:
         return write_length(_REQUEST_RESOURCE_SPANS, _cut(self._data, start, end, found.cuts)) if is_left else b""
 
     def _walk_scope_spans(self, field: Field, found: "_Found") -> None:
-        _, _, start, end = field
-        if end - start <= MAX_WHOLE_BYTES and self._take_whole(self._data[start:end], found):
+        if field[3] - field[2] <= MAX_WHOLE_BYTES and self._take_whole(self._data[field[2] : field[3]], found):
             return
-        parts = self.read_parts(start, end)
+        parts = self.read_parts(field[2], field[3])
         spans = [part for part in parts if part[0] == _SPAN]
         self._see(len(spans))
         name = _read_scope_name(self._data, parts)
@@ -186,10 +185,6 @@ class _Found:
         """Take what the library read."""
         self.spans.append(parsed.spans)
         self.peers.update(parsed.peers)
-
-    def join_spans(self) -> PackedSpans:
-        """Return all spans that were taken."""
-        return self.spans[0] if len(self.spans) == 1 else PackedSpans(b"".join([spans.data for spans in self.spans]))
 
     def take_transits(self, data: bytes, field: Field, parts: list[Field]) -> list[Field]:
         """Take the transits out of the ScopeSpans `field`, whose parts are `parts`; return its other spans."""

@@ -5,7 +5,7 @@ bytes are no message to be sent: they are kept, and searched.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from collector_plugin.span_walk import ZERO_SPAN_ID, ZERO_TRACE_ID, SpanTimes
 
@@ -80,6 +80,11 @@ Spans = PackedSpans | Iterable[SpanTimes]
 def pack_spans(spans: Spans) -> PackedSpans:
     """Return the spans packed; those that are so already as they are."""
     return spans if isinstance(spans, PackedSpans) else PackedSpans(b"".join(map(_pack, spans)))
+
+
+def join_packed(parts: Sequence[PackedSpans]) -> PackedSpans:
+    """Return the spans of all parts in one."""
+    return parts[0] if len(parts) == 1 else PackedSpans(b"".join([part.data for part in parts]))
 
 
 def check_packed(data: bytes, count: int) -> PackedSpans | None:
