@@ -1,4 +1,4 @@
-"""Reads traces back from a real Jaeger, by the API that its page uses."""
+"""Starts a real Jaeger, and reads traces back by the API that its page uses."""
 
 import json
 import urllib.error
@@ -9,6 +9,8 @@ from typing import Any
 
 from testbed.deadline import wait_until
 from tests.peers.backend import ARRIVAL_TIMEOUT_S
+from tests.peers.peers import HOST, Peers
+from tests.peers.programs import choose_ports
 
 _NOT_FOUND = 404
 
@@ -18,6 +20,8 @@ class JaegerApi:
     """A Jaeger whose page would be at `http://place`."""
 
     place: str
+    otlp: str
+    """Where it takes OTLP/gRPC."""
 
     def get(self, path: str, **query: object) -> Any:
         """Return the answer to a GET; None where there is no such thing."""
@@ -57,3 +61,11 @@ class JaegerApi:
         """Return caller and callee of all traces of the hour before, with the number of calls."""
         links = self.get("/api/dependencies", endTs=end_ns // 10**6, lookback=3_600_000)["data"]
         return {(link["parent"], link["child"]): link["callCount"] for link in links}
+
+
+def start_jaeger(peers: Peers, max_clock_skew_adjust: str = "0s") -> JaegerApi:
+    """Start Jaeger with the file that is shipped, correcting clocks up to a time."""
+    otlp, page, query = (f"{HOST}:{port}" for port in choose_ports(3))
+    places = {"OTLP_GRPC_ENDPOINT": otlp, "QUERY_HTTP_ENDPOINT": page, "QUERY_GRPC_ENDPOINT": query}
+    peers.start_jaeger("jaeger.yaml", {**places, "MAX_CLOCK_SKEW_ADJUST": max_clock_skew_adjust})
+    return JaegerApi(page, otlp)

@@ -39,7 +39,7 @@ def post(url: str, body: bytes, content_type: str) -> None:
 def test_spans_and_hops_come_out(way: Way, backend: Backend, place: Callable[[Way], str]) -> None:
     """Every span comes once, and every call with all its hops; no transit comes out."""
     way.start_plugin()
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     calls = [Call(number, start_ns=1_700_000_000 * 10**9) for number in range(CALLS)]
     send(place(way), *make_transits(calls))
     send(way.otlp, make_spans(calls))
@@ -52,7 +52,7 @@ def test_spans_and_hops_come_out(way: Way, backend: Backend, place: Callable[[Wa
 def test_spans_by_http_and_by_zipkin(way: Way, backend: Backend) -> None:
     """The Collector's other receivers lead to the same plugin: hops come under spans that were Zipkin's."""
     way.start_plugin()
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     first, second = calls = [Call(number, start_ns=1_700_000_000 * 10**9) for number in range(2)]
     post(f"http://{way.otlp_http}/v1/traces", make_spans([first]), "application/x-protobuf")
     zipkin = (
@@ -70,7 +70,7 @@ def test_spans_by_http_and_by_zipkin(way: Way, backend: Backend) -> None:
 def test_burst_arrives_whole(way: Way, backend: Backend) -> None:
     """Twelve MiB of spans at once, thrice what one request may have, come out once each."""
     way.start_plugin()
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     requests = []
     for number in range(20):
         spans = [make_span(number.to_bytes(16, "big"), n.to_bytes(8, "big"), attributes=0) for n in range(1, 1001)]
@@ -86,7 +86,7 @@ def test_burst_arrives_whole(way: Way, backend: Backend) -> None:
 
 def test_spans_wait_for_a_plugin_that_is_away(way: Way, backend: Backend) -> None:
     """What applications send meanwhile arrives when it is there, with the hops whose transits come then."""
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     call = Call(1)
     send(way.otlp, make_spans([call]))
     assert not backend.spans
@@ -99,7 +99,7 @@ def test_spans_wait_for_a_plugin_that_is_away(way: Way, backend: Backend) -> Non
 def test_refusal_for_memory_lets_come_again(way: Way, backend: Backend) -> None:
     """A Collector without memory refuses the plugin, and the plugin its client: for now, not for good."""
     way.start_plugin()
-    way.start_collector(backend, MEMORY_LIMIT_MIB=1).wait_for_output("Refusing data", START_TIMEOUT_S)
+    way.start_collector(backend.endpoint, MEMORY_LIMIT_MIB=1).wait_for_output("Refusing data", START_TIMEOUT_S)
     for place in (way.otlp, way.plugin):
         with pytest.raises(grpc.RpcError) as caught:
             send(place, make_spans([Call(1)]))

@@ -47,7 +47,7 @@ class Balanced:
         ]
         within = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(self._hosts)]
         way.start_collector(
-            backend, within, PLUGIN_HOST=NAME, PLUGIN_PORT=port, RESOLVE_INTERVAL="1s", REROUTE_AFTER="10s"
+            backend.endpoint, within, PLUGIN_HOST=NAME, PLUGIN_PORT=port, RESOLVE_INTERVAL="1s", REROUTE_AFTER="10s"
         )
         self.endpoint = way.otlp
 

@@ -25,7 +25,7 @@ def test_trace_is_kept_whole_or_not_at_all(peers: Peers, backend: Backend, *, tr
     """Of slow and failed traces every span comes, the network's too; of the others none."""
     way = make_way(peers, "collector-tail-sampling.yaml")
     way.start_plugin()
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     # Slow and failed calls lie between the usual ones, as they do.
     calls = [call for three in zip(USUAL, SLOW, FAILED, strict=True) for call in three]
     transits = make_transits(calls)
@@ -43,7 +43,7 @@ def test_hops_that_come_after_the_decision_follow_it(peers: Peers, backend: Back
     """A probe that was away sends late: hops of a kept trace still come, those of a dropped one do not."""
     way = make_way(peers, "collector-tail-sampling.yaml")
     way.start_plugin()
-    way.start_collector(backend, DECISION_WAIT="1s")
+    way.start_collector(backend.endpoint, DECISION_WAIT="1s")
     dropped, kept = Call(1, start_ns=START_NS), Call(2, start_ns=START_NS, failed=True)
     send(way.otlp, make_spans([dropped]), make_spans([kept]))
     backend.wait_for_names(kept.list_application_spans())

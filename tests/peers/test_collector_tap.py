@@ -27,7 +27,7 @@ def way(peers: Peers) -> Way:
 def test_spans_come_once_and_hops_beside(way: Way, backend: Backend) -> None:
     """The copy does not come back; what comes is each application's span once, and every call's hops."""
     way.start_plugin()
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     calls = [Call(number, start_ns=START_NS) for number in range(CALLS)]
     send(way.plugin, *make_transits(calls))
     send(way.otlp, make_spans(calls))
@@ -40,7 +40,7 @@ def test_spans_come_once_and_hops_beside(way: Way, backend: Backend) -> None:
 def test_plugin_that_dies_costs_no_span_of_an_application(way: Way, backend: Backend) -> None:
     """Applications hear of success all the time, each of their spans comes once, and hops come again with it."""
     plugin = way.start_plugin()
-    way.start_collector(backend)
+    way.start_collector(backend.endpoint)
     calls = [Call(number, start_ns=START_NS) for number in range(CALLS)]
     before, after = calls[:11], calls[11:]
     send(way.plugin, *make_transits(before))
@@ -60,7 +60,7 @@ def test_plugin_that_dies_costs_no_span_of_an_application(way: Way, backend: Bac
 
 def test_copies_that_find_no_room_are_told_to_no_application(way: Way, backend: Backend) -> None:
     """While the plugin is away and the copies' queue is full, each request is answered with success and delivered."""
-    collector = way.start_collector(backend, COPY_QUEUE_SIZE=1)
+    collector = way.start_collector(backend.endpoint, COPY_QUEUE_SIZE=1)
     numbers = itertools.count()
     calls: list[Call] = []
 

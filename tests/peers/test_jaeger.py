@@ -11,7 +11,7 @@ import pytest
 from tests.collector_plugin.builders import MS, SECOND
 from tests.peers.backend import SCOPE, send
 from tests.peers.calls import APPLICATION_SPANS, HOPS, Call, make_spans, make_transits
-from tests.peers.jaeger_api import JaegerApi
+from tests.peers.jaeger_api import start_jaeger
 from tests.peers.peers import HOST, Peers
 from tests.peers.programs import choose_ports
 
@@ -26,12 +26,10 @@ class Observed:
 
     def __init__(self, peers: Peers, max_clock_skew_adjust: str) -> None:
         """Start both."""
-        otlp, page, query, plugin = (f"{HOST}:{port}" for port in choose_ports(4))
-        places = {"OTLP_GRPC_ENDPOINT": otlp, "QUERY_HTTP_ENDPOINT": page, "QUERY_GRPC_ENDPOINT": query}
-        peers.start_jaeger("jaeger.yaml", {**places, "MAX_CLOCK_SKEW_ADJUST": max_clock_skew_adjust})
-        peers.start_plugin("collector-plugin.yaml", {"localhost:24317": plugin, "localhost:4317": otlp})
-        self.api = JaegerApi(page)
-        self.plugin = plugin
+        self.api = start_jaeger(peers, max_clock_skew_adjust)
+        self.plugin = f"{HOST}:{choose_ports(1)[0]}"
+        places = {"localhost:24317": self.plugin, "localhost:4317": self.api.otlp}
+        peers.start_plugin("collector-plugin.yaml", places)
 
 
 @pytest.fixture

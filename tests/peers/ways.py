@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from testbed.process import ManagedProcess
-from tests.peers.backend import Backend
 from tests.peers.peers import HOST, Peers
 from tests.peers.programs import choose_ports
 
@@ -28,8 +27,8 @@ class Way:
     back: str
     """Where the plugin sends."""
 
-    def start_collector(self, backend: Backend, within: Sequence[str] = (), **more: object) -> ManagedProcess:
-        """Start the Collector, by the command `within`, with `more` in its environment."""
+    def start_collector(self, backend: str, within: Sequence[str] = (), **more: object) -> ManagedProcess:
+        """Start the Collector, by the command `within`, with `more` in its environment; it sends to `backend`."""
         places = {
             "OTLP_GRPC_ENDPOINT": self.otlp,
             "OTLP_HTTP_ENDPOINT": self.otlp_http,
@@ -37,7 +36,7 @@ class Way:
             "INJECTED_ENDPOINT": self.back,
             "NETWORK_ENDPOINT": self.back,
             "PLUGIN_ENDPOINT": self.plugin,
-            "BACKEND_ENDPOINT": backend.endpoint,
+            "BACKEND_ENDPOINT": backend,
         }
         return self.peers.start_collector(self.config, {**places, **more}, within)
 
