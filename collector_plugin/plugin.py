@@ -50,7 +50,9 @@ class Plugin:
             self._pipeline = Pipeline(self._join, self._senders.outlets, VERSION, log)
             self._ticker = Ticker(self._pipeline.tick, log)
             admission = Admission()
-            for name, receiver in open_receivers(config.receivers, self._pipeline, admission):
+            for name, receiver in open_receivers(
+                config.receivers, self._pipeline, admission, self._read_stored_bytes
+            ):
                 self._receivers[name] = receiver
             read_receivers = partial(read_receiver_metrics, self._receivers, admission)
             self.report = Report(self._join, self._pipeline, tuple(self._senders.reported), read_receivers)
@@ -103,6 +105,12 @@ class Plugin:
             failed_attempts=self._senders.count_failed_attempts(),
         )
         return judge_health(pulse)
+
+    def _read_stored_bytes(self) -> int:
+        """Return what is remembered, and what waits to be sent without a client: all that grows by itself."""
+        join = self._join
+        waiting_bytes = join.waiting.size_bytes + join.messages.waiting_bytes
+        return join.parents.size_bytes + waiting_bytes + self._senders.queued_bytes
 
     def _close_receivers(self, grace_s: float) -> None:
         """Close them together: one that has to wait for its clients must not take the others' time."""

@@ -5,7 +5,6 @@ It thinks about nothing but the answer: which error of ours is which gRPC status
 
 import errno
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -17,7 +16,8 @@ from collector_plugin.admission import Admission, Reservation
 from collector_plugin.bearer_auth import BearerTokens, open_tokens
 from collector_plugin.config import GrpcProtocol
 from collector_plugin.grpc_credentials import open_credentials
-from collector_plugin.grpc_reads import Reads
+from collector_plugin.grpc_watch import ReadWatch
+from collector_plugin.http_listener import find_connection_limit
 from collector_plugin.otlp_walk import TooManySpansError
 from hopspan.counters import Counters
 from hopspan.errors import HopspanError
@@ -31,13 +31,12 @@ HANDLER_THREADS = 2048
 """Requests under way at once. gRPC reads a message in the thread that handles it: a client that is slow to send one
 holds a thread, and with few of them such clients would lock out all others. A waiting one costs some 50 KiB."""
 
-MAX_READ_NS = 30 * 10**9
-"""What one message may take to come: what the HTTP receivers give a body that makes no progress."""
+MAX_CALLS = 2 * HANDLER_THREADS
+"""Requests that are let in at once, those that wait for a thread among them. gRPC answers others with
+RESOURCE_EXHAUSTED, after which OTLP's clients do not come again: so it is what no load but a flood leads to."""
 
-WATCH_INTERVAL_S = 1.0
-
-MAX_STREAMS = 256
-"""Requests that one connection may have under way: a Collector's exporter has ten."""
+MAX_STREAMS = 100
+"""Requests that one connection may have under way: a Collector's exporter has ten. More of them wait there."""
 
 NO_ROOM_RETRY_NS = 10**9
 """What a client is asked to wait when others' requests hold all the bytes that may be held."""
@@ -51,25 +50,36 @@ Accept = Callable[[bytes, Callable[[], bool], int], ExportResult]
 class GrpcReceiver:
     """A gRPC server with OTLP's trace service."""
 
-    def __init__(self, settings: GrpcProtocol, accept: Accept, admission: Admission | None = None) -> None:
+    def __init__(
+        self,
+        settings: GrpcProtocol,
+        accept: Accept,
+        admission: Admission | None = None,
+        read_stored_bytes: Callable[[], int] = int,
+    ) -> None:
         """Listen, without serving yet. Raises HopspanError, with the key, where that cannot be.
 
-        What requests hold is taken from `admission`, by default one of its own.
+        What requests hold is taken from `admission`, by default one of its own. `read_stored_bytes` is the watch's.
         """
         self._answers = Counters(grpc.StatusCode)
         self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="otlp")
-        self._reads = Reads(MAX_READ_NS)
-        self._overdue = 0
-        self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._watch_reads, name="otlp-watch", daemon=True)
+        message_bytes = settings.max_recv_msg_size_mib << 20
+        admission = admission or Admission()
+        self.watch = ReadWatch(admission, message_bytes, read_stored_bytes)
+        """The messages that are being read."""
         tokens = open_tokens(settings.auth, f"{KEY}.auth")
-        service = _TraceService(accept, self._answers, self._reads, admission or Admission(), tokens)
+        service = _TraceService(accept, self._answers, self.watch, admission, tokens)
         self._server = grpc.server(
             self._threads,
             handlers=[service],
+            maximum_concurrent_rpcs=MAX_CALLS,
             options=[
-                ("grpc.max_receive_message_length", settings.max_recv_msg_size_mib << 20),
+                ("grpc.max_receive_message_length", message_bytes),
                 ("grpc.max_concurrent_streams", MAX_STREAMS),
+                ("grpc.max_allowed_incoming_connections", find_connection_limit()),
+                # Else each stream's window grows with the connection's speed, from 64 KiB to megabytes that nothing
+                # counts. A message that is waited for has its whole length as a window anyway.
+                ("grpc.http2.bdp_probe", 0),
                 # Else a second plugin on the port would silently take half of the connections.
                 ("grpc.so_reuseport", 0),
             ],
@@ -93,28 +103,18 @@ class GrpcReceiver:
 
     def count_ends(self) -> dict[str, int]:
         """Return how many requests were ended by our doing, by the reason."""
-        return {"body_timeout": self._overdue}
+        return self.watch.count_ends()
 
     def start(self) -> None:
         """Begin to serve."""
         self._server.start()
-        self._watch.start()
+        self.watch.start()
 
     def stop(self, grace_s: float) -> None:
         """Take no more requests, and wait up to `grace_s` for those under way; what is left is cancelled."""
-        self._stopping.set()
+        self.watch.stop()
         self._server.stop(grace_s).wait()
         self._threads.shutdown(wait=False)
-
-    def end_overdue_reads(self, now_ns: int) -> int:
-        """End the requests whose messages take too long to come; return how many."""
-        ended = self._reads.end_overdue(now_ns)
-        self._overdue += ended
-        return ended
-
-    def _watch_reads(self) -> None:
-        while not self._stopping.wait(WATCH_INTERVAL_S):
-            self.end_overdue_reads(time.monotonic_ns())
 
 
 class _TraceService(grpc.GenericRpcHandler):
@@ -124,13 +124,13 @@ class _TraceService(grpc.GenericRpcHandler):
         self,
         accept: Accept,
         answers: Counters[grpc.StatusCode],
-        reads: Reads,
+        watch: ReadWatch,
         admission: Admission,
         tokens: BearerTokens | None,
     ) -> None:
         self._accept = accept
         self._answers = answers
-        self._reads = reads
+        self._watch = watch
         self._admission = admission
         self._tokens = tokens
         # On the wire the same as a unary request; but here its handler is asked before the message is read.
@@ -160,13 +160,18 @@ class _TraceService(grpc.GenericRpcHandler):
             self._refuse(context, grpc.StatusCode.UNAUTHENTICATED, "a bearer token is required")
 
     def _read(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        number = self._reads.begin(context.cancel, time.monotonic_ns())
+        number = self._watch.begin(context, time.monotonic_ns())
+        if number is None:
+            self._refuse_now(context, "messages that do not end take too much memory", NO_ROOM_RETRY_NS)
         try:
-            for request in messages:
-                return request
+            request = next(messages, None)
         finally:
-            self._reads.finish(number)
-        return self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "no ExportTraceServiceRequest came")
+            was_ended = not self._watch.reads.finish(number)
+        if was_ended or not context.is_active():
+            self._refuse(context, grpc.StatusCode.CANCELLED, "the message was not sent to its end")
+        if request is None:
+            self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "no ExportTraceServiceRequest came")
+        return request
 
     def _handle(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         try:

@@ -3,7 +3,7 @@
 Edge, beside `plugin`: the only place that knows every kind of receiver.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from collector_plugin.admission import Admission
@@ -36,13 +36,15 @@ class Receiver(Protocol):
         """Return how many connections or requests were ended by our doing, by the reason."""
 
 
-def open_receivers(settings: Receivers, pipeline: Pipeline, admission: Admission) -> Iterator[tuple[str, Receiver]]:
+def open_receivers(
+    settings: Receivers, pipeline: Pipeline, admission: Admission, read_stored_bytes: Callable[[], int]
+) -> Iterator[tuple[str, Receiver]]:
     """Yield each receiver with its name, listening; HopspanError names the key of one that cannot.
 
-    All of them share `admission`, the bytes that requests may hold.
+    All of them share `admission`, the bytes that requests may hold; `read_stored_bytes` tells what is remembered.
     """
     protocols = settings.otlp.protocols
-    yield "otlp_grpc", GrpcReceiver(protocols.grpc, pipeline.accept, admission)
+    yield "otlp_grpc", GrpcReceiver(protocols.grpc, pipeline.accept, admission, read_stored_bytes)
     if protocols.http is not None:
         service = make_otlp_service(pipeline.accept, read_otlp_json, waits=pipeline.waits)
         yield "otlp_http", HttpReceiver(protocols.http, service, admission, "receivers.otlp.protocols.http")

@@ -39,6 +39,11 @@ class Senders:
             failed[name] = max(failed.get(name, 0), sender.failed_attempts)
         return failed
 
+    @property
+    def queued_bytes(self) -> int:
+        """Return the size of what waits in all queues."""
+        return sum(queue.size_bytes for queue in self._queues)
+
     def start(self) -> None:
         """Start to send."""
         for queue in self._queues:

@@ -1,7 +1,5 @@
 """What stands before the gRPC receiver: TLS, tokens, the bytes that may be held, and slow clients."""
 
-import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from collector_plugin import receiver_grpc
+from collector_plugin import grpc_watch, receiver_grpc
 from collector_plugin.admission import Admission
 from collector_plugin.bearer_auth import BearerAuth
 from collector_plugin.config import GrpcProtocol
@@ -21,6 +19,7 @@ from hopspan.otlp_export import EXPORT_METHOD
 from hopspan.rpc_status import STATUS_KEY, read_retry_after_ns
 from hopspan.tls_server import TlsServer
 from hopspan.values import Endpoint
+from tests.collector_plugin.http2_client import HalfMessages, run_clients
 from tests.hopspan.certificates import Parties
 
 DEADLINE_S = 20.0
@@ -148,20 +147,40 @@ def test_request_without_room_is_told_to_come_again() -> None:
 
 
 def test_clients_that_send_half_a_message_lock_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others are served beside them, and each of them is ended after a while."""
-    monkeypatch.setattr(receiver_grpc, "MAX_READ_NS", 0)
-    monkeypatch.setattr(receiver_grpc, "WATCH_INTERVAL_S", 3600)
+    """Others are served beside them, and each of them is ended after a while, and counted."""
+    monkeypatch.setattr(grpc_watch, "MAX_READ_NS", 0)
+    monkeypatch.setattr(grpc_watch, "INTERVAL_S", 3600)
+    monkeypatch.setattr(grpc_watch, "IDLE_S", 3600)
     with serve(GrpcProtocol(endpoint=ANY_PORT)) as receiver:
-        slow = [send_half_a_message(receiver.endpoint.port) for _ in range(SLOW_CLIENTS)]
+        slow = [HalfMessages(receiver.endpoint.port, 1, 1000, 10) for _ in range(SLOW_CLIENTS)]
         try:
+            run_clients(slow, DEADLINE_S)
             assert send(receiver) == b""
-            ended = 0
             pause = threading.Event()
-            while ended < SLOW_CLIENTS and not pause.wait(0.01):
-                ended += receiver.end_overdue_reads(2**63)
+            while receiver.count_ends()["body_timeout"] < SLOW_CLIENTS and not pause.wait(0.01):
+                receiver.watch.look(2**62)
+            assert receiver.count_ends()["memory_limit"] == 0
         finally:
             for client in slow:
                 client.close()
+
+
+def test_slow_reads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more are on their way than may, the oldest go: their client is told, and what is there is read."""
+    monkeypatch.setattr(grpc_watch, "MAX_READS", 3)
+    with serve(GrpcProtocol(endpoint=ANY_PORT)) as receiver:
+        slow = HalfMessages(receiver.endpoint.port, 7, 1000, 10)
+        try:
+            pause = threading.Event()
+            while len(slow.ended) < 4 and not pause.wait(0.01):
+                slow.receive()
+                slow.send()
+            assert receiver.count_ends() == {"body_timeout": 0, "read_limit": 4, "memory_limit": 0}
+            assert receiver.watch.reads.count == 3
+            assert send(receiver) == b""
+            assert receiver.count_answers()["INVALID_ARGUMENT"] == 0
+        finally:
+            slow.close()
 
 
 @contextmanager
@@ -182,26 +201,3 @@ def trust(parties: Parties, *, is_client_known: bool = False) -> grpc.ChannelCre
     pair = (parties.client.key_file, parties.client.cert_file) if is_client_known else None
     key, certificate = (Path(name).read_bytes() for name in pair) if pair is not None else (None, None)
     return grpc.ssl_channel_credentials(Path(parties.ours.ca_file).read_bytes(), key, certificate)
-
-
-def send_half_a_message(port: int) -> socket.socket:
-    """Begin a request by hand (RFC 9113; header fields as literals, RFC 7541 6.2.2), and leave it unfinished."""
-    fields = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": EXPORT_METHOD,
-        ":authority": "x",
-        "content-type": "application/grpc",
-        "te": "trailers",
-    }
-    block = b"".join(bytes([0, len(n)]) + n.encode() + bytes([len(v)]) + v.encode() for n, v in fields.items())
-    half = b"\0" + struct.pack(">I", 1000) + b"x" * 10
-    connection = socket.create_connection(("localhost", port), DEADLINE_S)
-    frames = (make_frame(4, 0, 0, b""), make_frame(1, 4, 1, block), make_frame(0, 0, 1, half))
-    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(frames))
-    return connection
-
-
-def make_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Return an HTTP/2 frame."""
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
