@@ -73,5 +73,6 @@ build_once() {
   # A rename is whole or not at all, so a reader without the lock never sees half of it.
   rm -rf "$target"
   mv -T "$work/made" "$target"
+  echo "built in $SECONDS s" >&2
   echo "$target/$program"
 }
