@@ -1,8 +1,8 @@
 """Gather the durations of hops from spans, by what is comparable: the same way between the same points. Pure.
 
 Beside each hop two sums are gathered for exchanges of which both messages were seen, each sent once: the wire there
-and back, in which the difference between two nodes' clocks cancels, and all hops from one end to the other, which
-stays comparable where the hops between are others than before.
+and back, in which the difference between two nodes' clocks cancels but for its drift; and all hops from one end to
+the other, which stays comparable where the hops between are others than before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -80,6 +80,8 @@ class _Hop(msgspec.Struct, frozen=True):
     node: str
     duration_ns: int
     uncertainty_ns: int
+    offset_ns: int | None
+    """The difference between the clocks of both ends, as it was estimated for this message."""
     attempt: int
 
 
@@ -126,7 +128,7 @@ class HopCollector:
             if message[2] is Direction.REQUEST and responses:
                 nodes = _name_nodes(requests) if by_nodes else EVERYWHERE
                 for key, total_ns in _sum_exchange(nodes, requests, responses):
-                    durations.setdefault(key, []).append((total_ns, 0))
+                    durations.setdefault(key, []).append((total_ns, _find_drift(requests, responses)))
         samples = {key: sort_samples(*zip(*pairs, strict=True)) for key, pairs in durations.items()}
         traces = len({trace_id for trace_id, *_ in self._messages})
         return HopSet(samples, traces, len(self._seen), self._copies, self._beyond)
@@ -134,7 +136,7 @@ class HopCollector:
 
 def _shorten(span: Span) -> _Hop:
     start, end = read_text(span.attributes, "hopspan.from"), read_text(span.attributes, "hopspan.to")
-    within_ns = span.attributes.get("hopspan.clock.uncertainty_ns")
+    within_ns, offset_ns = (span.attributes.get(f"hopspan.clock.{key}_ns") for key in ("uncertainty", "offset"))
     # Only stamps of two clocks are known to within something: other hops begin and end on one node.
     crosses = _find_place(start) < FIRST_FAR_POINT <= _find_place(end) < len(POINTS)
     return _Hop(
@@ -144,6 +146,7 @@ def _shorten(span: Span) -> _Hop:
         node=span.node,
         duration_ns=span.duration_ns,
         uncertainty_ns=abs(within_ns) if crosses and isinstance(within_ns, int) else 0,
+        offset_ns=offset_ns if crosses and isinstance(offset_ns, int) else None,
         attempt=span.attempt,
     )
 
@@ -170,6 +173,12 @@ def _sum_exchange(nodes: str, requests: list[_Hop], responses: list[_Hop]) -> It
     if all(ends):
         name = ALL_HOPS if len({hop.node for hop in both}) > 1 else ALL_HOPS_OF_ONE_NODE
         yield HopKey(nodes, BOTH_WAYS, 1, name, *ends), sum(hop.duration_ns for hop in both)
+
+
+def _find_drift(requests: list[_Hop], responses: list[_Hop]) -> int:
+    """Return by how much the estimate of the clocks moved between both messages: so far their sum is not exact."""
+    offsets = [hop.offset_ns for hop in (*requests, *responses) if hop.offset_ns is not None]
+    return max(offsets) - min(offsets) if offsets else 0
 
 
 def _find_ends(hops: list[_Hop]) -> str:

@@ -62,6 +62,7 @@ def _describe_hop(span: Span) -> dict[str, Any]:
         "clipped": span.clipped,
         "missed": span.missed or None,
         "clock": read_text(held, "hopspan.clock.source") or None,
+        "clock_offset_ns": _read_number(span, "hopspan.clock.offset_ns"),
         "clock_uncertainty_ns": _read_number(span, "hopspan.clock.uncertainty_ns"),
     }
 

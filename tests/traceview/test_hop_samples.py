@@ -121,6 +121,17 @@ def respond(span: Span) -> Span:
 WAY = (("pod-egress", "veth-ingress"), ("veth-ingress", "veth-egress"), ("veth-egress", "pod-ingress"))
 
 
+def test_drift_makes_sums_uncertain() -> None:
+    """What the estimate of the clocks moved between the two wires may be wrong in their sum."""
+    wire = make_hop(5, ("nic-egress", "nic-ingress"), clock__uncertainty_ns=30, clock__offset_ns=1000)
+    back = msgspec.structs.replace(
+        respond(wire), attributes={**respond(wire).attributes, "hopspan.clock.offset_ns": 1007}
+    )
+    held = gather(wire, back)
+    (samples,) = [held.samples[key] for key in held.samples if key.direction == "both" and key.name == "hop"]
+    assert (samples.lows, samples.values, samples.highs) == ([993], [1000], [1007])
+
+
 def find_sums(*spans: Span) -> set[str]:
     return {key.name for key in gather(*spans).samples if key.direction == "both"}
 

@@ -39,6 +39,7 @@ def test_hop() -> None:
         "clipped": False,
         "missed": None,
         "clock": "measured",
+        "clock_offset_ns": -81_250,
         "clock_uncertainty_ns": 12_300,
     }
     assert wire["kind"] == "INTERNAL"
