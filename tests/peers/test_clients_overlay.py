@@ -1,0 +1,179 @@
+"""Go, Java and Node call and answer each other between the testbed's two nodes, with a real probe and plugin.
+
+Each writes its headers in its own way and order; each call has all of its hops, under the span whose id it carried.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from testbed import network
+from testbed.process import ManagedProcess, run_in
+from testbed.requirements import missing_requirements
+from testbed.topology import CART, CART_SERVICE, FRONTEND, MANAGEMENT_GATEWAY, PLUGIN_ENDPOINT, SIDECAR_INBOUND_PORT
+from tests.peers.clients import TIMEOUT_S, find_client
+from tests.peers.plugin_process import running_plugin
+from tests.peers.zipkin_server import Zipkin, ZipkinSpan
+from tests.requirements import lack
+from tests.testbed.hop_rules import CART_HOPS, check_times, list_children, render_attributes
+from tests.testbed.otlp_peer import OtlpPeer, Received
+from tests.testbed.programs_under_test import running_probes
+
+pytestmark = pytest.mark.peers
+
+ENDPOINTS = {
+    "otlp_grpc": PLUGIN_ENDPOINT,
+    "otlp_http": f"{MANAGEMENT_GATEWAY}:24318",
+    "zipkin": f"{MANAGEMENT_GATEWAY}:29411",
+}
+RECEIVERS = {
+    "otlp": {
+        "protocols": {"grpc": {"endpoint": ENDPOINTS["otlp_grpc"]}, "http": {"endpoint": ENDPOINTS["otlp_http"]}}
+    },
+    "zipkin": {"endpoint": ENDPOINTS["zipkin"]},
+}
+URL = f"http://{CART_SERVICE.cluster_address}:{CART_SERVICE.port}/cart"
+
+
+@dataclass(frozen=True)
+class Party:
+    """One side: a language, how its spans are sent, and how its context is."""
+
+    language: str
+    protocol: str
+    propagator: str = "tracecontext"
+
+    def render_command(self, what: str, where: str) -> list[str]:
+        """Return the command that calls or serves."""
+        way = {"otlp-grpc": "otlp_grpc", "otlp-proto": "otlp_http", "otlp-json": "otlp_http"}.get(
+            self.protocol, "zipkin"
+        )
+        return [*find_client(self.language), what, self.protocol, ENDPOINTS[way], where, self.propagator]
+
+
+@dataclass(frozen=True)
+class Backends:
+    """What the plugin sends to."""
+
+    otlp: OtlpPeer
+    zipkin: Zipkin
+
+
+@pytest.fixture(scope="module")
+def backends(zipkin: Zipkin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """Hold two nodes with overlay, a probe on each, and a plugin that sends to two backends."""
+    missing = missing_requirements()
+    if missing:
+        lack("; ".join(missing))
+    work_dir = tmp_path_factory.mktemp("overlay")
+    with network.two_nodes(), OtlpPeer() as otlp:
+        network.add_overlay()
+        exporters = {
+            "otlp": {"endpoint": otlp.endpoint, "tls": {"insecure": True}},
+            "zipkin": {"endpoint": zipkin.spans_url},
+        }
+        with running_plugin(work_dir, exporters, RECEIVERS), running_probes(work_dir, limited=False):
+            yield Backends(otlp, zipkin)
+
+
+@pytest.mark.parametrize(
+    ("caller", "callee"),
+    [
+        (Party("go", "otlp-grpc"), Party("java", "otlp-grpc")),
+        (Party("java", "otlp-proto"), Party("js", "otlp-proto")),
+        (Party("js", "otlp-json"), Party("go", "otlp-proto")),
+        (Party("go", "otlp-proto", "b3multi"), Party("js", "otlp-grpc", "b3multi")),
+        (Party("java", "otlp-grpc", "b3"), Party("go", "otlp-grpc", "b3")),
+        (Party("js", "otlp-grpc", "b3"), Party("java", "otlp-proto", "b3")),
+    ],
+    ids=repr,
+)
+def test_opentelemetry(backends: Backends, caller: Party, callee: Party, tmp_path: Path) -> None:
+    """The request's and the response's hops are all there, with the addresses and devices of their ways."""
+    calling, _ = run_call(caller, callee, tmp_path)
+    (client,) = calling
+    trace_id = client["trace_id"]
+
+    def take(spans: list[Received]) -> list[Received]:
+        return [span for span in spans if span.span.trace_id.hex() == trace_id]
+
+    spans = take(backends.otlp.wait_for(lambda spans: len(take(spans)) >= 2 + len(CART_HOPS)))
+    parents = {span.span.kind: span for span in spans if not span.is_network}
+    parent, server = parents[Span.SPAN_KIND_CLIENT], parents[Span.SPAN_KIND_SERVER]
+    assert server.span.parent_span_id == parent.span.span_id == bytes.fromhex(client["span_id"])
+    hops = list_children(spans, parent)
+    assert len(spans) == 2 + len(hops)
+    assert [hop.span.name for hop in hops] == [hop.name for hop in CART_HOPS]
+    check_times(hops, parent)
+    for received, hop in zip(hops, CART_HOPS, strict=True):
+        port = hops[0].attributes["source.port"]
+        attributes = {key: value for key, value in received.attributes.items() if key != "hopspan.duration_ns"}
+        assert attributes == render_attributes(hop, CART_SERVICE, port)
+
+
+@pytest.mark.parametrize(
+    ("caller", "callee"),
+    [
+        (Party("go", "zipkin-go-json"), Party("java", "brave-json", "b3multi")),
+        (Party("java", "brave-proto", "b3"), Party("java", "brave-proto", "b3")),
+        (Party("java", "brave-json", "b3multi"), Party("go", "zipkin-go-proto")),
+    ],
+    ids=repr,
+)
+def test_zipkin(backends: Backends, caller: Party, callee: Party, tmp_path: Path) -> None:
+    """Trace ids have 64 bits and the server shares the client's span id: both are whole; the client has the hops."""
+    calling, serving = run_call(caller, callee, tmp_path)
+    (client,) = (span for span in calling if span.get("kind") == "CLIENT")
+    (server,) = serving
+    assert (server["id"], server["shared"], len(client["traceId"])) == (client["id"], True, 16)
+    number = len(calling) + len(serving) + len(CART_HOPS)
+    spans = backends.zipkin.wait_for_trace(client["traceId"], lambda spans: len(spans) >= number)
+    hops = [span for span in spans if span.get("tags", {}).get("otel.scope.name") == "hopspan"]
+    hops.sort(key=lambda hop: hop["timestamp"])
+    assert [hop["name"] for hop in hops] == [hop.name for hop in CART_HOPS]
+    assert {(hop["parentId"], hop["localEndpoint"]["serviceName"]) for hop in hops} == {(client["id"], "frontend")}
+    assert sorted((normalize(span) for span in spans if span not in hops), key=order) == sorted(
+        (normalize(span) for span in calling + serving), key=order
+    )
+
+
+def run_call(caller: Party, callee: Party, work_dir: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Let the caller in its pod call the callee's service once; return the spans that each says it has sent."""
+    address = f"{CART.address}:{SIDECAR_INBOUND_PORT}"
+    serving = run_in(
+        CART.namespace,
+        callee.render_command("serve", address),
+        log_path=work_dir / "cart.log",
+        environment={"SERVICE_NAME": CART.service},
+    )
+    with serving:
+        serving.wait_for_output("^serving$", TIMEOUT_S)
+        calling = run_in(
+            FRONTEND.namespace,
+            caller.render_command("call", URL),
+            log_path=work_dir / "frontend.log",
+            environment={"SERVICE_NAME": FRONTEND.service},
+        )
+        with calling:
+            sent = read_sent(calling, calling.wait_or_kill(TIMEOUT_S))
+        return sent, read_sent(serving, serving.stop(TIMEOUT_S))
+
+
+def read_sent(process: ManagedProcess, code: int) -> list[dict[str, Any]]:
+    assert code == 0, process.read_log_tail()
+    spans: list[dict[str, Any]] = json.loads(process.read_log().splitlines()[-1])
+    return spans
+
+
+def normalize(span: ZipkinSpan) -> ZipkinSpan:
+    """Return a span as the server keeps it: names are small there."""
+    return span | {"name": span["name"].lower()}
+
+
+def order(span: ZipkinSpan) -> tuple[str, str]:
+    return span.get("kind", ""), span["name"]
