@@ -7,11 +7,12 @@ from collections.abc import Callable
 import grpc
 import pytest
 
+from testbed.deadline import wait_until
 from tests.collector_plugin.builders import make_attributes, make_request, make_resource_spans, make_span
 from tests.peers.backend import ARRIVAL_TIMEOUT_S, Backend, send
 from tests.peers.calls import APPLICATION_SPANS, HOPS, Call, check_hops, make_spans, make_transits
 from tests.peers.peers import START_TIMEOUT_S, Peers
-from tests.peers.ways import Way, make_way
+from tests.peers.ways import PLUGIN_EXPORTER, PLUGIN_RECEIVER, Way, make_way
 
 pytestmark = pytest.mark.peers
 
@@ -29,6 +30,14 @@ def post(url: str, body: bytes, content_type: str) -> None:
     request = urllib.request.Request(url, body, {"Content-Type": content_type})  # noqa: S310 - a URL of ours
     with urllib.request.urlopen(request, timeout=ARRIVAL_TIMEOUT_S) as answer:  # noqa: S310
         assert answer.status in {200, 202}
+
+
+def make_large_request(number: int) -> bytes:
+    """Return a trace of a thousand spans, 0.6 MiB."""
+    spans = [make_span(number.to_bytes(16, "big"), n.to_bytes(8, "big"), attributes=0) for n in range(1, 1001)]
+    for span in spans:
+        span.attributes.extend(make_attributes({f"key.{n}": "v" * 48 for n in range(10)}))
+    return make_request(make_resource_spans(spans))
 
 
 @pytest.mark.parametrize(
@@ -71,12 +80,7 @@ def test_burst_arrives_whole(way: Way, backend: Backend) -> None:
     """Twelve MiB of spans at once, thrice what one request may have, come out once each."""
     way.start_plugin()
     way.start_collector(backend.endpoint)
-    requests = []
-    for number in range(20):
-        spans = [make_span(number.to_bytes(16, "big"), n.to_bytes(8, "big"), attributes=0) for n in range(1, 1001)]
-        for span in spans:
-            span.attributes.extend(make_attributes({f"key.{n}": "v" * 48 for n in range(10)}))
-        requests.append(make_request(make_resource_spans(spans)))
+    requests = [make_large_request(number) for number in range(20)]
     assert sum(map(len, requests)) > 12 << 20
     send(way.otlp, *requests)
     spans_received = backend.wait_for(lambda spans: len(spans) >= 20_000, ARRIVAL_TIMEOUT_S)
@@ -97,11 +101,31 @@ def test_spans_wait_for_a_plugin_that_is_away(way: Way, backend: Backend) -> Non
 
 
 def test_refusal_for_memory_lets_come_again(way: Way, backend: Backend) -> None:
-    """A Collector without memory refuses the plugin, and the plugin its client: for now, not for good."""
-    way.start_plugin()
+    """A Collector without memory refuses its client, and a plugin before it passes that on: for now, not for good."""
+    way.peers.start_plugin(way.plugin_config, {PLUGIN_RECEIVER: way.plugin, PLUGIN_EXPORTER: way.otlp})
     way.start_collector(backend.endpoint, MEMORY_LIMIT_MIB=1).wait_for_output("Refusing data", START_TIMEOUT_S)
     for place in (way.otlp, way.plugin):
         with pytest.raises(grpc.RpcError) as caught:
             send(place, make_spans([Call(1)]))
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert not backend.spans
+
+
+def test_full_memory_drains(way: Way, backend: Backend) -> None:
+    """Spans that fill the memory while the plugin is away all leave once it is there, though no new ones get in."""
+    way.start_collector(backend.endpoint, MEMORY_LIMIT_MIB=64)
+    accepted: list[int] = []
+
+    def is_full() -> bool:
+        number = len(accepted) + 1
+        try:
+            send(way.otlp, make_large_request(number))
+        except grpc.RpcError as error:
+            return "high memory usage" in str(error)
+        accepted.append(number)
+        return False
+
+    wait_until(is_full, "the Collector took everything", ARRIVAL_TIMEOUT_S)
+    way.start_plugin()
+    spans = backend.wait_for(lambda spans: len(spans) >= 1000 * len(accepted) > 0, ARRIVAL_TIMEOUT_S)
+    assert {int.from_bytes(span.trace_id, "big") for span in spans} == set(accepted)
