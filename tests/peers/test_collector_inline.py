@@ -1,5 +1,6 @@
 """otel-config/collector-inline.yaml: everything passes the plugin between two pipelines of a real Collector."""
 
+import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -98,6 +99,21 @@ def test_spans_wait_for_a_plugin_that_is_away(way: Way, backend: Backend) -> Non
     send(way.plugin, *make_transits([call]))
     spans = backend.wait_for_names(call.list_all_spans())
     check_hops(spans, call)
+
+
+def test_plugin_that_is_killed_costs_no_span_of_an_application(way: Way, backend: Backend) -> None:
+    """What it had not delivered the Collector sends to its successor; some may come twice, none is missing."""
+    plugin = way.start_plugin()
+    way.start_collector(backend.endpoint)
+    calls = [Call(number, start_ns=1_700_000_000 * 10**9) for number in range(CALLS)]
+    for number, call in enumerate(calls):
+        if number == CALLS // 2:
+            plugin.send_signal(signal.SIGKILL)
+        send(way.otlp, make_spans([call]))
+    way.start_plugin()
+    send(way.plugin, *make_transits(calls[-1:]))
+    backend.wait_for_names(pair for call in calls for pair in call.list_application_spans())
+    check_hops(backend.wait_for_names(calls[-1].list_all_spans()), calls[-1])
 
 
 def test_refusal_for_memory_lets_come_again(way: Way, backend: Backend) -> None:
