@@ -9,7 +9,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["collector_plugin", "hopspan", "node_probe"]):
+with atheris.instrument_imports(include=["collector_plugin", "hopspan", "node_probe", "traceview"]):
     from tests.fuzz.targets import TARGETS
 
 

@@ -33,6 +33,26 @@ from tests.collector_plugin.builders import (
 )
 from tests.collector_plugin.otlp_requests import list_by_protobuf, list_by_walk
 from tests.node_probe.batch_reference import encode_batch
+from traceview.jaeger_json import read_jaeger_v1, read_jaeger_v3
+from traceview.reading import AnswerError, Reading
+from traceview.tree import group_traces
+from traceview.zipkin_json import read_zipkin_trace
+
+JAEGER_V3 = (
+    b'{"result":{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},'
+    b'"scopeSpans":[{"scope":{"name":"hopspan"},"spans":[{"traceId":"0123456789abcdef0123456789abcdef",'
+    b'"spanId":"0123456789abcdef","parentSpanId":"0123456789abcdee","kind":1,"startTimeUnixNano":"5",'
+    b'"endTimeUnixNano":"6","attributes":[{"key":"hopspan.duration_ns","value":{"intValue":"7"}}]}]}]}]}}'
+)
+JAEGER_V1 = (
+    b'{"data":[{"spans":[{"traceID":"1","spanID":"2","startTime":5,"duration":6,"operationName":"x","processID":"p1",'
+    b'"references":[{"refType":"CHILD_OF","traceID":"1","spanID":"3"}],"tags":[{"key":"span.kind","value":"client"},'
+    b'{"key":"hopspan.missed","value":"[\\"nic-egress\\"]"}]}],"processes":{"p1":{"serviceName":"a","tags":[]}}}]}'
+)
+ZIPKIN_ANSWER = (
+    b'[{"traceId":"1","id":"2","parentId":"3","name":"x","kind":"CLIENT","timestamp":5,"duration":6,'
+    b'"localEndpoint":{"serviceName":"a"},"tags":{"otel.scope.name":"hopspan","hopspan.duration_ns":"7"}}]'
+)
 
 UNPACKED_LIMIT = 1 << 16
 
@@ -143,6 +163,22 @@ OTLP_JSON = (
 ZIPKIN_PROTO = bytes.fromhex("0a250a100af7651916cd43dd8448eb211c80319c1a08b7ad6b7169203331200131e803000000000000")
 BATCH = encode_batch(make_decoded_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
 
+
+def fuzz_backend_answers(data: bytes) -> None:
+    """Make spans of any answer, or refuse it; all have a place in a tree, and what is said can be shown."""
+    for read in (read_jaeger_v3, read_jaeger_v1, read_zipkin_trace):
+        reading = Reading(())
+        try:
+            reading = read(data)
+            said = reading.describe()
+        except AnswerError as error:
+            said = (str(error),)
+        assert all(text.isprintable() for text in said)
+        traces = group_traces(reading.spans)
+        drawn = {(trace.trace_id, row.span.span_id) for trace in traces for row in trace.rows}
+        assert drawn == {(span.trace_id, span.span_id) for span in reading.spans}
+
+
 TARGETS = {
     "otlp-walk": Target(fuzz_otlp_walk, (OTLP, BATCH)),
     "batch": Target(fuzz_batch, (walk_request(BATCH).transits[0].resource_spans,)),
@@ -151,5 +187,6 @@ TARGETS = {
     "zipkin-proto": Target(fuzz_zipkin_proto, (ZIPKIN_PROTO,)),
     "otlp-to-zipkin": Target(fuzz_otlp_to_zipkin, (OTLP,)),
     "answers": Target(fuzz_answers, (b"\x0a\x06\x08\x03\x12\x02no",)),
+    "backend-answers": Target(fuzz_backend_answers, (JAEGER_V3, JAEGER_V1, ZIPKIN_ANSWER)),
     "unpacking": Target(fuzz_unpacking, (bytes.fromhex("1f8b080000000000000303000000000000000000"),)),
 }

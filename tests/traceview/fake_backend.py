@@ -1,6 +1,7 @@
 """A backend that answers what a test tells it to, be it HTTP or not: real sockets on this machine."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -15,8 +16,9 @@ Behaviour = Callable[[socket.socket, threading.Event], None]
 class FakeBackend:
     """Answers each path with bytes, or behaves so; other paths with 404. `requests` holds the heads that came."""
 
-    def __init__(self, answers: Mapping[str, bytes | Behaviour]) -> None:
-        """Listen; `answers` are found by the whole target, else by its path without a query."""
+    def __init__(self, answers: Mapping[str, bytes | Behaviour], context: ssl.SSLContext | None = None) -> None:
+        """Listen, by TLS with a context; `answers` are found by the whole target, else by its path alone."""
+        self._context = context
         self.requests: list[str] = []
         self._answers = answers
         self._stop = threading.Event()
@@ -27,7 +29,8 @@ class FakeBackend:
     @property
     def url(self) -> HttpUrl:
         """Return where it listens."""
-        return read_http_url(f"http://127.0.0.1:{self._listener.getsockname()[1]}")
+        port = self._listener.getsockname()[1]
+        return read_http_url(f"https://localhost:{port}" if self._context else f"http://127.0.0.1:{port}")
 
     @property
     def targets(self) -> list[str]:
@@ -49,12 +52,12 @@ class FakeBackend:
     def _serve(self) -> None:
         while not self._stop.is_set():
             connection, _ = self._listener.accept()
-            with connection:
-                try:
-                    self._answer(connection)
-                except OSError:
-                    # The client went away, as it may.
-                    continue
+            try:
+                with self._context.wrap_socket(connection, server_side=True) if self._context else connection as peer:
+                    self._answer(peer)
+            except OSError:
+                # The client went away, as it may.
+                connection.close()
 
     def _answer(self, connection: socket.socket) -> None:
         head = b""
