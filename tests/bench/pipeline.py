@@ -15,6 +15,7 @@ from pathlib import Path
 
 from testbed.errors import TestbedError
 from tests.bench.pipeline_cases import CASES, ORDER
+from tests.bench.pipeline_overload import Overload, measure_overload
 from tests.bench.pipeline_report import make_report
 from tests.bench.pipeline_runs import Effort, Outcome, Runner
 from tests.bench.pipeline_servers import choose_cores
@@ -25,6 +26,9 @@ USUAL = Effort(warm_s=1.0, seconds=6.0)
 """As many spans as fill the plugin's store of parents at its default: a million."""
 
 QUICK = Effort(warm_s=0.2, seconds=0.5)
+
+OVERLOAD = "overload"
+"""Among the cases: the default configuration, with ten times as much as it takes."""
 
 NOT_BUILT = "the Collector is not built (make peers)"
 
@@ -40,22 +44,30 @@ def pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def measure(keys: list[str], rounds: int, effort: Effort) -> tuple[list[dict[str, Outcome]], dict[str, str]]:
-    """Return for each round what the cases' runs gave, and for each case that could not run why.
+def measure(
+    keys: list[str], rounds: int, effort: Effort
+) -> tuple[list[dict[str, Outcome]], list[Overload], dict[str, str]]:
+    """Return for each round what the cases' runs gave, what the overloads, and for each case that could not run why.
 
     Raises TestbedError where there is but one core.
     """
     server_core, load_core = choose_cores()
     measured: list[dict[str, Outcome]] = []
+    overloads: list[Overload] = []
     failed: dict[str, str] = {}
     tally = Tally()
     directory = tempfile.TemporaryDirectory(prefix="hopspan-bench-")
     with directory as name, pinned(load_core), open_sinks(tally) as sinks:
         runner = Runner(tally, sinks, server_core, Path(name))
         for place in range(rounds):
-            measured.append(run_round(runner, keys, effort, failed))
+            measured.append(run_round(runner, [key for key in keys if key != OVERLOAD], effort, failed))
+            if OVERLOAD in keys and OVERLOAD not in failed:
+                try:
+                    overloads.append(measure_overload(tally, sinks, server_core, Path(name), effort))
+                except TestbedError as error:
+                    failed[OVERLOAD] = str(error)
             sys.stderr.write(f"round {place + 1} of {rounds}\n")
-    return measured, failed
+    return measured, overloads, failed
 
 
 def run_round(runner: Runner, keys: list[str], effort: Effort, failed: dict[str, str]) -> dict[str, Outcome]:
@@ -74,13 +86,14 @@ def run_round(runner: Runner, keys: list[str], effort: Effort, failed: dict[str,
 def read_options(arguments: list[str] | None) -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.pipeline", description=__doc__)
+    known = (*ORDER, OVERLOAD)
     parser.add_argument("--rounds", type=int, default=5, help="default 5")
     parser.add_argument("--seconds", type=float, default=USUAL.seconds, help=f"of a run, default {USUAL.seconds:g}")
     parser.add_argument("--quick", action="store_true", help="half a second each, one round")
-    parser.add_argument("--only", default=",".join(ORDER), metavar="CASES", help=f"of {','.join(ORDER)}")
+    parser.add_argument("--only", default=",".join(known), metavar="CASES", help=f"of {','.join(known)}")
     options = parser.parse_args(arguments)
-    options.keys = [key for key in ORDER if key in options.only.split(",")]
-    if set(options.only.split(",")) - set(ORDER) or options.rounds < 1 or options.seconds <= 0:
+    options.keys = [key for key in known if key in options.only.split(",")]
+    if set(options.only.split(",")) - set(known) or options.rounds < 1 or options.seconds <= 0:
         parser.error("--only: unknown case, or --rounds: less than 1, or --seconds: not above 0")
     return options
 
@@ -93,11 +106,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     effort = QUICK if options.quick else Effort(USUAL.warm_s, options.seconds)
     try:
-        measured, failed = measure(options.keys, 1 if options.quick else options.rounds, effort)
+        measured, overloads, failed = measure(options.keys, 1 if options.quick else options.rounds, effort)
     except TestbedError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{json.dumps(make_report(measured, failed), indent=2)}\n")
+    sys.stdout.write(f"{json.dumps(make_report(measured, failed, overloads), indent=2)}\n")
     return 0
 
 

@@ -4,10 +4,12 @@ Pure.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tests.bench.figures import spread
 from tests.bench.pipeline_cases import CASES, RATIOS, PluginCase
+from tests.bench.pipeline_overload import Overload
 from tests.bench.pipeline_runs import Outcome
 from tests.bench.targets import Target
 
@@ -22,6 +24,7 @@ PIPELINE_SECTIONS = (
     "rss_ratio_to_collector",
     "lost_spans",
     "latency",
+    "overload",
     "collector",
 )
 """The parts of a report that come from here."""
@@ -37,6 +40,9 @@ PIPELINE_TARGETS = (
     Target("rss_ratio_to_collector", 1),
     Target("lost_spans", 0),
     Target("latency.added_ms_p99", 20),
+    Target("overload.goodput_ratio", 0.8, at_least=True),
+    Target("overload.recovery_s", 5),
+    Target("overload.rss_peak_mib", 256),
 )
 
 
@@ -55,10 +61,16 @@ def describe() -> dict[str, str]:
         "rss_ratio_to_collector": "the worst of the plugin's cases beside the Collector on the same way",
         "latency.added_ms_p99": "at half the rate that the plugin reached: the time of a call through the plugin, "
         "acknowledge: delivered, beyond that of a call straight to the sink, both from when the request was due",
+        "overload": "ten times the peak is offered, by senders that wait five seconds for an answer, and go away at "
+        "the end, to a plugin with a fifth of a core; acknowledge: delivered",
+        "overload.peak_spans_per_s": "what 16 callers that wait for their answers bring through it",
+        "overload.goodput_ratio": "what reaches the sink during the overload, divided by the peak",
+        "overload.recovery_s": "from the end of the overload to the first second in which all requests, at half the "
+        "peak's rate, are answered with success within a second",
     }
 
 
-def make_report(rounds: Rounds, failed: dict[str, str]) -> dict[str, Any]:
+def make_report(rounds: Rounds, failed: dict[str, str], overloads: Sequence[Overload] = ()) -> dict[str, Any]:
     """Return the sections; cases that no round has are left out, and told under `failed`."""
     report: dict[str, Any] = {}
     keys = [key for key in CASES if any(key in outcomes for outcomes in rounds)]
@@ -78,6 +90,8 @@ def make_report(rounds: Rounds, failed: dict[str, str]) -> dict[str, Any]:
     latencies = list(_list_latencies(rounds))
     if latencies:
         report["latency"] = _merge(latencies)
+    if overloads:
+        report["overload"] = _merge([asdict(overload) for overload in overloads])
     if failed:
         report["failed"] = failed
     return report

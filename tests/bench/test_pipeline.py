@@ -18,6 +18,7 @@ from node_probe.wire_batch import read_batch
 from tests.bench.figures import find_figure, middle
 from tests.bench.pipeline_cases import CASES, COLLECTOR_CASES, ORDER, PLUGIN_CASES, RATIOS, Protocol, configure
 from tests.bench.pipeline_load import CALLERS, Load
+from tests.bench.pipeline_overload import find_good_second
 from tests.bench.pipeline_report import PIPELINE_TARGETS
 from tests.bench.pipeline_requests import (
     HOP_MARK,
@@ -112,6 +113,15 @@ def test_load_and_sink_agree(protocol: Protocol) -> None:
     assert received.requests * REQUESTS_PER_BATCH == sent.exchanges * (REQUESTS_PER_BATCH + 2)
     assert sent.exchanges >= CALLERS * REQUESTS_PER_BATCH
     assert threading.active_count() < threads + CALLERS
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [([], 0.0), ([0.5], 0.5), ([0.1, 0.9, 1.5, 4.0], 1.5), ([2.0], 0.0), ([0.5, 1.4, 2.3, 3.2], 3.0)],
+)
+def test_recovery_is_the_first_good_second(late: list[float], expected: float) -> None:
+    """A late answer long after is no part of the recovery; without a good second it takes all the time."""
+    assert find_good_second(late, 3.0) == expected
 
 
 def test_every_case_has_its_place() -> None:
