@@ -20,7 +20,7 @@ from traceview.otlp_json import TraceFileError
 from traceview.page import render_page
 from traceview.terminal import open_console, print_notes, print_styled, print_trace
 from traceview.text import make_printable
-from traceview.trace_file import load_spans, save_page
+from traceview.trace_file import load_reading, save_page
 from traceview.trace_json import describe_trace_json, write_json
 from traceview.tree import Trace, group_traces
 from traceview.waterfall import pick_glyphs
@@ -83,8 +83,10 @@ def _run_trace(options: argparse.Namespace) -> int:
 
 
 def _run_show(options: argparse.Namespace) -> int:
-    traces = group_traces(load_spans(options.file))
-    _show_traces(traces if options.trace is None else pick_traces(traces, options.trace), options, ())
+    reading = load_reading(options.file)
+    traces = group_traces(reading.spans)
+    chosen = traces if options.trace is None else pick_traces(traces, options.trace)
+    _show_traces(chosen, options, reading.describe())
     return EXIT_OK
 
 

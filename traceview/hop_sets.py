@@ -9,7 +9,7 @@ from traceview.comparison_text import Side
 from traceview.hop_samples import HopCollector
 from traceview.http_get import HttpGetter
 from traceview.time_range import read_time_range
-from traceview.trace_file import list_files, walk_spans
+from traceview.trace_file import list_files, walk_readings
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -30,8 +30,9 @@ def gather_set(name: str, source: Source | None, now_ns: int, *, by_nodes: bool)
     notes: tuple[str, ...] = ()
     if source is None or Path(name).exists():
         for file in list_files(name):
-            for spans in walk_spans(file):
-                collector.add(spans)
+            for reading in walk_readings(file):
+                collector.add(reading.spans)
+                notes = (*notes, *reading.describe())
     else:
         times = read_time_range(name, now_ns)
         search = Search(source.service, times.start_ns, times.end_ns, source.limit)

@@ -78,7 +78,11 @@ def _add_trace(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _add_command(commands, "show", "draw the traces of a file")
-    parser.add_argument("file", metavar="FILE", help="OTLP JSON, one request a line; - for standard input")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="OTLP JSON, one request a line, or a saved answer of Jaeger or Zipkin; - for standard input",
+    )
     parser.add_argument("--trace", metavar="ID", help="only the trace whose id begins so")
     _add_drawing(parser)
 
