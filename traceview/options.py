@@ -39,6 +39,11 @@ EXIT_CODES = """exit codes:
 
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; `command` is trace, show or diff. Exits with 2, or after --help and --version with 0."""
+    return make_parser().parse_args(arguments)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="hopspan",
         description="Show traces with their network hops, and compare hops.",
@@ -50,7 +55,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     _add_trace(commands)
     _add_show(commands)
     _add_diff(commands)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def find_backend(options: argparse.Namespace) -> Backend:

@@ -12,7 +12,7 @@ import pytest
 from tests.house.repository import ROOT
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "-q")
-COMMANDS = ("node-probe", "collector-plugin")
+COMMANDS = ("node-probe", "collector-plugin", "hopspan")
 PACKAGES = ("bpf", "collector_plugin", "hopspan", "node_probe", "traceview")
 
 pytestmark = pytest.mark.timeout(600)
