@@ -33,6 +33,10 @@ MISSING_API = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HT
 """What servers say of a path that they do not have."""
 
 
+OLD_NAME = b"query.start_time_min"
+"""What Jaeger before 2.19 calls a parameter that each search must have."""
+
+
 class NoTraceError(BackendError):
     """The backend answered, and has no such trace."""
 
@@ -101,7 +105,8 @@ def _ask_v3(getter: HttpGetter, targets: tuple[str, ...]) -> Reading | str:
     """Return the reading, or why the older API must be asked, "" where this one is not there."""
     for target in targets:
         answer = getter.get(target)
-        if answer.status != HTTPStatus.BAD_REQUEST:
+        # Whoever misses a parameter by its older name does not know the newer ones.
+        if answer.status != HTTPStatus.BAD_REQUEST or OLD_NAME not in answer.body:
             break
     if _says_nothing_found(answer):
         return Reading(())

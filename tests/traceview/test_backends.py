@@ -190,6 +190,9 @@ def test_nothing_found(kind: Kind, answers: Answers) -> None:
 
 
 def test_a_refused_search() -> None:
-    """Where both namings are refused, the last refusal is told."""
+    """The other names are tried only where the first are not known; what is told is the last refusal."""
     with pytest.raises(BackendError, match=r"400 Bad Request: query\.start_time_min is required"):
         find(Kind.JAEGER, {"/api/v3/traces": REFUSAL})
+    too_deep = make_answer(400, b'{"error":{"httpCode":400,"message":"search depth is too large"}}')
+    with pytest.raises(BackendError, match="400 Bad Request: search depth is too large"):
+        find(Kind.JAEGER, {NEW_QUERY: too_deep, OLD_QUERY: read_golden("jaeger_v3.json")})
