@@ -39,6 +39,9 @@ COMMANDS = frozenset({"trace", "show", "diff"})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, as `hopspan --help` lists them."""
+    # Python has None for a file that was closed before it began.
+    if getattr(sys.stdout, "write", None) is None:
+        return _complain("standard output is closed")
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -119,6 +122,8 @@ def _show_traces(traces: Sequence[Trace], options: argparse.Namespace, left_out:
 def _run_diff(options: argparse.Namespace) -> int:
     if options.kind is None and (options.service or options.url or options.headers):
         raise argparse.ArgumentTypeError("--from: missing, the other options of a backend need it")
+    if options.before == options.after == "-":
+        raise argparse.ArgumentTypeError("-: standard input is one set, and cannot be both")
     if options.kind is not None and not options.service:
         raise argparse.ArgumentTypeError("--service: missing, --from needs it")
     source = None
@@ -155,7 +160,7 @@ def _judge(comparison: Comparison) -> int:
 
 
 def _complain(text: str) -> int:
-    sys.stderr.write(f"hopspan: {make_printable(text)}\n")
+    print(f"hopspan: {make_printable(text)}", file=sys.stderr)
     return EXIT_FAILED
 
 

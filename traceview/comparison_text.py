@@ -3,6 +3,7 @@
 Where a line has no room for the verdicts they stand in lines of their own below it.
 """
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -39,7 +40,8 @@ def write_comparison(comparison: Comparison, sides: tuple[Side, Side], width: in
     """Yield the lines: what was compared (before, after), the table, and what to know about it."""
     for label, side in zip(("before", "after "), sides, strict=True):
         yield Line(f"{label}  {make_visible(side.name)}: {side.held.hops} hops in {side.held.traces} traces")
-        yield from (Line(f"{INDENT}{note}") for note in side.notes)
+        for note in side.notes:
+            yield from (Line(line) for line in textwrap.wrap(INDENT + note, width, subsequent_indent=2 * INDENT))
     if comparison.rows:
         yield Line("")
         yield from _write_table(comparison, width, glyphs)

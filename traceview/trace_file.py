@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from glob import glob, has_magic
 from io import BufferedReader
 from pathlib import Path
-from typing import cast
 
 from traceview.otlp_json import MAX_LINE_BYTES, TraceFileError, read_spans, walk_lines
 from traceview.reading import AnswerError, Reading
@@ -81,8 +80,7 @@ def _open_file(path: str) -> Iterator[BufferedReader]:
     """Open a file, and let what goes wrong with it be told under its name."""
     try:
         if path == "-":
-            # What Python opens it as; its type says less.
-            yield cast("BufferedReader", sys.stdin.buffer)
+            yield _open_standard_input()
         else:
             with Path(path).open("rb") as file:
                 yield file
@@ -98,6 +96,14 @@ def save_page(path: str, page: str) -> None:
         Path(path).write_text(page, encoding="utf-8")
     except OSError as error:
         raise TraceFileError(f"{path}: {error.strerror}") from error
+
+
+def _open_standard_input() -> BufferedReader:
+    # Python has None for a file that was closed before it began.
+    stdin: BufferedReader | None = getattr(sys.stdin, "buffer", None)
+    if stdin is None:
+        raise TraceFileError("standard input is closed")
+    return stdin
 
 
 def _read_answer(read: Callable[[bytes], Reading], file: BufferedReader) -> Reading:

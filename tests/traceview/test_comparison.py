@@ -121,7 +121,7 @@ def gather_checkout(count: int, shift_ns: int = 0) -> HopSet:
 @pytest.fixture(scope="module")
 def sides() -> tuple[Side, Side]:
     before, after = gather_checkout(40), gather_checkout(40, 9000)
-    return Side("before.jsonl", before, ()), Side("after\x1b.jsonl", after, ("a note",))
+    return Side("before.jsonl", before, ()), Side("after\x1b.jsonl", after, ("a note", "of many words " * 12))
 
 
 @pytest.mark.parametrize(("width", "glyphs"), [(80, UNICODE), (140, UNICODE), (80, ASCII)])
@@ -143,7 +143,12 @@ def test_json(sides: tuple[Side, Side]) -> None:
     """The documented fields, as values of JSON."""
     found = describe_comparison(compare_sets(sides[0].held, sides[1].held), *sides)
     assert json.loads(json.dumps(found)) == found
-    assert found["after"] == {"name": "after\x1b.jsonl", "traces": 40, "hops": 800, "notes": ["a note"]}
+    assert found["after"] == {
+        "name": "after\x1b.jsonl",
+        "traces": 40,
+        "hops": 800,
+        "notes": ["a note", "of many words " * 12],
+    }
     (encap,) = [hop for hop in found["hops"] if hop["name"] == "vxlan-encap" and hop["direction"] == "request"]
     assert encap["p50"]["verdict"] == "slower"
     assert encap["p50"]["difference_ns"] == encap["p50"]["after_ns"] - encap["p50"]["before_ns"] == 9000

@@ -84,6 +84,7 @@ def test_show_json(file: str, capsys: Caught) -> None:
             2,
             "'later' is no moment (such as 2026-11-29T10:00:00Z, now, now-2h)",
         ),
+        (["diff", "-", "-"], 2, "-: standard input is one set, and cannot be both"),
         (["trace", "1", "--from", "jaeger", "--key-file", "k"], 2, "--cert-file: missing (key-file needs it)"),
         (
             ["trace", "1", "--from", "jaeger", "--ca-file", "c", "--insecure"],

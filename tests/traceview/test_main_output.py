@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,18 @@ def test_a_full_disk(file: str) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == b"hopspan: standard output: No space left on device\n"
         assert process.wait() == 2
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"),
+    [("<&-", "-: standard input is closed"), (">&-", "standard output is closed"), (">&- 2>&-", "")],
+)
+def test_closed_files(closed: str, words: str) -> None:
+    """Standard files that whoever started it has closed are no traceback."""
+    command = f"{shlex.quote(sys.executable)} -m traceview show - {closed}"
+    done = subprocess.run(["sh", "-c", command], input=b"", capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode() == (f"hopspan: {words}\n" if words else "")
 
 
 def test_no_colours_in_pipes(file: str) -> None:
