@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 
 from traceview.backends import NoTraceError, fetch_trace
-from traceview.comparison import Comparison, Verdict, compare_sets
+from traceview.comparison import Comparison, Side, Verdict, compare_sets
 from traceview.comparison_json import describe_comparison
-from traceview.comparison_text import Side, write_comparison
+from traceview.comparison_text import write_comparison
 from traceview.hop_sets import Source, gather_set
 from traceview.http_get import BackendError, HttpGetter
 from traceview.options import find_backend, parse_options

@@ -32,6 +32,14 @@ class Verdict(enum.StrEnum):
     ONLY_AFTER = "only after"
 
 
+class Side(msgspec.Struct, frozen=True):
+    """One set, what it is called, and what to know about it, a sentence each."""
+
+    name: str
+    held: HopSet
+    notes: tuple[str, ...]
+
+
 class Shift(msgspec.Struct, frozen=True):
     """One quantile of both sets; what is not known is None."""
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from traceview.comparison import Comparison, Row, Shift
-from traceview.comparison_text import Side
+from traceview.comparison import Comparison, Row, Shift, Side
 
 VERSION = 1
 """Of the shape: fields may be added under it, none is taken away or changes its meaning."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from traceview.comparison import SHARES, Comparison, Row, Shift, Verdict
-from traceview.hop_samples import BOTH_WAYS, EVERYWHERE, HopSet
+from traceview.comparison import SHARES, Comparison, Row, Shift, Side, Verdict
+from traceview.hop_samples import ALL_HOPS, BOTH_WAYS, EVERYWHERE
 from traceview.text import format_us, make_visible
 from traceview.waterfall import Glyphs
 
@@ -26,14 +26,6 @@ class Line(msgspec.Struct, frozen=True):
 
     text: str
     verdict: Verdict | None = None
-
-
-class Side(msgspec.Struct, frozen=True):
-    """One set, what it is called, and what to know about it, a sentence each."""
-
-    name: str
-    held: HopSet
-    notes: tuple[str, ...]
 
 
 def write_comparison(comparison: Comparison, sides: tuple[Side, Side], width: int, glyphs: Glyphs) -> Iterator[Line]:
@@ -84,7 +76,7 @@ def _name_rows(rows: Sequence[Row], glyphs: Glyphs) -> list[str]:
         key = row.key
         is_twice = counts[key.nodes, key.direction, key.name] > 1 and key.end
         way = f" {_shorten_point(key.start)}>{_shorten_point(key.end)}" if is_twice else ""
-        both = ", both ways" if key.direction == BOTH_WAYS and not key.name.startswith("all hops") else ""
+        both = ", both ways" if key.direction == BOTH_WAYS and key.name not in ALL_HOPS else ""
         names.append(f"{arrows.get(key.direction, '=')} {make_visible(key.name)}{way}{both}")
     return names
 

@@ -18,8 +18,9 @@ MAX_HOPS = 300_000
 
 BOTH_WAYS = "both"
 
-ALL_HOPS = "all hops, two nodes"
-ALL_HOPS_OF_ONE_NODE = "all hops, one node"
+ALL_HOPS = ("all hops, one node", "all hops, two nodes")
+"""Names of the sum of an exchange, by whether it crosses nodes: these are never alike."""
+
 WIRE = ("nic-egress", "nic-ingress")
 
 FIRST_FAR_POINT = POINTS.index("nic-ingress")
@@ -171,7 +172,7 @@ def _sum_exchange(nodes: str, requests: list[_Hop], responses: list[_Hop]) -> It
         yield key, sum(found[0].duration_ns for found in wires)
     ends = [_find_ends(hops) for hops in (requests, responses)]
     if all(ends):
-        name = ALL_HOPS if len({hop.node for hop in both}) > 1 else ALL_HOPS_OF_ONE_NODE
+        name = ALL_HOPS[len({hop.node for hop in both}) > 1]
         yield HopKey(nodes, BOTH_WAYS, 1, name, *ends), sum(hop.duration_ns for hop in both)
 
 

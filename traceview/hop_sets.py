@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from traceview.backends import Kind, Search, find_traces
-from traceview.comparison_text import Side
+from traceview.comparison import Side
 from traceview.hop_samples import HopCollector
 from traceview.http_get import HttpGetter
 from traceview.time_range import read_time_range

@@ -11,9 +11,8 @@ from typing import Any
 
 from tests.house.repository import ROOT
 from traceview import __main__ as command
-from traceview.comparison import Verdict, compare_sets
+from traceview.comparison import Side, Verdict, compare_sets
 from traceview.comparison_json import describe_comparison
-from traceview.comparison_text import Side
 from traceview.hop_samples import HopCollector
 from traceview.options import EXIT_CODES, make_parser
 from traceview.otlp_json import read_spans

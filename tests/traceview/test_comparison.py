@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from traceview import comparison as module
-from traceview.comparison import Comparison, Row, Verdict, compare_sets
+from traceview.comparison import Comparison, Row, Side, Verdict, compare_sets
 from traceview.comparison_json import describe_comparison
-from traceview.comparison_text import Side, write_comparison
+from traceview.comparison_text import write_comparison
 from traceview.hop_samples import HopCollector, HopKey, HopSet
 from traceview.otlp_json import read_spans
 from traceview.quantile_shift import sort_samples
