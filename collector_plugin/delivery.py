@@ -100,7 +100,7 @@ class Delivery:
             parcel.leads = not self._in_flight
             self._in_flight = True
         if not parcel.leads:
-            parcel.turn.wait()
+            parcel.turn.acquire()
         if parcel.leads:
             self._lead()
         if parcel.error is not None:
@@ -118,7 +118,7 @@ class Delivery:
             for parcel in batch:
                 if parcel.result is None and parcel.error is None:
                     parcel.error = RetryableExportError("UNAVAILABLE", "the export broke off")
-                parcel.turn.set()
+                parcel.turn.release()
             self._hand_on()
 
     def _take_batch(self) -> list["_Parcel"]:
@@ -139,7 +139,7 @@ class Delivery:
                 return
             heir = self._waiting[0]
             heir.leads = True
-        heir.turn.set()
+        heir.turn.release()
 
     def _send(self, batch: list["_Parcel"]) -> None:
         wanted: list[_Parcel] = []
@@ -198,7 +198,9 @@ class _Parcel:
         self.request = request
         self.size = len(request.data)
         self.is_wanted = is_wanted
-        self.turn = threading.Event()
+        # Released when there is a result, or when it leads. An Event would be a lock too, with a lock for each wait.
+        self.turn = threading.Lock()
+        self.turn.acquire()
         self.leads = False
         self.result: ExportResult | None = None
         self.error: ExportError | None = None

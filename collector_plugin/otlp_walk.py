@@ -7,9 +7,10 @@ TooManySpansError. Attributes and events are skipped, not checked: what is wrong
 import msgspec
 from google.protobuf.message import DecodeError
 
-from collector_plugin.packed_spans import PackedSpans, join_packed, pack_spans
-from collector_plugin.parent_schema import ParsedScopeSpans, parse_scope_spans
-from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, has_attribute, walk_spans
+from collector_plugin.found_spans import Cut, FoundSpans, cut
+from collector_plugin.packed_spans import PackedSpans, pack_spans
+from collector_plugin.parent_schema import all_have_attribute, parse_scope_spans
+from collector_plugin.span_walk import LENGTH_TAGS, ONE_BYTE, Field, walk_spans
 from hopspan.protowire import LENGTH, WireError, read_fields, read_varint, write_length
 from node_probe.wire_batch import RECORD_KEY, SCOPE
 
@@ -42,9 +43,6 @@ _REQUEST_RESOURCE_SPANS = 1
 _RESOURCE, _SCOPE_SPANS, _RESOURCE_SCHEMA_URL = 1, 2, 3
 _SCOPE, _SPAN = 1, 2
 _SCOPE_NAME = 1
-
-_Cut = tuple[int, int, bytes]
-"""Begin and stop of what is replaced, and what stands there instead."""
 
 
 class TooManySpansError(WireError):
@@ -82,13 +80,13 @@ class Walk(msgspec.Struct, frozen=True):
 def walk_request(data: bytes) -> Walk:
     """Return what the ExportTraceServiceRequest `data` holds. Raises WireError or TooManySpansError."""
     request = _RequestWalk(data)
-    cuts: list[_Cut] = []
+    cuts: list[Cut] = []
     for number, field_start, value_start, value_end in request.read_parts(0, len(data)):
         if number == _REQUEST_RESOURCE_SPANS:
             replacement = request.walk_resource_spans(value_start, value_end)
             if replacement is not None:
                 cuts.append((field_start, value_end, replacement))
-    forward = _cut(data, 0, len(data), cuts) if cuts else data
+    forward = cut(data, 0, len(data), cuts) if cuts else data
     return Walk(forward, request.span_count, request.application, request.transits)
 
 
@@ -114,14 +112,14 @@ class _RequestWalk:
 
     def walk_resource_spans(self, start: int, end: int) -> bytes | None:
         """Return what to forward in place of the field, b"" for nothing, None for the field as it is."""
-        found = _Found()
+        found = FoundSpans()
         parts = self.read_parts(start, end)
         resource = b"".join([self._data[p[1] : p[3]] for p in parts if p[0] in (_RESOURCE, _RESOURCE_SCHEMA_URL)])
         for part in parts:
             if part[0] == _SCOPE_SPANS:
                 self._walk_scope_spans(part, found)
         if any(found.spans):
-            self.application.append(ApplicationSpans(resource, join_packed(found.spans), found.peers))
+            self.application.append(ApplicationSpans(resource, found.join_spans(), found.peers))
         if not found.transit_count:
             return None
         self._taken += found.transit_count
@@ -129,10 +127,10 @@ class _RequestWalk:
         is_left = len(found.cuts) < sum(part[0] == _SCOPE_SPANS for part in parts) or any(
             cut[2] for cut in found.cuts
         )
-        return write_length(_REQUEST_RESOURCE_SPANS, _cut(self._data, start, end, found.cuts)) if is_left else b""
+        return write_length(_REQUEST_RESOURCE_SPANS, cut(self._data, start, end, found.cuts)) if is_left else b""
 
-    def _walk_scope_spans(self, field: Field, found: "_Found") -> None:
-        if field[3] - field[2] <= MAX_WHOLE_BYTES and self._take_whole(self._data[field[2] : field[3]], found):
+    def _walk_scope_spans(self, field: Field, found: FoundSpans) -> None:
+        if field[3] - field[2] <= MAX_WHOLE_BYTES and self._take_whole(field, found):
             return
         parts = self.read_parts(field[2], field[3])
         spans = [part for part in parts if part[0] == _SPAN]
@@ -145,20 +143,23 @@ class _RequestWalk:
         for first in range(0, len(spans), CHUNK_SPANS):
             self._take_chunk(spans[first : first + CHUNK_SPANS], found)
 
-    def _take_whole(self, scope_spans: bytes, found: "_Found") -> bool:
-        """Take the spans of a ScopeSpans; False where it has to be walked: for its transits, or a fault in it."""
+    def _take_whole(self, field: Field, found: FoundSpans) -> bool:
+        """Take a ScopeSpans; False where it has to be walked: for transits among others, or a fault in it."""
+        scope_spans = self._data[field[2] : field[3]]
         try:
             parsed = parse_scope_spans(scope_spans)
         except DecodeError:
             return False
-        if parsed.name == _TRANSIT_SCOPE_NAME:
+        if parsed.name == _TRANSIT_SCOPE_NAME and not all_have_attribute(scope_spans, _RECORD_KEY):
             return False
         self._see(parsed.count)
-        if parsed.name != _OWN_SCOPE_NAME:
+        if parsed.name == _TRANSIT_SCOPE_NAME:
+            found.take_all(self._data, field, parsed.count)
+        elif parsed.name != _OWN_SCOPE_NAME:
             found.take_parsed(parsed)
         return True
 
-    def _take_chunk(self, spans: list[Field], found: "_Found") -> None:
+    def _take_chunk(self, spans: list[Field], found: FoundSpans) -> None:
         """Take some spans of a large ScopeSpans. Each is read by itself where the library refuses them together."""
         try:
             found.take_parsed(parse_scope_spans(b"".join([self._data[span[1] : span[3]] for span in spans])))
@@ -169,40 +170,6 @@ class _RequestWalk:
         self._seen += spans
         if self._seen > MAX_SPANS:
             raise TooManySpansError(f"more than {MAX_SPANS} spans in one request")
-
-
-class _Found:
-    """What one ResourceSpans holds."""
-
-    def __init__(self) -> None:
-        self.spans: list[PackedSpans] = []
-        self.peers: dict[bytes, bytes] = {}
-        self.transits: list[bytes] = []
-        self.transit_count = 0
-        self.cuts: list[_Cut] = []
-
-    def take_parsed(self, parsed: ParsedScopeSpans) -> None:
-        """Take what the library read."""
-        self.spans.append(parsed.spans)
-        self.peers.update(parsed.peers)
-
-    def take_transits(self, data: bytes, field: Field, parts: list[Field]) -> list[Field]:
-        """Take the transits out of the ScopeSpans `field`, whose parts are `parts`; return its other spans."""
-        transits: list[Field] = []
-        others: list[Field] = []
-        for part in parts:
-            if part[0] == _SPAN:
-                (transits if has_attribute(data, part[2], part[3], _RECORD_KEY) else others).append(part)
-        if not transits:
-            return others
-        scope = [data[part[1] : part[3]] for part in parts if part[0] == _SCOPE]
-        self.transits.append(write_length(_SCOPE_SPANS, b"".join([*scope, *(data[t[1] : t[3]] for t in transits)])))
-        self.transit_count += len(transits)
-        rest = b""
-        if others:
-            rest = write_length(_SCOPE_SPANS, _cut(data, field[2], field[3], [(t[1], t[3], b"") for t in transits]))
-        self.cuts.append((field[1], field[3], rest))
-        return others
 
 
 def _read_parts(data: bytes, start: int, end: int, limit: int) -> tuple[list[Field], int]:
@@ -238,13 +205,3 @@ def _read_scope_name(data: bytes, parts: list[Field]) -> bytes:
                 if inner == _SCOPE_NAME:
                     name = data[value_start:value_end]
     return name
-
-
-def _cut(data: bytes, start: int, end: int, cuts: list[_Cut]) -> bytes:
-    """Return data[start:end] with each (begin, stop) replaced; the cuts are in order."""
-    kept: list[bytes] = []
-    for begin, stop, replacement in cuts:
-        kept += (data[start:begin], replacement)
-        start = stop
-    kept.append(data[start:end])
-    return b"".join(kept)

@@ -95,6 +95,12 @@ def parse_scope_spans(data: bytes) -> ParsedScopeSpans:
     return ParsedScopeSpans(name, count, _pack(message, count, has_attributes=has_peers), peers)
 
 
+def all_have_attribute(data: bytes, key: bytes) -> bool:
+    """Tell whether each span of the ScopeSpans `data`, one or more, has such an attribute. Raises DecodeError."""
+    spans = _ALL_OF_SCOPE_SPANS.FromString(data).spans
+    return bool(spans) and all(any(item.key == key for item in span.attributes) for span in spans)
+
+
 def _pack(message: Any, count: int, *, has_attributes: bool) -> PackedSpans:
     """Return the spans with lawful ids; empties the message of all else."""
     message.ClearField("scope")

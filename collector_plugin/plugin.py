@@ -110,7 +110,8 @@ class Plugin:
         """Return what is remembered, and what waits to be sent without a client: all that grows by itself."""
         join = self._join
         waiting_bytes = join.waiting.size_bytes + join.messages.waiting_bytes
-        return join.parents.size_bytes + waiting_bytes + self._senders.queued_bytes
+        queued_bytes = self._pipeline.arrivals.size_bytes + self._senders.queued_bytes
+        return join.parents.size_bytes + waiting_bytes + queued_bytes
 
     def _close_receivers(self, grace_s: float) -> None:
         """Close them together: one that has to wait for its clients must not take the others' time."""

@@ -26,8 +26,9 @@ MAX_QUEUE_BYTES = 32 << 20
 GATHER_S = 0.05
 """What the first of a batch waits for others: a call costs as much as taking in three requests of 100 spans."""
 
-GATHER_BYTES = 1 << 20
-"""At which a batch waits no longer: what a call costs beyond copying is then a twentieth of it."""
+GATHER_BYTES = 512 << 10
+"""At which a batch waits no longer: what a call costs beyond copying is then a tenth of it. Blocks from a megabyte on
+are mapped by the allocator each time, which costs more than copying."""
 
 MAX_ELAPSED_NS = 300 * 10**9
 """As the Collector's `max_elapsed_time`: then newer spans are worth more."""
