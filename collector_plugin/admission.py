@@ -78,6 +78,14 @@ class Reservation:
             self._held_bytes += count_bytes
             return True
 
+    def shrink(self, count_bytes: int) -> None:
+        """Hold so many bytes less, of those that it grew by; without effect where all was released meanwhile."""
+        with self._lock:
+            if self._is_released:
+                return
+            self._held_bytes -= count_bytes
+        self.admission.give_back(count_bytes)
+
     def release(self) -> None:
         """Hold nothing from now on. A second call has no effect, so that every way out of a request may call it."""
         with self._lock:

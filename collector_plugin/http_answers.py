@@ -113,6 +113,9 @@ def refuse_credentials(*, were_given: bool) -> Failure:
     return Failure(Status.UNAUTHORIZED, "a bearer token is required", headers=((b"www-authenticate", challenge),))
 
 
+TOO_COSTLY = Failure(Status.CONTENT_TOO_LARGE, "takes more memory to read than all requests may hold together")
+
+
 def refuse_size(limit_bytes: int) -> Failure:
     """Return the failure of a body that is larger than the limit."""
     return Failure(Status.CONTENT_TOO_LARGE, f"larger than {limit_bytes} bytes")

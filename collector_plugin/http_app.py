@@ -17,6 +17,7 @@ from collector_plugin.http_answers import (
     BROKEN,
     NO_ROOM,
     STOPPING,
+    TOO_COSTLY,
     Answer,
     Failure,
     Status,
@@ -104,7 +105,7 @@ class SpanApplication:
         except ContentError as error:
             return self._write_failure(Failure(Status.BAD_REQUEST, f"body: {error}"), intake)
         except NoRoomError:
-            failure = NO_ROOM if intake.can_ever_fit() else refuse_size(intake.limit_bytes)
+            failure = NO_ROOM if intake.can_ever_fit() else TOO_COSTLY
             return self._write_failure(failure, intake)
         except (WireError, RetryableExportError, PermanentExportError) as error:
             return self._write_failure(describe_error(error, self._service.subject), intake)
@@ -113,11 +114,15 @@ class SpanApplication:
     def _read(self, intake: Intake, content_type: str) -> bytes:
         content = intake.read_content()
         reader = self._service.readers[content_type]
-        if reader is None:
-            return content
-        # One at a time: the interpreter runs one anyway, and what a reader builds is many times its input.
-        with self._reading:
-            return reader(content)
+        if reader is not None:
+            cost = self._service.reading_costs.get(content_type)
+            # One at a time: the interpreter runs one anyway, and what a reader builds is many times its input.
+            with self._reading, intake.lend(cost(content) if cost is not None else 0):
+                content = reader(content)
+        cost = self._service.handling_costs.get(content_type)
+        if cost is not None:
+            intake.keep(cost(content))
+        return content
 
     def _write_failure(self, failure: Failure, intake: Intake) -> Answer:
         return self._service.write_failure(failure, intake.content_type)

@@ -3,12 +3,13 @@
 No sockets: the connection tells what came, the application what became of it.
 """
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from collector_plugin.admission import Admission, Reservation
 from collector_plugin.bearer_auth import BearerTokens
-from collector_plugin.content_encoding import ContentEncoding, read_encoding, unpack
+from collector_plugin.content_encoding import ContentEncoding, NoRoomError, read_encoding, unpack
 from collector_plugin.http_answers import (
     METHOD_NOT_ALLOWED,
     NO_ROOM,
@@ -49,6 +50,7 @@ class Intake:
         self._encoding = ContentEncoding.IDENTITY
         self._reservation = Reservation(admission)
         self.limit_bytes = limit_bytes
+        self._missing_bytes = STEP_BYTES
         self._received_bytes = 0
         self._first = b""
         self._rest: io.BytesIO | None = None
@@ -107,10 +109,25 @@ class Intake:
         self._first, self._rest = b"", None
         return unpack(body, self._encoding, self.limit_bytes, self._reservation.grow)
 
+    @contextlib.contextmanager
+    def lend(self, count_bytes: int) -> Iterator[None]:
+        """Hold so many bytes more for a while. Raises NoRoomError."""
+        self.keep(count_bytes)
+        try:
+            yield
+        finally:
+            self._reservation.shrink(count_bytes)
+
+    def keep(self, count_bytes: int) -> None:
+        """Hold so many bytes more until the end. Raises NoRoomError."""
+        if not self._reservation.grow(count_bytes):
+            self._missing_bytes = count_bytes
+            raise NoRoomError
+
     def can_ever_fit(self) -> bool:
         """Return whether the body may have found no room for others' sake, and not for its own size."""
         reservation = self._reservation
-        return reservation.admission.can_ever_fit(reservation.held_bytes + STEP_BYTES)
+        return reservation.admission.can_ever_fit(reservation.held_bytes + self._missing_bytes)
 
     def is_wanted(self) -> bool:
         """Return whether the client still waits for its answer."""

@@ -17,6 +17,12 @@ from collector_plugin.http_answers import (
     write_text_failure,
     write_zipkin_success,
 )
+from collector_plugin.reading_cost import (
+    estimate_json,
+    estimate_zipkin_ids,
+    estimate_zipkin_json,
+    estimate_zipkin_protobuf,
+)
 from hopspan.export_errors import ExportResult
 
 Accept = Callable[[bytes, Callable[[], bool], int], ExportResult]
@@ -24,6 +30,10 @@ Accept = Callable[[bytes, Callable[[], bool], int], ExportResult]
 
 Reader = Callable[[bytes], bytes]
 """Turns a body into what the taker of requests takes; raises WireError."""
+
+
+Estimate = Callable[[bytes], int]
+"""Returns what it takes in memory to read a body, beside the body."""
 
 
 class SpanService(msgspec.Struct, frozen=True):
@@ -39,6 +49,10 @@ class SpanService(msgspec.Struct, frozen=True):
     accept: Accept
     write_success: Callable[[ExportResult, str], Answer]
     write_failure: Callable[[Failure, str | None], Answer]
+    reading_costs: Mapping[str, Estimate] = {}
+    """By content type what reading takes, while it is read; of those that are absent nothing to speak of."""
+    handling_costs: Mapping[str, Estimate] = {}
+    """By content type what the taker takes, until the answer."""
     quick_type: str | None = None
     """Of this content type small requests that are not packed are taken at once: no peer is waited for."""
 
@@ -53,12 +67,19 @@ def make_otlp_service(accept: Accept, read_json: Reader, *, waits: bool = True) 
         accept=accept,
         write_success=write_otlp_success,
         write_failure=write_otlp_failure,
+        reading_costs={JSON: estimate_json},
         quick_type=None if waits else PROTOBUF,
     )
 
 
-def make_zipkin_service(accept: Accept, read_protobuf: Reader, *, waits: bool = True) -> SpanService:
-    """Return Zipkin v2: `accept` takes a JSON array, and may wait; `read_protobuf` turns a ListOfSpans into it."""
+def make_zipkin_service(
+    accept: Accept, read_protobuf: Reader, *, waits: bool = True, converts: bool = True
+) -> SpanService:
+    """Return Zipkin v2: `accept` takes a JSON array, and may wait; `read_protobuf` turns a ListOfSpans into it.
+
+    `converts` tells whether the taker puts spans into another format, for which it reads all of them.
+    """
+    cost = estimate_zipkin_json if converts else estimate_zipkin_ids
     return SpanService(
         path="/api/v2/spans",
         subject="a list of spans",
@@ -68,6 +89,8 @@ def make_zipkin_service(accept: Accept, read_protobuf: Reader, *, waits: bool = 
         accept=accept,
         write_success=write_zipkin_success,
         write_failure=write_text_failure,
+        reading_costs={PROTOBUF: estimate_zipkin_protobuf},
+        handling_costs={JSON: cost, PROTOBUF: cost},
         quick_type=None if waits else JSON,
     )
 

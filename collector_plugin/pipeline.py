@@ -69,6 +69,10 @@ class Pipeline:
         """Whether the answer to a client waits for a peer."""
         return self._outlets.delivery.waits
 
+    def converts(self, span_format: SpanFormat) -> bool:
+        """Tell whether any exporter takes another format."""
+        return any(queue.format is not span_format for queue in self._outlets.network)
+
     def accept(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
         """Take in one ExportTraceServiceRequest; return once its application spans were delivered.
 

@@ -13,6 +13,7 @@ from collector_plugin.otlp_json_request import read_otlp_json
 from collector_plugin.pipeline import Pipeline
 from collector_plugin.receiver_grpc import GrpcReceiver
 from collector_plugin.receiver_http import HttpReceiver
+from collector_plugin.span_request import SpanFormat
 from collector_plugin.zipkin_proto import read_list_of_spans
 from hopspan.values import Endpoint
 
@@ -49,5 +50,10 @@ def open_receivers(
         service = make_otlp_service(pipeline.accept, read_otlp_json, waits=pipeline.waits)
         yield "otlp_http", HttpReceiver(protocols.http, service, admission, "receivers.otlp.protocols.http")
     if settings.zipkin is not None:
-        service = make_zipkin_service(pipeline.accept_zipkin, read_list_of_spans, waits=pipeline.waits)
+        service = make_zipkin_service(
+            pipeline.accept_zipkin,
+            read_list_of_spans,
+            waits=pipeline.waits,
+            converts=pipeline.converts(SpanFormat.ZIPKIN),
+        )
         yield "zipkin", HttpReceiver(settings.zipkin, service, admission, "receivers.zipkin")

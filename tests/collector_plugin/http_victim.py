@@ -12,6 +12,7 @@ from collector_plugin.admission import Admission
 from collector_plugin.allocator import keep_large_blocks_apart
 from collector_plugin.http_services import make_otlp_service
 from collector_plugin.http_settings import OtlpHttpProtocol
+from collector_plugin.otlp_json_request import read_otlp_json
 from collector_plugin.receiver_http import HttpReceiver
 from hopspan.export_errors import ExportResult
 from hopspan.values import Endpoint
@@ -31,7 +32,7 @@ def main() -> None:
     keep_large_blocks_apart()
     settings = OtlpHttpProtocol(endpoint=Endpoint("localhost", 0))
     admission = Admission(BUDGET_BYTES)
-    receiver = HttpReceiver(settings, make_otlp_service(accept, bytes), admission, "http")
+    receiver = HttpReceiver(settings, make_otlp_service(accept, read_otlp_json), admission, "http")
     receiver.start()
     print(receiver.endpoint.port, flush=True)  # noqa: T201 - to the test
     for _ in sys.stdin:

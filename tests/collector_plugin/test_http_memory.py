@@ -122,6 +122,21 @@ def test_flood_of_large_requests_stays_within_the_budget(victim: Victim, kind: s
     assert victim.talk(write_post(b"another client's", "Connection: close")) == [200]
 
 
+@pytest.mark.parametrize("item", ['{"key":"a"}', '{"key":"some.key","value":{"stringValue":"some value"}}'])
+def test_flood_of_json_stays_within_the_budget(victim: Victim, item: str) -> None:
+    """Sixteen clients with JSON of 4 MiB, which becomes up to twenty times as much while it is read."""
+    items = ",".join([item] * ((4 << 20) // (len(item) + 1)))
+    body = f'{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"attributes":[{items}]}}]}}]}}]}}'.encode()
+    data = write_post(body, "Connection: close", content_type="application/json")
+    statuses: list[int] = []
+    run_at_once(16, lambda: statuses.extend(victim.talk(data)))
+    assert victim.measure_growth() <= BUDGET_BYTES + SLACK_BYTES
+    assert victim.ask()[1] == 0
+    assert set(statuses) <= {200, 413, 503}
+    small = write_post(b'{"resourceSpans":[]}', "Connection: close", content_type="application/json")
+    assert victim.talk(small) == [200]
+
+
 def test_pipelines_and_endless_heads_hold_little(victim: Victim) -> None:
     """Five hundred connections, each with a burst of requests, or with a head that never ends."""
     if find_connection_limit() < 1_000:
