@@ -1,4 +1,4 @@
-"""What holds for all tests: signals work as in a terminal, however the tests were started.
+"""What holds for all tests: signals work as in a terminal, however tests were started, and no verdict is of speed.
 
 A shell without job control starts a background command with SIGINT ignored, and nohup ignores SIGHUP; both are
 inherited, also by the programs under test. And certificates, made once for all tests of TLS.
@@ -7,8 +7,13 @@ inherited, also by the programs under test. And certificates, made once for all 
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.hopspan.certificates import Authority, Parties
+
+# By default an example that takes 200 ms is a failure: on a busy machine any does.
+settings.register_profile("hopspan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hopspan")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
