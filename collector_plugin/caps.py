@@ -27,13 +27,14 @@ class SpanCaps:
 
         Of `wanted`, one or more, at most so many are counted.
         """
+        traces, parents = self._traces, self._parents
         trace_id = parent_key[:16]
-        in_trace, in_parent = self._traces.read(trace_id, now_ns), self._parents.read(parent_key, now_ns)
+        in_trace, in_parent = traces.read(trace_id, now_ns), parents.read(parent_key, now_ns)
         of_trace, of_parent = self._max_per_trace - in_trace, MAX_PER_PARENT - in_parent
         admitted = min(wanted, of_trace, of_parent)
         if admitted:
-            self._traces.write(trace_id, in_trace + admitted)
-            self._parents.write(parent_key, in_parent + admitted)
+            traces.current[trace_id] = in_trace + admitted
+            parents.current[parent_key] = in_parent + admitted
         return admitted, HopReason.TRACE_CAP if of_trace <= of_parent else HopReason.PARENT_CAP
 
 
@@ -43,20 +44,17 @@ class _Tally:
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
         self._born_ns = 0
-        self._current: dict[bytes, int] = {}
+        self.current: dict[bytes, int] = {}
         self._former: dict[bytes, int] = {}
 
     def read(self, key: bytes, now_ns: int) -> int:
-        if now_ns - self._born_ns >= self._window_ns or len(self._current) >= MAX_ENTRIES:
-            self._former = self._current
-            self._current = {}
+        if now_ns - self._born_ns >= self._window_ns or len(self.current) >= MAX_ENTRIES:
+            self._former = self.current
+            self.current = {}
             self._born_ns = now_ns
-        count = self._current.get(key)
+        count = self.current.get(key)
         if count is None:
             count = self._former.get(key, 0)
             if count:
-                self._current[key] = count
+                self.current[key] = count
         return count
-
-    def write(self, key: bytes, count: int) -> None:
-        self._current[key] = count

@@ -23,7 +23,7 @@ MAX_KEPT = 256
 """Messages kept, 4 KiB: all that were worth it in the last 13 s at least, and ever fewer of a minute."""
 
 
-class Bound(msgspec.Struct, frozen=True):
+class Bound(msgspec.Struct, frozen=True, gc=False):
     """An upper bound of the difference at a given time."""
 
     value_ns: int
@@ -95,11 +95,11 @@ class Envelope:
         if index:
             distance_ns = at_ns - times[index - 1]
             if distance_ns <= MAX_AGE_NS:
-                value_ns, nearest_ns = bounds[index - 1] + allow_drift(distance_ns), distance_ns
+                value_ns, nearest_ns = bounds[index - 1] + distance_ns // DRIFT_DIVISOR + 1, distance_ns
         if index < len(times):
             distance_ns = times[index] - at_ns
             if distance_ns <= MAX_AGE_NS:
-                other_ns = bounds[index] + allow_drift(distance_ns)
+                other_ns = bounds[index] + distance_ns // DRIFT_DIVISOR + 1
                 value_ns = other_ns if value_ns is None else min(value_ns, other_ns)
                 nearest_ns = min(nearest_ns, distance_ns)
         return None if value_ns is None else Bound(value_ns, nearest_ns)

@@ -25,7 +25,7 @@ REFIT_PART = 4
 """A line is fitted again when so much of what it is fitted to is new."""
 
 
-class Theta(msgspec.Struct, frozen=True):
+class Theta(msgspec.Struct, frozen=True, gc=False):
     """What is known of theta at the time of a message."""
 
     value_ns: int
@@ -38,12 +38,14 @@ class Theta(msgspec.Struct, frozen=True):
 class NodePair:
     """The bounds of theta, from either side."""
 
-    __slots__ = ("_changes", "_last", "_last_other", "_line", "_sides", "is_cloned", "seen_ns")
+    __slots__ = ("_changes", "_last", "_last_other", "_line", "_sides", "is_bounded", "is_cloned", "seen_ns")
 
     def __init__(self) -> None:
         """Start without bounds."""
         self.is_cloned = False
         """Whether two clocks have proved to share one id."""
+        self.is_bounded = False
+        """Whether there is a bound on either side."""
         self.seen_ns = 0
         """When a message was last taken in, by the plugin's own clock."""
         self._sides = {1: Envelope(), -1: Envelope()}
@@ -54,11 +56,6 @@ class NodePair:
         """The newest message, which is nearly always the next to be related."""
         self._last_other: Bound | None = None
         """What was known of the other direction at its time."""
-
-    @property
-    def is_bounded(self) -> bool:
-        """Tell whether there is a bound on either side."""
-        return all(self._sides.values())
 
     def observe(self, sighting: Sighting) -> bool:
         """Take in a message; tell whether it is possible beside the others. If not, they are forgotten.
@@ -75,6 +72,7 @@ class NodePair:
         side = self._sides[sighting.sign]
         if side.add(sighting.at_ns, bound_ns):
             self._changes += 1
+            self.is_bounded = self.is_bounded or all(self._sides.values())
             if len(side) > MAX_KEPT:
                 side.thin()
         return is_possible
@@ -106,10 +104,12 @@ class NodePair:
         return min(max(value_ns, low_ns), high_ns)
 
     def _fit(self) -> Line | None:
-        sides = self._sides.values()
         if not self.is_bounded:
             # The message to be related may bound nothing itself, while all others went the other way.
             return None
+        if not self._changes:
+            return self._line
+        sides = self._sides.values()
         if self._changes * REFIT_PART > min(2 * LINE_MESSAGES, sum(map(len, sides))):
             self._changes = 0
             since_ns = max(side.find_newest(1) for side in sides) - LINE_SPAN_NS
@@ -121,5 +121,6 @@ class NodePair:
     def _forget(self) -> None:
         self._last = None
         self._sides = {1: Envelope(), -1: Envelope()}
+        self.is_bounded = False
         self._line = None
         self._changes = 0

@@ -38,7 +38,7 @@ class ClockSource(enum.StrEnum):
     """By the far node's own wall clock, since nothing of the near node is known."""
 
 
-class ClockRelation(msgspec.Struct, frozen=True):
+class ClockRelation(msgspec.Struct, frozen=True, gc=False):
     """What is known of two nodes' clocks at the time of a message."""
 
     source: ClockSource
@@ -73,16 +73,16 @@ class Clocks:
 
     def observe(self, seen: Sighting, now_ns: int) -> Way | None:
         """Take in a message; return the way that it passed if that may be bounded better now."""
-        if seen.is_within_node or not seen.is_exact:
+        if not seen.is_exact:
             return None
         pair = self._pairs.get(seen.pair)
         if pair is None:
-            if seen.shares_id and seen.can_be_one_clock and not seen.is_doubtful:
+            if seen.is_within_node or (seen.shares_id and seen.can_be_one_clock and not seen.is_doubtful):
                 return None
             pair = self._add_pair(seen)
         pair.seen_ns = now_ns
         self._pairs.move_to_end(seen.pair)
-        if seen.shares_id and not seen.can_be_one_clock and not pair.is_cloned:
+        if not pair.is_cloned and seen.shares_id and not seen.can_be_one_clock:
             pair.is_cloned = True
             self.contradictions[ClockReason.CLONED_ID] += 1
         if not pair.observe(seen):

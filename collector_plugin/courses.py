@@ -52,12 +52,12 @@ def has_wire(sender: Course, receiver: Course) -> bool:
 
 
 @functools.lru_cache(MAX_KEPT)
-def find_course(kind: bytes, outer: bytes, devices: tuple[bytes, ...]) -> Course:
-    """Return the course that those parts of a record tell (see split_record).
+def find_course(shape: tuple[bytes, ...]) -> Course:
+    """Return the course that the shape of a record tells (see split_record).
 
     Raises RecordError for values that version 1 does not know.
     """
-    transit = decode_shape(kind, outer, devices)
+    transit = decode_shape(shape)
     points = tuple(stamp.point for stamp in transit.stamps)
     # By the first and the last point: a swept transit lacks points, not its role.
     outgoing, incoming = points[0] <= Point.NIC_EGRESS, points[-1] >= Point.NIC_INGRESS

@@ -11,9 +11,13 @@ from collector_plugin.courses import Course
 from collector_plugin.halves import Half
 from collector_plugin.network_span import DURATION_KEY, Attributes, Pair
 from node_probe.transit import Direction, Point, Tunnel
+from node_probe.wire_record import ENDPOINTS
 
 _KEPT = 4096
 """Of each kind; some 2 MiB where all are used."""
+
+
+_MEASURED = ("hopspan.clock.source", ClockSource.MEASURED.value)
 
 
 def describe_duration(duration_ns: int) -> Attributes:
@@ -46,21 +50,23 @@ def describe_node(name: str, k8s_node_name: str, interface: str) -> Attributes:
     return Attributes(*pairs)
 
 
-def describe_addresses(half: Half) -> Attributes:
-    """Return source and destination in the packet's direction."""
-    client, server = half.client_address, half.server_address
-    if half.course.direction is Direction.REQUEST:
-        return _describe_addresses(client, half.client_port, server, half.server_port)
-    return _describe_addresses(server, half.server_port, client, half.client_port)
+def describe_addresses(half: Half) -> tuple[Attributes]:
+    """Return source and destination in the packet's direction, as a span's group."""
+    return _describe_addresses(half.endpoints, half.course.direction)
 
 
 @functools.lru_cache(_KEPT)
-def _describe_addresses(source: bytes, source_port: int, destination: bytes, destination_port: int) -> Attributes:
-    return Attributes(
-        ("source.address", _write_address(source)),
-        ("source.port", source_port),
-        ("destination.address", _write_address(destination)),
-        ("destination.port", destination_port),
+def _describe_addresses(endpoints: bytes, direction: Direction) -> tuple[Attributes]:
+    source_port, destination_port, source, destination = ENDPOINTS.unpack(endpoints)
+    if direction is Direction.RESPONSE:
+        source_port, destination_port, source, destination = destination_port, source_port, destination, source
+    return (
+        Attributes(
+            ("source.address", _write_address(source)),
+            ("source.port", source_port),
+            ("destination.address", _write_address(destination)),
+            ("destination.port", destination_port),
+        ),
     )
 
 
@@ -97,7 +103,7 @@ def describe_oddities(attempt: int, missed: tuple[Point, ...], *, is_clipped: bo
 def describe_measured(offset_ns: int, uncertainty_ns: int) -> Attributes:
     """Return how far stamps came onto the parent's clock, by what was measured: each message has its own."""
     return Attributes(
-        ("hopspan.clock.source", ClockSource.MEASURED.value),
+        _MEASURED,
         ("hopspan.clock.offset_ns", offset_ns),
         ("hopspan.clock.uncertainty_ns", uncertainty_ns),
     )

@@ -8,19 +8,15 @@ import collections
 from collector_plugin.caps import SpanCaps
 from collector_plugin.clocks import ClockSource
 from collector_plugin.exchanges import ExchangeTable, Offer
-from collector_plugin.hop_durations import MAX_LABEL, HopDurations
-from collector_plugin.hop_templates import UNDERLAY
+from collector_plugin.hop_durations import HopDurations
 from collector_plugin.inject import inject_hops, inject_summary
 from collector_plugin.join_settings import JoinSettings
-from collector_plugin.messages import PARENT_KEY_BYTES
 from collector_plugin.network_span import Detail, Emission, NetworkSpan
 from collector_plugin.parents import ParentStore
 from collector_plugin.placement import lies_inside
 from collector_plugin.ready_hops import Hop
 from collector_plugin.reasons import HopReason
-from node_probe.transit import TRACE_ID_BYTES, Direction
-
-_DIRECTIONS = tuple(direction.label for direction in Direction)
+from node_probe.transit import TRACE_ID_BYTES
 
 
 class Emitter:
@@ -41,9 +37,11 @@ class Emitter:
 
     def emit(self, offer: Offer, now_ns: int) -> None:
         """Make spans of a message's hops, now or when its exchange is decided."""
-        self._measure(offer, now_ns)
+        self.durations.observe(offer.hops, offer.parent, now_ns)
         if self._settings.detail is Detail.SLOW:
-            verdict = self.exchanges.add(offer, offer.message.network_ns, now_ns)
+            message = offer.message
+            message.network_ns += sum(stop_ns - start_ns for start_ns, stop_ns, *_ in offer.hops)
+            verdict = self.exchanges.add(offer, message.network_ns, now_ns)
             self._obey(verdict.shown, verdict.left_out, now_ns)
         else:
             self._make_spans(offer, now_ns)
@@ -61,24 +59,11 @@ class Emitter:
         for offer in shown:
             self._make_spans(offer, now_ns)
 
-    def _measure(self, offer: Offer, now_ns: int) -> None:
-        message, trace_id, observe = offer.message, offer.parent.trace_id, self.durations.observe
-        direction, service = _DIRECTIONS[message.key[PARENT_KEY_BYTES]], offer.parent.service[:MAX_LABEL]
-        network_ns = 0
-        for hop in offer.hops:
-            template, stop_ns = hop.template, hop.stop_ns
-            duration_ns = stop_ns - hop.start_ns
-            network_ns += duration_ns
-            name, node = template.name, template.node
-            other = message.name_other_node(node) if name == UNDERLAY else node
-            observe((name, direction, node, other, service), (duration_ns, stop_ns, trace_id), now_ns)
-        message.network_ns += network_ns
-
     def _make_spans(self, offer: Offer, now_ns: int) -> None:
         hops = offer.hops
-        if hops and hops[0].account.clock is ClockSource.EPOCH:
+        if hops and hops[0][-1].clock is ClockSource.EPOCH:
             # The far half alone: none of its hops is on the parent's clock.
-            inside = [hop for hop in hops if lies_inside(hop.start_ns, hop.stop_ns, offer.parent)]
+            inside = [hop for hop in hops if lies_inside(hop[0], hop[1], offer.parent)]
             self.dropped[HopReason.CLOCK] += len(hops) - len(inside)
             hops = inside
         if self._settings.detail is Detail.SUMMARY:
@@ -91,22 +76,25 @@ class Emitter:
     def _make_hop_spans(self, hops: list[Hop], offer: Offer, now_ns: int) -> list[NetworkSpan]:
         least_ns = self._settings.min_duration_ns
         if least_ns:
-            kept = [hop for hop in hops if hop.duration_ns >= least_ns]
+            kept = [hop for hop in hops if hop[1] - hop[0] >= least_ns]
             self.dropped[HopReason.MIN_DURATION] += len(hops) - len(kept)
             hops = kept
         if not hops:
             return []
         admitted, reason = self._caps.admit(_name_owner(offer), len(hops), now_ns)
-        self.dropped[reason] += len(hops) - admitted
-        spans = inject_hops(hops[:admitted], offer.message, offer.parent, offer.attempt)
+        if admitted < len(hops):
+            self.dropped[reason] += len(hops) - admitted
+            hops = hops[:admitted]
+        spans = inject_hops(hops, offer.message, offer.parent, offer.attempt)
         new = self._take_new(spans)
-        self.dropped[HopReason.ID_TAKEN] += len(spans) - len(new)
+        if len(new) < len(spans):
+            self.dropped[HopReason.ID_TAKEN] += len(spans) - len(new)
         return new
 
     def _make_summary(self, hops: list[Hop], offer: Offer, now_ns: int) -> list[NetworkSpan]:
         if not hops:
             return []
-        if hops[-1].stop_ns - hops[0].start_ns < self._settings.min_duration_ns:
+        if hops[-1][1] - hops[0][0] < self._settings.min_duration_ns:
             self.dropped[HopReason.MIN_DURATION] += len(hops)
             return []
         admitted, reason = self._caps.admit(_name_owner(offer), 1, now_ns)
@@ -121,11 +109,15 @@ class Emitter:
 
     def _take_new(self, spans: list[NetworkSpan]) -> list[NetworkSpan]:
         """Return and count the spans whose id no application span has: to Zipkin the two would be one."""
-        is_taken, emitted = self._parents.has, self.emitted
-        new = [span for span in spans if not is_taken(span.trace_id + span.span_id)]
-        for span in new:
+        if not spans:
+            return spans
+        taken = self._parents.list_known(spans[0].trace_id, [span.span_id for span in spans])
+        if taken:
+            spans = [span for span in spans if span.span_id not in taken]
+        emitted = self.emitted
+        for span in spans:
             emitted[span.name] += 1
-        return new
+        return spans
 
 
 def _name_owner(offer: Offer) -> bytes:

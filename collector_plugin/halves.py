@@ -11,10 +11,13 @@ from collector_plugin.courses import find_course
 from collector_plugin.reasons import TransitReason
 from node_probe.transit import TRACE_ID_BYTES, Point
 from node_probe.wire_batch import NodeIdentity, RawTransit
-from node_probe.wire_record import RecordError, read_ends, split_record
+from node_probe.wire_record import ENDPOINTS, RecordError, read_ends, split_record
 
 MAX_TIME_NS = (1 << 63) - 1
 """OTLP's signed integers end here, and no clock comes near."""
+
+_LAST_OUTGOING = int(Point.NIC_EGRESS)
+"""Up to here a packet is on its way to the wire, behind it on its way from there."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -29,34 +32,36 @@ class Half:
     """A transit and its origin. Not to be changed; no Struct, for whoever makes one asks for its role many times."""
 
     __slots__ = (
-        "client_address",
-        "client_port",
         "course",
+        "endpoints",
         "is_near",
         "origin",
         "raw",
         "role",
-        "server_address",
-        "server_port",
         "times_ns",
     )
 
     def __init__(self, raw: RawTransit, origin: Origin) -> None:
         """Read the transit. Raises RecordError for values that version 1 does not know, and stamps in disorder."""
-        parts = split_record(raw.record)
-        kind, self.client_port, self.server_port, self.client_address, self.server_address, outer = parts[:6]
+        shape, self.endpoints, times_ns = split_record(raw.record)
         self.raw = raw
         self.origin = origin
-        self.course = course = find_course(kind, outer, parts[6::2])
+        self.course = course = find_course(shape)
         self.role = course.role
         self.is_near = course.is_near
-        self.times_ns: tuple[int, ...] = parts[7::2]
+        self.times_ns = times_ns
         """Of the stamps, in the order of the course's points."""
         before_ns = 0
-        for time_ns in self.times_ns:
+        for time_ns in times_ns:
             if time_ns < before_ns:
                 raise RecordError("stamps are not in the order met")
             before_ns = time_ns
+
+    @property
+    def server_address(self) -> bytes:
+        """Return it as the node saw it first: on the client's side before DNAT."""
+        address: bytes = ENDPOINTS.unpack(self.endpoints)[-1]
+        return address
 
     @property
     def first_epoch_ns(self) -> int:
@@ -89,6 +94,6 @@ def judge_record(record: bytes, origin: Origin) -> TransitReason | None:
     # Times that no clock can show, also as epoch times, would not fit a span's fields.
     if last_ns > MAX_TIME_NS or first_ns + offset_ns < 0 or last_ns + offset_ns > MAX_TIME_NS:
         return TransitReason.MALFORMED
-    if first_point > Point.NIC_EGRESS and last_point < Point.NIC_INGRESS:
+    if first_point > _LAST_OUTGOING and last_point <= _LAST_OUTGOING:
         return TransitReason.PASSING
     return None

@@ -8,6 +8,9 @@ from bisect import bisect_left
 
 import msgspec
 
+from collector_plugin.hop_templates import HopTemplate
+from collector_plugin.parents import Parent
+from collector_plugin.ready_hops import Hop
 from hopspan.hop_bounds import BOUNDS_NS
 
 MAX_SERIES = 1_000
@@ -25,8 +28,10 @@ OTHER = "other"
 MAX_LABEL = 100
 """Characters of a label: services may have names of any length."""
 
-_BUCKETS = len(BOUNDS_NS) + 1
+MAX_KNOWN = 16_384
+"""Templates of hops whose combination is kept, by service: those of all courses that are, with a service each."""
 
+_BUCKETS = len(BOUNDS_NS) + 1
 
 LABELS = ("hop", "direction", "from_node", "to_node", "service")
 """`from_node` is where the hop begins and `to_node` where it ends, the same but for the wire; `service` is
@@ -60,16 +65,26 @@ class HopDurations:
         self._series: dict[SeriesKey, Series] = {}
         self._others: dict[SeriesKey, Series] = {}
         self._looked_ns = -RETRY_NS
+        self._known: dict[str, dict[HopTemplate, Series]] = {}
+        self._known_count = 0
 
-    def observe(self, key: SeriesKey, example: Example, now_ns: int) -> None:
-        """Count one hop."""
-        series = self._series.get(key) or self._add(key, now_ns)
-        series.used_ns = now_ns
-        duration_ns = example[0]
-        bucket = bisect_left(BOUNDS_NS, duration_ns)
-        series.counts[bucket] += 1
-        series.examples[bucket] = example
-        series.sum_ns += duration_ns
+    def observe(self, hops: list[Hop], parent: Parent, now_ns: int) -> None:
+        """Count the hops of one message."""
+        trace_id, service = parent.trace_id, parent.service[:MAX_LABEL]
+        known = self._known.get(service, {})
+        for start_ns, stop_ns, template, _ in hops:
+            duration_ns = stop_ns - start_ns
+            series = known.get(template)
+            if series is None:
+                key = (template.name, template.direction, template.node, template.to_node, service)
+                series = self._series.get(key) or self._add(key, now_ns)
+                if key in self._series:
+                    self._know(service, template, series)
+            bucket = bisect_left(BOUNDS_NS, duration_ns)
+            series.counts[bucket] += 1
+            series.examples[bucket] = (duration_ns, stop_ns, trace_id)
+            series.sum_ns += duration_ns
+            series.used_ns = now_ns
 
     def read(self) -> list[tuple[SeriesKey, Series]]:
         """Return what was measured up to now, as it is now."""
@@ -86,11 +101,25 @@ class HopDurations:
             self.forgotten += len(idle)
             for known in idle:
                 del self._series[known]
+            if idle:
+                self._forget_known()
         if len(self._series) < MAX_SERIES:
             series = self._series[key] = _make_series()
             return series
         rest = (*key[:2], OTHER, OTHER, OTHER)
         return self._others.setdefault(rest, _make_series())
+
+    def _know(self, service: str, template: HopTemplate, series: Series) -> None:
+        if self._known_count >= MAX_KNOWN:
+            self._forget_known()
+        self._known.setdefault(service, {})[template] = series
+        self._known_count += 1
+
+    def _forget_known(self) -> None:
+        for known in self._known.values():
+            known.clear()
+        self._known.clear()
+        self._known_count = 0
 
 
 def _make_series() -> Series:

@@ -9,7 +9,7 @@ import itertools
 import msgspec
 
 from collector_plugin.courses import MAX_KEPT, Course, Role
-from collector_plugin.describe import describe_node, describe_tunnel, describe_way
+from collector_plugin.describe import describe_node, describe_oddities, describe_tunnel, describe_way
 from collector_plugin.halves import Half
 from collector_plugin.network_span import Attributes
 from node_probe.hop_names import name_hop
@@ -27,32 +27,38 @@ _WAY = {
 _OVERLAY_POINTS = frozenset({Point.OVERLAY_EGRESS, Point.OVERLAY_INGRESS})
 
 
-class HopTemplate(msgspec.Struct, frozen=True, gc=False):
-    """A hop but for its times."""
+class HopTemplate(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A hop but for its times. Compared as an object, since it is a key: there is one of each."""
 
     name: str
+    direction: str
     start: Point
     stop: Point
     missed: tuple[Point, ...]
     """Points between the two that the packet must have passed and that did not see it."""
     node: str
     """The node whose name the span has; for the wire the sender."""
+    to_node: str
+    """Where the hop ends: for the wire the receiver."""
     points: bytes
     """Both points by number, as a span's id is derived from them."""
-    way: Attributes
-    device: Attributes
-    """The node, and the device there: where the hop ends, for the wire where it leaves the node."""
+    place: tuple[Attributes, Attributes]
+    """Direction and points; the node, and the device there: where the hop ends, for the wire where it leaves it."""
     tunnel: tuple[Attributes, ...]
     """What the outer header said, where the packet had, got or lost one on the way."""
+    tail: tuple[Attributes, ...]
+    """The same, and what else there is to say of a first sending that is drawn as it was."""
 
 
-class Templates(msgspec.Struct, frozen=True, gc=False):
-    """Those of the hops that one node tells of."""
+class Templates(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Those of the hops that one node tells of. Compared as an object, as they are."""
 
     hops: tuple[HopTemplate, ...]
     """In the order of the packet's way."""
-    wire: HopTemplate
-    """Of the wire, if the node is the sender."""
+    course: Course
+    node: str
+    last_device: Attributes
+    """The node, and the device where the packet left it, if this is the sender."""
 
 
 def find_templates(half: Half) -> Templates:
@@ -63,41 +69,48 @@ def find_templates(half: Half) -> Templates:
 
 
 @functools.lru_cache(MAX_KEPT)
+def find_wire_template(sender: Templates, to_node: str) -> HopTemplate:
+    """Return the template of the wire to another node."""
+    course = sender.course
+    tunnel = (describe_tunnel(course),) if course.tunnel is not Tunnel.NONE else ()
+    return HopTemplate(
+        name=UNDERLAY,
+        direction=course.direction.label,
+        start=Point.NIC_EGRESS,
+        stop=Point.NIC_INGRESS,
+        missed=(),
+        node=sender.node,
+        to_node=to_node,
+        points=bytes((Point.NIC_EGRESS, Point.NIC_INGRESS)),
+        place=(describe_way(course.direction, Point.NIC_EGRESS, Point.NIC_INGRESS), sender.last_device),
+        tunnel=tunnel,
+        tail=tunnel,
+    )
+
+
+@functools.lru_cache(MAX_KEPT)
 def _make_templates(course: Course, node: str, k8s_node_name: str, interfaces: tuple[str | None, ...]) -> Templates:
     templates = []
-    for (start, stop), interface in zip(itertools.pairwise(course.points), interfaces[1:], strict=True):
+    devices = [describe_node(node, k8s_node_name, interface or "") for interface in interfaces]
+    for (start, stop), device in zip(itertools.pairwise(course.points), devices[1:], strict=True):
         name, missed, is_tunnelled = _describe_hop(course.role, start, stop, course.tunnel)
+        tunnel = (describe_tunnel(course),) if is_tunnelled else ()
         templates.append(
             HopTemplate(
-                name,
-                start,
-                stop,
-                missed,
-                node,
-                bytes((start, stop)),
-                describe_way(course.direction, start, stop),
-                describe_node(node, k8s_node_name, interface or ""),
-                (describe_tunnel(course),) if is_tunnelled else (),
+                name=name,
+                direction=course.direction.label,
+                start=start,
+                stop=stop,
+                missed=missed,
+                node=node,
+                to_node=node,
+                points=bytes((start, stop)),
+                place=(describe_way(course.direction, start, stop), device),
+                tunnel=tunnel,
+                tail=(*tunnel, describe_oddities(1, missed, is_clipped=False)) if missed else tunnel,
             )
         )
-    return Templates(
-        tuple(templates), _make_wire_template(course, describe_node(node, k8s_node_name, interfaces[-1] or ""), node)
-    )
-
-
-def _make_wire_template(course: Course, device: Attributes, node: str) -> HopTemplate:
-    start, stop = Point.NIC_EGRESS, Point.NIC_INGRESS
-    return HopTemplate(
-        UNDERLAY,
-        start,
-        stop,
-        (),
-        node,
-        bytes((start, stop)),
-        describe_way(course.direction, start, stop),
-        device,
-        (describe_tunnel(course),) if course.tunnel is not Tunnel.NONE else (),
-    )
+    return Templates(tuple(templates), course, node, devices[-1])
 
 
 @functools.cache

@@ -3,13 +3,11 @@
 Pure. Times are epoch nanoseconds.
 """
 
-import itertools
-
 from collector_plugin.clocks import ClockSource
 from collector_plugin.courses import Role, has_wire
 from collector_plugin.describe import describe_addresses
 from collector_plugin.halves import Half
-from collector_plugin.hop_templates import find_templates
+from collector_plugin.hop_templates import find_templates, find_wire_template
 from collector_plugin.network_span import Attributes
 from collector_plugin.ready_hops import Account, Hop
 
@@ -19,16 +17,29 @@ def give_account(half: Half, offset_ns: int, clock: ClockSource | None = None, *
 
     `groups` say how that was found by `clock`.
     """
-    times_ns = [time_ns + offset_ns for time_ns in half.times_ns]
-    flags = half.raw.flags & 0xFF
-    return Account(half.course, times_ns, find_templates(half), flags, describe_addresses(half), clock, groups)
+    return Account(
+        half.course,
+        half.times_ns,
+        offset_ns,
+        find_templates(half),
+        half.raw.flags & 0xFF,
+        describe_addresses(half),
+        clock,
+        groups,
+    )
 
 
 def list_hops(account: Account) -> list[Hop]:
     """Return the hops of one node, in the order of the packet's way; none where it has a single stamp."""
-    times_ns = account.times_ns
-    # In C from end to end: every hop passes here. It ends with the last but one stamp.
-    return list(map(Hop, account.templates.hops, times_ns, times_ns[1:], itertools.repeat(account)))
+    hops = []
+    offset_ns, times_ns = account.offset_ns, iter(account.times_ns)
+    start_ns = next(times_ns) + offset_ns
+    # By hand: of lists so short each iterator costs more than what it gives.
+    for template in account.templates.hops:
+        stop_ns = next(times_ns) + offset_ns
+        hops.append((start_ns, stop_ns, template, account))
+        start_ns = stop_ns
+    return hops
 
 
 def list_wire(near: Account, far: Account) -> list[Hop]:
@@ -36,4 +47,5 @@ def list_wire(near: Account, far: Account) -> list[Hop]:
     sender, receiver = (near, far) if near.course.role is Role.SENDER else (far, near)
     if not has_wire(sender.course, receiver.course):
         return []
-    return [Hop(sender.templates.wire, sender.times_ns[-1], receiver.times_ns[0], far)]
+    start_ns, stop_ns = sender.times_ns[-1] + sender.offset_ns, receiver.times_ns[0] + receiver.offset_ns
+    return [(start_ns, stop_ns, find_wire_template(sender.templates, receiver.templates.node), far)]

@@ -28,17 +28,15 @@ def inject_hops(hops: list[Hop], message: Message, parent: Parent, attempt: int)
     id_prefix = _ID_PREFIX + message.key
     first_ns, last_ns = find_room(parent)
     spans = []
-    for hop in hops:
-        template, account = hop.template, hop.account
-        hop_start_ns, hop_stop_ns = hop.start_ns, hop.stop_ns
-        groups = (template.way, template.device, account.addresses, *template.tunnel)
-        if first_ns <= hop_start_ns <= hop_stop_ns - MIN_GAPPED_NS and hop_stop_ns <= last_ns:
-            start_ns, end_ns, is_clipped = hop_start_ns, hop_stop_ns - GAP_NS, False
+    for start_ns, stop_ns, template, account in hops:
+        if first_ns <= start_ns <= stop_ns - MIN_GAPPED_NS and stop_ns <= last_ns:
+            begin_ns, end_ns, is_clipped = start_ns, stop_ns - GAP_NS, False
         else:
-            place = place_hop(hop_start_ns, hop_stop_ns, parent)
-            start_ns, end_ns, is_clipped = place.start_ns, place.end_ns, place.is_clipped
-        if attempt > 1 or is_clipped or template.missed:
-            groups += (describe_oddities(attempt, template.missed, is_clipped=is_clipped),)
+            place = place_hop(start_ns, stop_ns, parent)
+            begin_ns, end_ns, is_clipped = place.start_ns, place.end_ns, place.is_clipped
+        tail = template.tail
+        if is_clipped or attempt > 1:
+            tail = (*template.tunnel, describe_oddities(attempt, template.missed, is_clipped=is_clipped))
         spans.append(
             NetworkSpan(
                 trace_id,
@@ -46,10 +44,10 @@ def inject_hops(hops: list[Hop], message: Message, parent: Parent, attempt: int)
                 derive_id(id_prefix + template.points),
                 account.flags,
                 template.name,
-                start_ns,
+                begin_ns,
                 end_ns,
-                hop_stop_ns - hop_start_ns,
-                groups + account.clock_groups,
+                stop_ns - start_ns,
+                template.place + account.addresses + tail + account.clock_groups,
             )
         )
     return spans
@@ -57,23 +55,24 @@ def inject_hops(hops: list[Hop], message: Message, parent: Parent, attempt: int)
 
 def inject_summary(hops: list[Hop], message: Message, parent: Parent, attempt: int) -> NetworkSpan:
     """Return the span that shows `hops`, one or more of one message in order of time, as its events."""
-    first, last = hops[0], hops[-1]
-    place = place_hop(first.start_ns, last.stop_ns, parent)
+    first_ns, _, first, near = hops[0]
+    _, last_ns, last, _ = hops[-1]
+    place = place_hop(first_ns, last_ns, parent)
     # The far node saw the address that the message went to; where a Service stands between, the near one did not.
-    told = next((hop.account for hop in hops if hop.account.clock is not None), first.account)
-    start, stop = first.template.start, last.template.stop
+    told = next((account for *_, account in hops if account.clock is not None), near)
+    start, stop = first.start, last.stop
     return NetworkSpan(
         parent.trace_id,
         message.key[TRACE_ID_BYTES:PARENT_KEY_BYTES],
         derive_id(_ID_PREFIX + message.key + bytes((start, stop))),
-        first.account.flags,
+        near.flags,
         SUMMARY_NAME,
         place.start_ns,
         place.end_ns,
-        last.stop_ns - first.start_ns,
+        last_ns - first_ns,
         (
             describe_way(Direction(message.key[PARENT_KEY_BYTES]), start, stop),
-            told.addresses,
+            *told.addresses,
             describe_oddities(attempt, (), is_clipped=place.is_clipped),
             *told.clock_groups,
         ),
@@ -82,12 +81,13 @@ def inject_summary(hops: list[Hop], message: Message, parent: Parent, attempt: i
 
 
 def _make_event(hop: Hop, parent: Parent) -> SpanEvent:
-    template = hop.template
+    start_ns, stop_ns, template, _ = hop
+    _, device = template.place
     groups = (
         describe_points(template.start, template.stop),
-        describe_duration(hop.duration_ns),
-        template.device,
+        describe_duration(stop_ns - start_ns),
+        device,
         *template.tunnel,
         describe_oddities(1, template.missed, is_clipped=False),
     )
-    return SpanEvent(template.name, place_hop(hop.start_ns, hop.stop_ns, parent).start_ns, groups)
+    return SpanEvent(template.name, place_hop(start_ns, stop_ns, parent).start_ns, groups)

@@ -101,8 +101,8 @@ class Join:
         for error in batch.rejected:
             unknown = isinstance(error, RecordVersionError)
             self.add_unreadable(1, TransitReason.VERSION if unknown else TransitReason.MALFORMED)
+        self.received += len(batch.transits)
         for raw in batch.transits:
-            self.received += 1
             reason = judge_record(raw.record, origin) or self._join_or_wait(raw, origin, now_ns)
             if reason is not None:
                 self.released[reason] += 1
@@ -173,13 +173,9 @@ class Join:
             half = Half(raw, origin)
         except RecordError:
             return TransitReason.MALFORMED
-        reason = message.refuse(half)
+        reason = message.add(half)
         if reason is None:
-            message.unpack()
-            if message.is_new:
-                self.messages.add(message, half)
-            message.add(half)
-            self.messages.count_in(half)
+            self.messages.count_in(message, half)
         return reason
 
     def _advance(self, message: Message, now_ns: int) -> None:
@@ -216,6 +212,7 @@ class Join:
             self.messages.file(oldest, now_ns + self._settings.window_ns)
 
     def _emit(self, message: Message, now_ns: int) -> None:
+        was_held = message.is_held
         if not message.parent.waits:
             # Asked again: with B3's shared ids the CLIENT half may have come after the SERVER half.
             message.parent = self.parents.find(message.parent_key) or message.parent
@@ -232,7 +229,7 @@ class Join:
         message.is_settled = True
         if message.is_held:
             self._hold(message, now_ns)
-        else:
+        elif was_held:
             self.held.discard(message.key)
         message.slim()
         self.messages.file(message, now_ns + self._settings.window_ns)

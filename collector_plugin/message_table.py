@@ -68,10 +68,9 @@ class MessageTable:
             return TransitReason.ATTEMPT_CAP
         return Message(key, parent)
 
-    def add(self, message: Message, half: Half) -> None:
-        """Enter a new message with its first half; `file` puts it where it belongs."""
+    def _enter(self, message: Message, half: Half) -> None:
         message.first_ns = half.first_epoch_ns
-        group = attempts_key(message.key)
+        message.group = group = attempts_key(message.key)
         known = self._attempts.get(group)
         if known is None:
             # Nearly always the only one: a list of one would take more than all else here.
@@ -83,22 +82,24 @@ class MessageTable:
 
     def number_attempt(self, message: Message) -> int:
         """Return which sending of its message this is among those known, from 1, in order of time."""
-        known = self._attempts[attempts_key(message.key)]
+        known = self._attempts[message.group]
         if not isinstance(known, list):
             return 1
         own = (message.first_ns, message.key)
         return 1 + sum((other.first_ns, other.key) < own for other in known)
 
-    def count_in(self, half: Half) -> None:
-        """Count a transit that begins to wait."""
+    def count_in(self, message: Message, half: Half) -> None:
+        """Count a half that begins to wait. With its first one a message is entered, and `file` places it."""
+        if not message.group:
+            self._enter(message, half)
         self.waiting_count += 1
-        self.waiting_bytes += _estimate_bytes(half)
+        self.waiting_bytes += TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)
 
     def count_out(self, halves: list[Half]) -> None:
         """Count transits that wait no longer."""
         for half in halves:
             self.waiting_count -= 1
-            self.waiting_bytes -= _estimate_bytes(half)
+            self.waiting_bytes -= TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)
 
     def file(self, message: Message, due_ns: int) -> None:
         """Give the message a new deadline, the latest of all, on the side where it belongs now."""
@@ -133,14 +134,10 @@ class MessageTable:
 
     def _remove(self, message: Message, side: collections.OrderedDict[bytes, Message]) -> Message:
         del side[message.key]
-        group = attempts_key(message.key)
+        group = message.group
         known = self._attempts[group]
         if isinstance(known, list):
             known.remove(message)
         if known in (message, []):
             del self._attempts[group]
         return message
-
-
-def _estimate_bytes(half: Half) -> int:
-    return TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)

@@ -18,7 +18,8 @@ from collector_plugin.reasons import TransitReason
 PARENT_KEY_BYTES = 24
 """A message key begins with its parent's: trace id and span id."""
 
-_read_start = operator.attrgetter("start_ns")
+_WHOLE = Role.WHOLE
+_read_start = operator.itemgetter(0)
 
 
 class Message:
@@ -36,7 +37,9 @@ class Message:
         "due_ns",
         "far",
         "first_ns",
+        "group",
         "is_held",
+        "is_packed",
         "is_patient",
         "is_settled",
         "key",
@@ -49,9 +52,12 @@ class Message:
         """Start without halves; `key` is the message key (55 bytes)."""
         self.key = key
         self.parent = parent
+        self.group = b""
+        """What all its attempts have in common; set when it is entered."""
         self.near: Half | None = None
         self.far: Half | None = None
         """None where it is not there, or done with, or packed."""
+        self.is_packed = False
         self._packed_near: PackedHalf | None = None
         self._packed_far: PackedHalf | None = None
         self.first_ns = 0
@@ -65,7 +71,7 @@ class Message:
         self.is_patient = True
         """Whether it waits also where the clocks are related, and soon may be better."""
         self.network_ns = 0
-        """Durations of the hops that it handed out, together."""
+        """Durations of the hops that it handed out, together; kept with `slow` alone."""
         self._sighting: Sighting | None = None
         self._near_node: str | None = None
         self._far_node: str | None = None
@@ -76,11 +82,6 @@ class Message:
         """Return trace id and span id of the context (24 bytes)."""
         return self.key[:PARENT_KEY_BYTES]
 
-    def name_other_node(self, node: str) -> str:
-        """Return the name of the node at the other end of the wire."""
-        other = self._far_node if node == self._near_node else self._near_node
-        return other or node
-
     @property
     def is_for_another_peer(self) -> bool:
         """Tell whether the parent says that it called another address than the message went to, or came from.
@@ -90,31 +91,27 @@ class Message:
         peer, near = self.parent.peer, self.near
         return bool(peer) and near is not None and near.server_address != peer
 
-    def refuse(self, half: Half) -> TransitReason | None:
-        """Return why `half` has no place here, None where it has."""
-        known = self._near_node if half.is_near else self._far_node
-        if known is not None:
-            return TransitReason.DUPLICATE if known == half.origin.node.name else TransitReason.CONFLICT
-        # A message that stayed on its node has no other half.
-        if half.role is Role.WHOLE and self._far_node is not None:
-            return TransitReason.CONFLICT
-        return None
-
-    def add(self, half: Half) -> None:
-        """Take in `half`, which `refuse` did not."""
-        self._sighting = None
+    def add(self, half: Half) -> TransitReason | None:
+        """Take in `half`, or return why it has no place here."""
         node = half.origin.node.name
-        if half.is_near:
+        is_near = half.is_near
+        known = self._near_node if is_near else self._far_node
+        if known is not None:
+            return TransitReason.DUPLICATE if known == node else TransitReason.CONFLICT
+        is_whole = half.role is _WHOLE
+        # A message that stayed on its node has no other half.
+        if is_whole and self._far_node is not None:
+            return TransitReason.CONFLICT
+        if self.is_packed:
+            self.unpack()
+        self._sighting = None
+        if is_near:
             self.near, self._near_node = half, node
         else:
             self.far, self._far_node = half, node
-        if half.role is Role.WHOLE:
+        if is_whole:
             self._far_node = node
-
-    @property
-    def is_new(self) -> bool:
-        """Tell whether no half was taken in yet."""
-        return self._near_node is None and self._far_node is None
+        return None
 
     @property
     def pending(self) -> list[Half]:
@@ -138,9 +135,8 @@ class Message:
     @property
     def is_complete(self) -> bool:
         """Tell whether no further half can add hops."""
-        if self.near is not None and self.near.role is Role.WHOLE:
-            return True
-        return self.near is not None and self.far is not None
+        near = self.near
+        return near is not None and (self.far is not None or near.role is _WHOLE)
 
     def take_ready(self, clocks: Clocks) -> Ready:
         """Hand out the hops that can be and were not yet; sets `is_held` where some cannot."""
@@ -181,12 +177,13 @@ class Message:
             self.parent = NO_PARENT
         self._sighting = None
         if self.near is not None:
-            self._packed_near, self.near = pack_half(self.near), None
+            self._packed_near, self.near, self.is_packed = pack_half(self.near), None, True
         if self.far is not None:
-            self._packed_far, self.far = pack_half(self.far), None
+            self._packed_far, self.far, self.is_packed = pack_half(self.far), None, True
 
     def unpack(self) -> None:
-        """Make its halves ready for use, before anything is asked of it or added."""
+        """Make its halves ready for use, before anything is asked of it."""
+        self.is_packed = False
         if self._packed_near is not None:
             self.near, self._packed_near = self._packed_near.unpack(self.parent_key), None
         if self._packed_far is not None:

@@ -76,7 +76,7 @@ def encode_emissions(emissions: Iterable[Emission], version: str) -> list[SpanRe
 
 def encode_span(span: NetworkSpan) -> bytes:
     """Return the bytes of an OTLP Span."""
-    first, *rest = span.groups
+    groups = iter(span.groups)
     parts = [
         _TRACE_ID_HEAD,
         span.trace_id,
@@ -86,13 +86,14 @@ def encode_span(span: NetworkSpan) -> bytes:
         span.parent_id,
         _encode_name(_NAME, span.name),
         _TIMES.pack(_KIND, _START_HEAD, span.start_ns, _END_HEAD, span.end_ns),
-        _encode_attributes(_ATTRIBUTES, first),
-        _encode_duration(span.duration_ns),
+        _encode_attributes(_ATTRIBUTES, next(groups)),
+        _encode_whole(_ATTRIBUTES, DURATION_KEY, span.duration_ns),
     ]
-    for group in rest:
+    for group in groups:
         number, data = group.encoded
         parts.append(data if number == _ATTRIBUTES else _encode_attributes(_ATTRIBUTES, group))
-    parts += [write_length(_EVENTS, _encode_event(event)) for event in span.events]
+    if span.events:
+        parts += [write_length(_EVENTS, _encode_event(event)) for event in span.events]
     if span.flags:
         parts.append(_encode_flags(span.flags))
     return b"".join(parts)
@@ -131,23 +132,28 @@ def _encode_group(resource: bytes, scope: bytes, fields: list[bytes]) -> bytes:
 
 def _encode_attributes(number: int, group: Attributes) -> bytes:
     if group.encoded[0] != number:
-        fields = (write_length(number, _encode_key(key) + _encode_value(value)) for key, value in group.pairs)
-        group.encoded = (number, b"".join(fields))
+        group.encoded = (number, b"".join([_encode_attribute(number, key, value) for key, value in group.pairs]))
     return group.encoded[1]
 
 
-def _encode_duration(duration_ns: int) -> bytes:
-    value = write_varint(duration_ns & _MASK64)
-    return _encode_duration_head(len(value)) + value
+def _encode_attribute(number: int, key: str, value: AttributeValue) -> bytes:
+    if type(value) is int:
+        return _encode_whole(number, key, value)
+    return write_length(number, _encode_key(key) + _encode_value(value))
+
+
+def _encode_whole(number: int, key: str, value: int) -> bytes:
+    data = write_varint(value & _MASK64)
+    return _encode_whole_head(number, key, len(data)) + data
 
 
 @functools.cache
-def _encode_duration_head(size: int) -> bytes:
-    """Return all of the attribute but its value, a varint of `size` bytes: nearly every span has another value."""
-    key = _encode_key(DURATION_KEY)
+def _encode_whole_head(number: int, key: str, size: int) -> bytes:
+    """Return all of an attribute but its value, a varint of `size` bytes: nearly every span has another value."""
+    name = _encode_key(key)
     integer = bytes((3 << 3,))
     value = write_varint(2 << 3 | LENGTH) + write_varint(len(integer) + size) + integer
-    return write_varint(_ATTRIBUTES << 3 | LENGTH) + write_varint(len(key) + len(value) + size) + key + value
+    return write_varint(number << 3 | LENGTH) + write_varint(len(name) + len(value) + size) + name + value
 
 
 @functools.lru_cache(_CACHED_HEADS)

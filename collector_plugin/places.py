@@ -90,9 +90,11 @@ class PlaceTable:
 
     def release(self, number: int) -> Place:
         """Give one reference back; return the place."""
-        place = self.read(number)
-        self._uses[number] -= 1
-        if not self._uses[number]:
+        place = self._places[number]
+        assert place is not None
+        uses = self._uses
+        uses[number] -= 1
+        if not uses[number]:
             self.size_bytes -= place.size_bytes
             self._places[number] = None
             self._free.append(number)

@@ -13,34 +13,26 @@ from collector_plugin.network_span import Attributes
 
 
 class Account(msgspec.Struct, frozen=True, gc=False):
-    """What one node tells of a message, on the parent's clock; its hops share it."""
+    """What one node tells of a message; its hops share it."""
 
     course: Course
-    times_ns: list[int]
-    """Of the stamps."""
+    times_ns: tuple[int, ...]
+    """Of the stamps, on the node's clock."""
+    offset_ns: int
+    """The parent's clock minus the node's."""
     templates: Templates
     flags: int
     """Trace flags of the context."""
-    addresses: Attributes
+    addresses: tuple[Attributes]
     clock: ClockSource | None = None
     """How the stamps came onto the parent's clock; None for the near node's own."""
     clock_groups: tuple[Attributes, ...] = ()
     """What spans say of it."""
 
 
-class Hop(msgspec.Struct, frozen=True, gc=False):
-    """The way between two successive points."""
-
-    template: HopTemplate
-    start_ns: int
-    stop_ns: int
-    account: Account
-    """For the wire the far node's, since it is its addresses that were on the wire."""
-
-    @property
-    def duration_ns(self) -> int:
-        """Return the exact time between the stamps."""
-        return self.stop_ns - self.start_ns
+Hop = tuple[int, int, HopTemplate, Account]
+"""The way between two successive points: the stamps at its start and its end, and what else there is to say. The
+account of the wire is the far node's, since it is its addresses that were on the wire. A tuple: there are many."""
 
 
 class Ready(msgspec.Struct, frozen=True):

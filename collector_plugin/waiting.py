@@ -39,6 +39,8 @@ ORDER_BYTES = 45
 _HEAD = struct.Struct("<QqIHB8s")
 """When it is due, the batch's epoch offset, its place, its source, trace flags, the left half of the trace id."""
 
+_HEAD_BYTES = _HEAD.size
+
 _DUE = struct.Struct("<Q")
 _SAME_BATCH_BYTES = 16
 """Due and epoch offset, in which two reports of one packet may differ."""
@@ -63,10 +65,6 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     source: int
     flags: int
     left: bytes
-
-    @property
-    def record(self) -> bytes:
-        return self.data[_HEAD.size :]
 
 
 class WaitingTransits:
@@ -126,13 +124,21 @@ class WaitingTransits:
         right, left = half_of(parent_key), parent_key[:_LEFT_BYTES]
         if right not in self._groups:
             return []
-        entries = self._remove(right)
-        # Of traces with different left halves each has its own parents; without one it is any's.
-        others = [entry for entry in entries if entry.left != left and _NO_LEFT not in (left, entry.left)]
+        trace_right, span_id, release = right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:], self._places.release
+        taken: list[tuple[RawTransit, Origin]] = []
+        others: list[_Entry] = []
+        for entry in self._remove(right):
+            own_left = entry.left
+            # Of traces with different left halves each has its own parents; without one it is any's.
+            if own_left != left and _NO_LEFT not in (left, own_left):
+                others.append(entry)
+                continue
+            place = release(entry.place)
+            raw = RawTransit(entry.data[_HEAD_BYTES:], own_left + trace_right, span_id, entry.flags)
+            taken.append((raw, Origin(place.node, entry.epoch_offset_ns, place.interfaces)))
         if others:
             self._restore(right, others)
-            entries = [entry for entry in entries if entry.left == left or _NO_LEFT in (left, entry.left)]
-        return [self._release(right, entry) for entry in entries]
+        return taken
 
     def pop_due(self, now_ns: int) -> int:
         """Release the transits that waited for a window, and what else waits of the same messages."""
@@ -177,29 +183,33 @@ class WaitingTransits:
 
     def _enter(self, right: bytes, source: int, size: int) -> None:
         self.count += 1
-        self._bytes += size
         self._counts[source] += 1
         order = self._orders[source]
         if order is None:
-            order = self._orders[source] = {}
-        if right not in order:
+            self._orders[source] = {right: None}
+        elif right in order:
+            self._bytes += size
+            return
+        else:
             order[right] = None
-            self._bytes += ORDER_BYTES
+        self._bytes += size + ORDER_BYTES
 
     def _remove(self, right: bytes) -> list[_Entry]:
         """Remove a group, and return what it held; places stay referred to."""
         group = self._groups.pop(right)
         entries = _split(group)
+        counts, orders = self._counts, self._orders
         self.count -= len(entries)
         self._bytes -= GROUP_BYTES + len(group)
         for entry in entries:
-            self._counts[entry.source] -= 1
-            order = self._orders[entry.source]
+            source = entry.source
+            counts[source] -= 1
+            order = orders[source]
             if order is not None and right in order:
                 del order[right]
                 self._bytes -= ORDER_BYTES
                 if not order:
-                    self._orders[entry.source] = None
+                    orders[source] = None
         return entries
 
     def _restore(self, right: bytes, entries: list[_Entry]) -> None:
@@ -213,11 +223,6 @@ class WaitingTransits:
     def _forget(self, entries: list[_Entry]) -> None:
         for entry in entries:
             self._places.release(entry.place)
-
-    def _release(self, right: bytes, entry: _Entry) -> tuple[RawTransit, Origin]:
-        place = self._places.release(entry.place)
-        raw = RawTransit(entry.record, entry.left + right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:], entry.flags)
-        return raw, Origin(place.node, entry.epoch_offset_ns, place.interfaces)
 
 
 def _split(group: bytes) -> list[_Entry]:
@@ -238,7 +243,7 @@ def _count(group: bytes) -> int:
 
 
 def _read_key(right: bytes, entry: _Entry) -> bytes:
-    return read_message_key(entry.record, entry.left + right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:])
+    return read_message_key(entry.data[_HEAD_BYTES:], entry.left + right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:])
 
 
 def _find_source(node: str, record: bytes) -> int:

@@ -69,8 +69,13 @@ def read_fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, i
 
 def write_varint(value: int) -> bytes:
     """Return `value` (0 to 2**64 - 1) as a varint."""
+    # Lengths have one or two bytes, durations in nanoseconds three: a third of the time of the loop.
     if value < _SMALL:
         return bytes((value,))
+    if value < _SMALL << 7:
+        return bytes((value & 0x7F | _SMALL, value >> 7))
+    if value < _SMALL << 14:
+        return bytes((value & 0x7F | _SMALL, value >> 7 & 0x7F | _SMALL, value >> 14))
     out = bytearray()
     while value >= _SMALL:
         out.append(value & 0x7F | _SMALL)

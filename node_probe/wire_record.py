@@ -17,7 +17,6 @@ Pure. Little-endian; layout version 1. A later version may append bytes: a reade
 
 import functools
 import struct
-from typing import Any
 
 from node_probe.transit import (
     SPAN_ID_BYTES,
@@ -51,8 +50,15 @@ _COUNT_OFFSET = 3
 _KEY = struct.Struct("<x1s2x10s2x16s56x4s")
 """What of the message key a record holds: direction, from seq to client port, client address, stream."""
 
-_PARTS = tuple(struct.Struct("<x2sx8xHH16s16s40s8x" + "8sQ" * count) for count in range(MAX_STAMPS + 1))
-"""By the number of stamps, what split_record returns: each has its own, so that one call reads all of it."""
+_SHAPES = tuple(struct.Struct("<x2s45x40s8x" + "8s8x" * count) for count in range(MAX_STAMPS + 1))
+_TIMES = tuple(struct.Struct(f"<{HEAD_BYTES}x" + "8xQ" * count) for count in range(MAX_STAMPS + 1))
+"""By the number of stamps, shape and times as split_record returns them: one call reads all of either."""
+
+_ENDS_START, _ENDS_END = 12, 48
+"""Of ports and addresses."""
+
+ENDPOINTS = struct.Struct("<HH16s16s")
+"""Client port, server port, client address, server address."""
 
 _ENDS = tuple(
     struct.Struct(f"<{HEAD_BYTES}xB7xQ" + (f"{(count - 2) * STAMP_BYTES}xB7xQ" if count > 1 else ""))
@@ -166,25 +172,30 @@ def read_message_key(record: bytes, trace_id: bytes, parent_id: bytes) -> bytes:
 
 def read_ends(record: bytes) -> tuple[int, int, int, int]:
     """Return point and time of the first stamp, and point and time of the last, of a checked record."""
-    ends: tuple[int, ...] = _ENDS[record[_COUNT_OFFSET]].unpack_from(record)
-    first_point, first_ns, last_point, last_ns = ends if len(ends) > 2 else ends * 2  # noqa: PLR2004 - of one stamp
-    return first_point, first_ns, last_point, last_ns
+    count = record[_COUNT_OFFSET]
+    if count == 1:
+        point, time_ns = _ENDS[1].unpack_from(record)
+        return point, time_ns, point, time_ns
+    ends: tuple[int, int, int, int] = _ENDS[count].unpack_from(record)
+    return ends
 
 
-def split_record(record: bytes) -> tuple[Any, ...]:
-    """Return the parts of a checked record but for the message key: what many records share, and what they do not.
+def split_record(record: bytes) -> tuple[tuple[bytes, ...], bytes, tuple[int, ...]]:
+    """Return the parts of a checked record but for the message key: its shape, which many share, endpoints and times.
 
-    Direction and format (2 bytes), client port, server port, client address, server address, what the outer header
-    said (40 bytes); then in turn point and device (8 bytes) and time of each stamp.
+    The shape is direction and format (2 bytes), what the outer header said (40 bytes), and point and device of each
+    stamp (8 bytes). The endpoints are 36 bytes, see ENDPOINTS. A time is that of a stamp.
     """
-    return _PARTS[record[_COUNT_OFFSET]].unpack_from(record)
+    count = record[_COUNT_OFFSET]
+    return _SHAPES[count].unpack_from(record), record[_ENDS_START:_ENDS_END], _TIMES[count].unpack_from(record)
 
 
-def decode_shape(kind: bytes, outer: bytes, devices: tuple[bytes, ...]) -> Transit:
-    """Return a transit with what split_record returns as the first, the sixth, and as points and devices; no more.
+def decode_shape(shape: tuple[bytes, ...]) -> Transit:
+    """Return a transit that has the shape of a record (see split_record), and no more.
 
     Raises RecordError for values that version 1 does not know.
     """
+    kind, outer, *devices = shape
     head = b"".join((bytes((VERSION,)), kind, bytes((len(devices),)), _NO_IDENTITY, outer, _NO_STREAM))
     stamps = b"".join([device + _NO_TIME for device in devices])
     return decode_checked(head + stamps, _NO_TRACE_ID, _NO_SPAN_ID, 0)

@@ -1,11 +1,13 @@
 """What holds for all tests: signals work as in a terminal, however tests were started, and no verdict is of speed.
 
 A shell without job control starts a background command with SIGINT ignored, and nohup ignores SIGHUP; both are
-inherited, also by the programs under test. And certificates, made once for all tests of TLS.
+inherited, also by the programs under test. Generated cases may take as long as they do. And certificates, made once
+for all tests of TLS.
 """
 
 import signal
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,6 +19,10 @@ settings.load_profile("hopspan")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# By default a case fails that takes 200 ms, as one does on a machine that is busy with others.
+hypothesis.settings.register_profile("hopspan", deadline=None)
+hypothesis.settings.load_profile("hopspan")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from node_probe.transit import (
     transit_id,
 )
 from node_probe.wire_record import (
+    ENDPOINTS,
     RecordError,
     RecordVersionError,
     check_record,
@@ -108,14 +109,15 @@ def test_record_tells_its_message_and_its_ends_undecoded(story: str) -> None:
 
 @pytest.mark.parametrize("story", STORIES)
 def test_record_is_split_into_what_many_share_and_what_they_do_not(story: str) -> None:
-    """The shared parts decode to the transit but for its ids, its ends and its times; the rest is beside them."""
+    """The shape decodes to the transit but for its ids, its endpoints and its times, which are beside it."""
     data, expected = read_story("transits", story)
     transit = expected_transit(expected)
-    kind, client_port, server_port, client, server, outer, *stamps = split_record(data)
+    parts, endpoints, times_ns = split_record(data)
+    client_port, server_port, client, server = ENDPOINTS.unpack(endpoints)
     assert (client_port, server_port) == (transit.client_port, transit.server_port)
     assert (client, server) == (transit.client_address, transit.server_address)
-    assert stamps[1::2] == [stamp.monotonic_ns for stamp in transit.stamps]
-    shape = decode_shape(kind, outer, tuple(stamps[::2]))
+    assert times_ns == tuple(stamp.monotonic_ns for stamp in transit.stamps)
+    shape = decode_shape(parts)
     assert [(s.point, s.ifindex) for s in shape.stamps] == [(s.point, s.ifindex) for s in transit.stamps]
     for name in ("direction", "tunnel", "flags", "vni", "outer_source", "outer_destination"):
         assert getattr(shape, name) == getattr(transit, name), name
