@@ -190,7 +190,8 @@ class Join:
         for held in self.held.release(way) if way is not None else ():
             self._settle(held, now_ns)
         while self.messages.is_over_full:
-            self._give_up(self.messages.pop_oldest_pending(), TransitReason.TRANSITS_FULL)
+            for excess in self.messages.pop_excess():
+                self._give_up(excess, TransitReason.TRANSITS_FULL)
 
     def _settle(self, message: Message, now_ns: int) -> None:
         """Hand out what can be now that nothing better is waited for."""

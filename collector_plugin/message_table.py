@@ -9,6 +9,7 @@ from collector_plugin.halves import Half
 from collector_plugin.messages import Message
 from collector_plugin.parents import Parent
 from collector_plugin.reasons import TransitReason
+from collector_plugin.sources import find_level
 from node_probe.transit import attempts_key
 
 MAX_TRANSITS = 50_000
@@ -23,6 +24,9 @@ MAX_REMEMBERED = 50_000
 
 MAX_ATTEMPTS = 32
 """Sendings of one message: Linux gives up after fifteen (tcp_retries2), and a probe of the tail is one more."""
+
+_EVICTED_PART = 16
+"""At a time one in so many of the pending messages goes, so that looking through all costs each of them little."""
 
 TRANSIT_BYTES, STAMP_BYTES = 1_000, 16
 """Estimate of a waiting transit, measured: record, message, parent and their places; and of each stamp."""
@@ -119,6 +123,17 @@ class MessageTable:
                 self._remove(message, side)
                 due.append(message)
         return due
+
+    def pop_excess(self) -> list[Message]:
+        """Remove and return messages with something pending: the oldest of the sources that have most."""
+        by_source: collections.defaultdict[int, list[Message]] = collections.defaultdict(list)
+        for message in self._pending.values():
+            by_source[message.find_source()].append(message)
+        level = find_level(map(len, by_source.values()), max(1, len(self._pending) // _EVICTED_PART))
+        excess = [message for group in by_source.values() for message in group[: max(0, len(group) - level)]]
+        for message in excess:
+            self._remove(message, self._pending)
+        return excess
 
     def pop_oldest_pending(self) -> Message:
         """Remove and return the message that waited longest."""

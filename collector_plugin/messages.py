@@ -14,6 +14,7 @@ from collector_plugin.hops import give_account, list_hops, list_wire
 from collector_plugin.parents import NO_PARENT, Parent
 from collector_plugin.ready_hops import Account, Hop, Ready
 from collector_plugin.reasons import TransitReason
+from collector_plugin.sources import find_source
 
 PARENT_KEY_BYTES = 24
 """A message key begins with its parent's: trace id and span id."""
@@ -112,6 +113,15 @@ class Message:
         if is_whole:
             self._far_node = node
         return None
+
+    def find_source(self) -> int:
+        """Return who sent it."""
+        packed = self._packed_near or self._packed_far
+        if packed is not None:
+            return find_source(packed.origin.node.name, packed.record)
+        half = self.near or self.far
+        assert half is not None
+        return find_source(half.origin.node.name, half.raw.record)
 
     @property
     def pending(self) -> list[Half]:

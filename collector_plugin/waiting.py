@@ -13,8 +13,8 @@ from collector_plugin.halves import Origin
 from collector_plugin.packed_spans import PackedSpans, half_of
 from collector_plugin.places import PlaceTable
 from collector_plugin.reasons import TransitReason
+from collector_plugin.sources import SOURCES, find_source
 from collector_plugin.span_walk import SPAN_ID_BYTES
-from node_probe.transit import Direction, Point
 from node_probe.wire_batch import RawTransit
 from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, read_message_key
 
@@ -26,9 +26,6 @@ MAX_TRANSIT_BYTES = 96 << 20
 
 MAX_PER_PARENT = 112
 """Transits that wait for one parent, as many as a span may have network spans."""
-
-SOURCES = 4096
-"""Sources told apart, by a hash that no sender can know: of twenty that flood, one honest in 200 shares the fate."""
 
 GROUP_BYTES = 140
 """What a parent that is waited for takes, measured: its key, a dict's place, the string's head."""
@@ -98,7 +95,7 @@ class WaitingTransits:
         if group is not None and len(group) >= MAX_PER_PARENT * _MIN_BYTES and _count(group) >= MAX_PER_PARENT:
             return TransitReason.PARENT_CAP
         place = self._places.take(origin.node, origin.interfaces)
-        source = _find_source(origin.node.name, record)
+        source = find_source(origin.node.name, record)
         head = _HEAD.pack(
             now_ns + self._window_ns, origin.epoch_offset_ns, place, source, raw.flags, trace_id[:_LEFT_BYTES]
         )
@@ -244,12 +241,3 @@ def _count(group: bytes) -> int:
 
 def _read_key(right: bytes, entry: _Entry) -> bytes:
     return read_message_key(entry.data[_HEAD_BYTES:], entry.left + right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:])
-
-
-def _find_source(node: str, record: bytes) -> int:
-    """Return who sent it, as far as a node can tell: its device, or behind the wire the address."""
-    if record[HEAD_BYTES] <= Point.NIC_EGRESS:
-        sender = record[HEAD_BYTES + 4 : HEAD_BYTES + 8]
-    else:
-        sender = record[16:32] if record[1] == Direction.REQUEST else record[32:48]
-    return hash((node, sender)) % SOURCES

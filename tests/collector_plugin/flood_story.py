@@ -2,7 +2,7 @@
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from collector_plugin.span_walk import SPAN_KIND_CLIENT, SpanTimes
 from node_probe.transit import Transit
@@ -45,6 +45,18 @@ def forge(size: int) -> Iterator[RawBatch]:
         numbers = range(first, first + size)
         forged = (RawTransit(record, number.to_bytes(16, "big"), b"\xff" * 8, 1) for number in numbers)
         yield RawBatch(NODE_1, OFFSET_NS, INTERFACES, tuple(forged))
+
+
+def reuse(size: int) -> Generator[RawBatch, list[bytes], None]:
+    """Yield batches of so many transits of one pod, each a message of its own, under contexts that are sent in."""
+    record = _RECORDS[NEAR]
+    contexts: list[bytes] = []
+    for first in itertools.count(1, size):
+        forged = []
+        for number in range(first, first + size) if contexts else ():
+            ids = contexts[number % len(contexts)]
+            forged.append(RawTransit(record[:4] + _NUMBER.pack(number) + record[8:], ids[:16], ids[16:], 1))
+        contexts = yield RawBatch(NODE_1, OFFSET_NS, INTERFACES, tuple(forged))
 
 
 def _make_transit(transit: Transit, pod: int, number: int) -> RawTransit:
