@@ -90,6 +90,11 @@ class Envelope:
         """Return the lowest bound at `at_ns`, None where no message is near enough to say anything."""
         times, bounds = self._times, self._bounds
         index = bisect.bisect_left(times, at_ns)
+        if index and index == len(times):
+            # The usual case: it is asked about the newest message.
+            distance_ns = at_ns - times[-1]
+            is_near = distance_ns <= MAX_AGE_NS
+            return Bound(bounds[-1] + distance_ns // DRIFT_DIVISOR + 1, distance_ns) if is_near else None
         value_ns: int | None = None
         nearest_ns = MAX_AGE_NS
         if index:
