@@ -29,15 +29,22 @@ enum line {
 };
 
 /* Lines that begin nearly like the name of a context; a block with more of them is no request that anybody sends. */
-#define CANDIDATES_MAX 16
+#define CANDIDATES_MAX 32
 
 struct search_buffer {
-	__u64 length;	  /* of the block, as far as it was loaded */
-	__u64 ended;	  /* 1 once the walk has met the line that it ends with */
-	__u64 candidates; /* how many lines were found that may hold a context */
-	__u64 seen;	  /* how many of them were looked at closer */
-	__u64 value;	  /* only passed through here: see READ_AGAIN */
-	__u32 repeated;	  /* bit (enum line): the block has several of them */
+	__u64 length;	   /* of the block, as far as it was loaded */
+	__u64 ended;	   /* 1 once the walk has met the line that it ends with */
+	__u64 candidates;  /* how many lines were found that may hold a context */
+	__u64 seen;	   /* how many of them were looked at closer */
+	__u64 unsampled;   /* 1 once one of them was a traceparent without the sampled flag */
+	__u64 value;	   /* only passed through here: see READ_AGAIN */
+	__u64 wants_body;  /* 1 where a body may follow, so that lines are looked for that tell of its length */
+	__u64 first_bytes; /* of the lines that are looked for, as their third ones: see search.h */
+	__u64 third_bytes;
+	__u64 lengths;	 /* how many lines hold the body's length */
+	__u64 codings;	 /* how many say that it has none */
+	__u64 length_at; /* the index of the last one's value */
+	__u32 repeated;	 /* bit (enum line): the block has several of them */
 	__u32 reserved;
 	__u32 candidate[CANDIDATES_MAX]; /* their indexes */
 	__u32 lines[LINES];		 /* index of each known line, 0 where the block has none */
@@ -76,6 +83,7 @@ static __always_inline __u64 load_block(struct __sk_buff *skb, __u32 offset, __u
 	buffer->candidates = 0;
 	buffer->seen = 0;
 	buffer->ended = 0;
+	buffer->unsampled = 0;
 	buffer->repeated = 0;
 #pragma unroll
 	for (int i = 0; i < LINES; i++)

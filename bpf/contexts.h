@@ -12,7 +12,7 @@
 #ifndef HOPSPAN_CONTEXTS_H
 #define HOPSPAN_CONTEXTS_H
 
-#include "names.h"
+#include "length.h"
 
 #define TRACEPARENT_LENGTH     55
 #define TRACEPARENT_FLAGS_LAST 54 /* the digit that holds the sampled flag */
@@ -33,21 +33,11 @@
 static __always_inline __u64 find_value(struct search_buffer *buffer, enum line line, __u32 name_length, __u64 n)
 {
 	__u64 index = BOUNDED(buffer->lines[line], HEADER_BLOCK_MAX);
-	__u64 space = 0, in_space = 1;
 
 	if (!index)
 		return 0;
-#pragma unroll
-	for (int i = 0; i < WHITE_SPACE_MAX; i++) {
-		__u64 byte = buffer->bytes[index + name_length + i];
-		__u64 is_space = ((byte ^ ' ') - 1) >> 63 | ((byte ^ '\t') - 1) >> 63;
-		OPAQUE(is_space);
-		in_space &= is_space;
-		space += in_space;
-	}
-	buffer->value = space;
-	space = BOUNDED(READ_AGAIN(buffer->value), 2 * WHITE_SPACE_MAX);
-	index += name_length + space;
+	index += name_length;
+	index += count_spaces(buffer, index);
 	return index < n ? index : 0;
 }
 
@@ -188,19 +178,21 @@ static __always_inline enum search_result take_context(struct search_buffer *buf
 static __always_inline enum search_result search_context(struct __sk_buff *skb, __u32 offset, __u32 length,
 							 struct search_buffer *buffer, struct context *context)
 {
+	__u64 before = READ_AGAIN(buffer->length);
 	__u64 n = load_block(skb, offset, length, buffer);
 
 	if (!n)
 		return BLOCK_UNREADABLE;
+	choose_lines(buffer, before, length, n);
+	MEETING_POINT();
 	buffer->value = walk_lines(buffer, n);
 	MEETING_POINT();
 	__u64 stopped = READ_AGAIN(buffer->value);
 	/* Read back from memory, so that the verifier forgets what each turn of the loop told it of these; it would
 	 * else follow the rest of the program once for every turn: "BPF program is too large. Processed 1000001 insn".
 	 */
-	__u64 last = last_candidate(buffer);
 	n = READ_AGAIN(buffer->length);
-	if (READS(TRACEPARENT) && stopped && buffer->bytes[last] > '\r') {
+	if (READS(TRACEPARENT) && READ_AGAIN(buffer->unsampled)) {
 		context->format = TRACEPARENT;
 		return CONTEXT_UNSAMPLED;
 	}

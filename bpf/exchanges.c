@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of exchanges: a request enters its context, and its response finds it by the number that it acknowledged. */
 
-/* Returns the tags of what waits for the response whose key has the hash. */
-static __always_inline struct answer_set *answer_set_of(__u64 hash)
+/* Returns the tags of the exchanges that wait for the response whose key has the hash. */
+static __always_inline struct tag_set *exchange_set(__u64 hash)
 {
 	__u64 index = hash % EXCHANGE_SETS;
 
 	return exchange_tags.lookup((int *)&index);
-}
-
-/* Of these the tags of the exchanges. */
-static __always_inline struct tag_set *exchange_set(__u64 hash)
-{
-	struct answer_set *set = answer_set_of(hash);
-
-	return set ? &set->exchanges : 0;
 }
 
 /* Finds the exchange of `key` in its set, and where its tag is. Returns 0 where there is none. */
@@ -62,7 +54,7 @@ static __always_inline void add_exchange(struct tag_set *set, const struct trans
 	exchange->response_tsval = 0;
 	exchange->answered = 0;
 	exchange->entered = now;
-	exchange->server = server_of(&work->message);
+	exchange->server = work->server;
 	exchange->context = work->context;
 	publish(where, make_tag(hash, number));
 }
@@ -80,6 +72,7 @@ static __always_inline int enter_exchange(const struct transit_key *key, struct 
 		return 1;
 	struct exchange *known = find_exchange(set, &answer, hash, &where);
 	if (!known) {
+		work->server = server_of(&work->message);
 		add_exchange(set, &answer, hash, key, work);
 		return 1;
 	}

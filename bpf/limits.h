@@ -48,10 +48,17 @@
 #define EXCHANGE_SETS (EXCHANGES_MAX / TABLE_WAYS)
 
 /* Requests whose header block goes on in further segments, which follow within microseconds as a rule: each is kept with
- * what came of it. 2 MiB.
+ * what came of it. So are requests whose chunked body goes on, with nothing. 2 MiB.
  */
 #define UNFINISHED_MAX	256
 #define UNFINISHED_SETS (UNFINISHED_MAX / TABLE_WAYS)
+
+/* Digits of a content-length: eight are one word, and bodies of 100 MB and more end for us with an answer. */
+#define LENGTH_DIGITS 8
+
+/* Connections of which one side sends what may look like a request, and is none: 768 KiB. */
+#define BODIES_MAX 32768
+#define BODY_SETS  (BODIES_MAX / TABLE_WAYS)
 
 /* Segments of a header block. 8 KiB are six of an Ethernet's 1,500 bytes. */
 #define SEGMENTS_MAX 8

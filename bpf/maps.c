@@ -20,12 +20,14 @@
 #include "transit.h"
 
 /* Two tables: see table.h. The own bits of a transit's tag are its coarse time (upper 16) and its slot, those of an
- * exchange the number of its turn, those of a body the number of its request's first byte, those of a
+ * exchange the number of its turn, those of a
  * sender its window and count. To be mapped is not wanted, but aligns them to pages, and so each set to a cache line. */
 BPF_F_TABLE("array", int, struct tag_set, transit_tags, TRANSIT_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct transit_slot, transits, TRANSITS_MAX, BPF_F_MMAPABLE);
-BPF_F_TABLE("array", int, struct answer_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct tag_set, exchange_tags, EXCHANGE_SETS, BPF_F_MMAPABLE);
 BPF_F_TABLE("array", int, struct exchange, exchanges, EXCHANGES_MAX, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct tag_set, body_tags, BODY_SETS, BPF_F_MMAPABLE);
+BPF_TABLE("array", int, struct body, bodies, BODIES_MAX);
 BPF_F_TABLE("array", int, struct tag_set, unfinished_tags, UNFINISHED_SETS, BPF_F_MMAPABLE);
 BPF_TABLE("array", int, struct unfinished_block, unfinished, UNFINISHED_MAX);
 BPF_TABLE("array", int, struct turns, turns, 1);
@@ -47,9 +49,12 @@ struct workspace {
 	__u64 verdict; /* the same */
 	__u64 goes_on; /* whether the next two are set: see bodies.c */
 	struct transit_key sender;
-	__u64 sent_before;
+	struct body body;
+	__u64 waits;		  /* what the next segment is waited for (enum waits) */
+	__u64 waited;		  /* what this one was */
 	__u64 freed;		  /* the transit slot that this CPU freed last */
 	struct transit_key first; /* of the request's transit */
+	__u32 server;		  /* that the request was sent to: see server_of */
 	__u32 segments;		  /* of the request, with this one */
 	__u32 flags;
 	struct context context;

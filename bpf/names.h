@@ -9,7 +9,6 @@
 
 #include "search.h"
 
-#define LINE_START(a, b, c, d)	      ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
 #define EIGHT(a, b, c, d, e, f, g, h) ((__u64)LINE_START(a, b, c, d) | (__u64)LINE_START(e, f, g, h) << 32)
 
 /* Whether 16 bytes begin with a name: `letters` has 0x20 where a letter is, which may be a capital; `behind` has ff where

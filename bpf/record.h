@@ -80,13 +80,21 @@ struct tag_set {
 	__u64 tags[TABLE_WAYS];
 };
 
-/* The tags of what waits for the same response: its exchange, and a request that goes on behind its first segment. They lie
- * beside each other, since a request asks for both: processors fetch cache lines in pairs.
- */
-struct answer_set {
-	struct tag_set exchanges;
-	struct tag_set bodies;
-} __attribute__((aligned(128)));
+/* How a body ends. */
+enum body_kind {
+	ENDS_UNKNOWN, /* with an answer, as far as we know */
+	ENDS_AT,
+	GOES_ON,     /* with the last chunk; it is followed, and `end` is how far */
+	NO_REQUESTS, /* it is a server's */
+};
+
+/* What is known of a message that goes on, or may: see bodies.c. */
+struct body {
+	__u32 start; /* sequence number of its first byte, host order */
+	__u32 ack;   /* what its first segment acknowledged, network order */
+	__u32 end;   /* sequence number behind its last byte, host order */
+	__u32 kind;  /* enum body_kind */
+};
 
 struct context {
 	__u8 format;
@@ -129,12 +137,21 @@ struct transit_slot {
 	__u64 awaits;
 };
 
-/* A request whose header block goes on behind the segments that came. */
+/* What the next segment of a request is waited for. */
+enum waits {
+	FOR_NOTHING,
+	FOR_CONTEXT,
+	FOR_LENGTH, /* of the body: what the request's transit needs was found */
+	FOR_END,    /* of the body */
+};
+
+/* A request whose header block goes on behind the segments that came; or its body, of which nothing is kept. */
 struct unfinished_block {
 	struct transit_key next;  /* of the segment that is waited for, without TSval */
 	struct transit_key first; /* of the request's transit */
 	__u32 segments;		  /* that came */
 	__u32 length;		  /* of the bytes that are valid */
+	__u64 waits;		  /* enum waits */
 	__u64 words[HEADER_BLOCK_MAX / 8];
 };
 

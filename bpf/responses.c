@@ -56,7 +56,7 @@ static __always_inline enum verdict judge_final(struct workspace *work, struct e
 	__u64 tag = READ_AGAIN(*where);
 	if (tag >> TAG_HASH_SHIFT == hash_key(&answer) >> TAG_HASH_SHIFT)
 		__sync_val_compare_and_swap(where, tag, tag | TAG_MARK);
-	note_response(work, key, status == SWITCHING_PROTOCOLS);
+	note_response(work, exchange, status == SWITCHING_PROTOCOLS);
 	return START_RESPONSE;
 }
 
@@ -96,6 +96,7 @@ static __always_inline enum verdict judge_behind_interim(struct workspace *work)
 	answer.seq = bpf_htonl(bpf_ntohl(answer.seq) + work->message.payload_length);
 	__u64 hash = hash_key(&answer);
 	struct tag_set *set = exchange_set(hash);
+	work->server = exchange->server;
 	/* Where the interim response was sent again it does so already. */
 	if (set && !find_exchange(set, &answer, hash, &where))
 		add_exchange(set, &answer, hash, &request, work);

@@ -9,13 +9,7 @@
 #ifndef HOPSPAN_SEARCH_H
 #define HOPSPAN_SEARCH_H
 
-#include "block.h"
-
-/* Which formats are read: bits (enum context_format), set when the programs are compiled. What is off costs nothing. */
-#ifndef READ_CONTEXTS
-#define READ_CONTEXTS (1 << TRACEPARENT | 1 << B3 | 1 << B3MULTI | 1 << UBER_TRACE_ID)
-#endif
-#define READS(format) (READ_CONTEXTS >> (format) & 1)
+#include "lines.h"
 
 enum search_result {
 	CONTEXT_SAMPLED,
@@ -84,19 +78,6 @@ static __always_inline __u64 is_zero(__u64 value)
 	return result;
 }
 
-/* The first bytes of the lines that are looked at, as bits of their lower five, in which letters of both cases are equal;
- * others share these bits. Many names begin with x, so the third byte decides which of these lines are kept: few have
- * both.
- */
-#define BYTE_BIT(byte) (1U << ((byte) & 0x1f))
-#define FIRST_BYTES                                                                                                  \
-	(BYTE_BIT('\r') | BYTE_BIT('\n') | (READS(TRACEPARENT) ? BYTE_BIT('t') : 0) |                                \
-	 (READS(B3) ? BYTE_BIT('b') : 0) | (READS(B3MULTI) ? BYTE_BIT('x') : 0) |                                    \
-	 (READS(UBER_TRACE_ID) ? BYTE_BIT('u') : 0))
-#define THIRD_BYTES                                                                                                  \
-	((READS(TRACEPARENT) ? BYTE_BIT('a') : 0) | (READS(B3) ? BYTE_BIT(':') : 0) |                                \
-	 (READS(B3MULTI) ? BYTE_BIT('b') : 0) | (READS(UBER_TRACE_ID) ? BYTE_BIT('e') : 0))
-
 #define LOWER_CASE    0x2020202020202020ULL
 #define NAME_TRACEPAR 0x7261706563617274ULL /* "tracepar", little-endian */
 
@@ -146,7 +127,8 @@ static __always_inline void look_at_line(struct search_buffer *buffer, __u64 lin
 	const __u8 *text = &buffer->bytes[line];
 
 	__u64 ends = is_block_end(text);
-	__u64 keep = (FIRST_BYTES >> (text[0] & 0x1f)) & (ends | THIRD_BYTES >> (text[2] & 0x1f));
+	__u64 keep = (READ_AGAIN(buffer->first_bytes) >> (text[0] & 0x1f)) &
+		     (ends | READ_AGAIN(buffer->third_bytes) >> (text[2] & 0x1f));
 	keep &= READ_AGAIN(buffer->ended) ^ 1;
 	OPAQUE(keep);
 	buffer->candidate[buffer->candidates % CANDIDATES_MAX] = line;
@@ -199,13 +181,15 @@ static __always_inline __u64 look_at_stride(struct search_buffer *buffer, __u64 
 	/* A traceparent is longer than a stride, so if there is one it is the last. */
 	if (READS(TRACEPARENT)) {
 		__u64 last = last_candidate(buffer);
-		buffer->ended |= is_unsampled_traceparent(&buffer->bytes[last], last, n);
+		__u64 unsampled = is_unsampled_traceparent(&buffer->bytes[last], last, n);
+		buffer->unsampled |= unsampled;
+		buffer->ended |= unsampled & (READ_AGAIN(buffer->wants_body) ^ 1);
 	}
 	return READ_AGAIN(buffer->ended);
 }
 
-/* Walks the lines of a block of `n` bytes up to its end, or to a traceparent that is not sampled: nothing behind it
- * matters then, and most traced requests are such. That line is the last of the candidates. Returns 0 where the block
+/* Walks the lines of a block of `n` bytes up to its end, or where no body is to be expected, to a traceparent that is not
+ * sampled: nothing behind it matters then, and most traced requests are such. That line is the last of the candidates. Returns 0 where the block
  * goes on behind the `n` bytes.
  *
  * In four parts, since the verifier forgets a state that did not match what came after it four times: the one at the start

@@ -81,15 +81,23 @@ static __always_inline enum verdict judge_first_segment(struct workspace *work, 
 		return LEAVE_ALONE;
 	if (result == CONTEXT_SAMPLED)
 		fetch_early(key);
-	if (result == CONTEXT_SAMPLED && is_inside_message(work, key)) {
-		count(REQUEST_PIPELINED);
-		return LEAVE_ALONE;
+	/* What is of no use, and has no body, is spared the question. */
+	int matters = result == CONTEXT_SAMPLED || READ_AGAIN(work->block.wants_body);
+	if (matters && is_inside_message(work, key)) {
+		if (result == CONTEXT_SAMPLED || result == BLOCK_UNFINISHED) {
+			count(REQUEST_PIPELINED);
+			return LEAVE_ALONE;
+		}
+	} else if (matters || result != CONTEXT_UNSAMPLED) {
+		note_request(work, key);
 	}
-	note_request(work, key);
+	MEETING_POINT();
 	if (result == BLOCK_UNFINISHED) {
 		note_time(work);
-		if (!copy_known_context(work, key))
+		if (!copy_known_context(work, key)) {
+			work->waits = FOR_CONTEXT;
 			return START_UNFINISHED;
+		}
 		work->flags = SEGMENTS;
 		result = CONTEXT_SAMPLED;
 	}
@@ -99,9 +107,14 @@ static __always_inline enum verdict judge_first_segment(struct workspace *work, 
 /* Judges a request whose header block has several segments, of which this is the next. */
 static __always_inline enum verdict judge_next_segment(struct workspace *work, enum search_result result)
 {
+	note_request(work, &work->first);
+	if (work->waited == FOR_LENGTH)
+		return LEAVE_ALONE;
 	if (result == BLOCK_UNFINISHED) {
-		if (work->segments < SEGMENTS_MAX)
+		if (work->segments < SEGMENTS_MAX) {
+			work->waits = FOR_CONTEXT;
 			return GO_ON_UNFINISHED;
+		}
 		result = BLOCK_TOO_LONG;
 	}
 	return count_result(result, &work->context) ? COMPLETE : GIVE_UP;
@@ -111,9 +124,6 @@ static __always_inline enum verdict judge_request(struct workspace *work)
 {
 	enum search_result result = READ_AGAIN(work->result);
 
-	/* Most traced requests are unsampled, and seldom walked to the end of their block: they are spared the question. */
-	if (result != CONTEXT_UNSAMPLED && result != BLOCK_UNREADABLE && hides_request(work))
-		count(REQUEST_PIPELINED);
 	return READ_AGAIN(work->segments) == 1 ? judge_first_segment(work, result) : judge_next_segment(work, result);
 }
 
@@ -128,32 +138,40 @@ static __always_inline enum verdict search_block(struct __sk_buff *skb, struct w
 	return judge_request(work);
 }
 
+/* Waits for the message's next segment. Where there is no room for that, a request without a context is given up. */
+static __always_inline void wait_for_next(struct workspace *work)
+{
+	if (keep_block(work) || work->waits != FOR_CONTEXT)
+		return;
+	count(REQUEST_UNFINISHED);
+	work->verdict = GIVE_UP;
+}
+
 /* Does what was judged. The rate limit comes before the exchange, so that a flood does not push out its neighbours'. */
-static __always_inline void execute(struct __sk_buff *skb, struct workspace *work, enum verdict verdict,
-				    enum point point)
+static __always_inline void execute(struct __sk_buff *skb, struct workspace *work, enum point point)
 {
 	struct transit_key key = work->first;
-
-	if (verdict == COMPLETE) {
-		note_time(work);
-		complete_transit(work, &key);
-		return;
-	}
-	if (verdict == START_REQUEST)
-		note_time(work);
+	enum verdict verdict = READ_AGAIN(work->verdict);
 	int starts = verdict == START_REQUEST || verdict == START_RESPONSE || verdict == START_UNFINISHED;
+
+	if (verdict != START_RESPONSE && verdict != START_UNFINISHED)
+		note_time(work);
 	if (starts && !is_within_rate(skb, work, point))
 		return;
 	if (verdict == START_REQUEST && !enter_exchange(&key, work))
+		work->verdict = LEAVE_ALONE;
+	MEETING_POINT();
+	if (READ_AGAIN(work->waits))
+		wait_for_next(work);
+	MEETING_POINT();
+	verdict = READ_AGAIN(work->verdict);
+	if (verdict == LEAVE_ALONE || verdict == GO_ON_UNFINISHED)
 		return;
-	if ((verdict == START_UNFINISHED || verdict == GO_ON_UNFINISHED) && !keep_block(work)) {
-		count(REQUEST_UNFINISHED);
-		verdict = GIVE_UP;
-	}
-	if (verdict == GIVE_UP)
+	if (verdict == COMPLETE)
+		complete_transit(work, &key);
+	else if (verdict == GIVE_UP)
 		give_up_transit(&key);
-	else if (starts && add_transit(skb, work, &key, point, verdict == START_UNFINISHED) &&
-		 verdict != START_UNFINISHED)
+	else if (add_transit(skb, work, &key, point, verdict == START_UNFINISHED) && verdict != START_UNFINISHED)
 		count(TRANSITS_STARTED);
 }
 
@@ -169,16 +187,23 @@ static __always_inline void start_transit(struct __sk_buff *skb, struct workspac
 	work->segments = 1;
 	work->flags = 0;
 	work->goes_on = 0;
+	work->waits = FOR_NOTHING;
+	work->waited = FOR_NOTHING;
 	work->block.length = 0;
 	next.tsval = 0;
 	if (is_expected)
 		note_time(work);
-	int is_request = (is_expected && resume_block(work, &next)) || work->message.kind == HTTP_REQUEST;
+	int is_resumed = is_expected && resume_block(work, &next);
+	if (is_resumed && READ_AGAIN(work->waited) == FOR_END)
+		follow_body(work);
+	int is_request = (is_resumed && READ_AGAIN(work->waited) != FOR_END) || work->message.kind == HTTP_REQUEST;
 	work->verdict = is_request ? SEARCH : judge_response(skb, work);
 	if (READ_AGAIN(work->verdict) == SEARCH)
 		work->verdict = search_block(skb, work);
+	if (READ_AGAIN(work->waits) == FOR_END)
+		look_for_end(skb, work);
 	if (READ_AGAIN(work->goes_on))
 		remember_body(work);
-	if (READ_AGAIN(work->verdict) != LEAVE_ALONE)
-		execute(skb, work, READ_AGAIN(work->verdict), point);
+	if (READ_AGAIN(work->verdict) != LEAVE_ALONE || READ_AGAIN(work->waits))
+		execute(skb, work, point);
 }

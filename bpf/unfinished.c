@@ -52,24 +52,28 @@ static __always_inline int resume_block(struct workspace *work, const struct tra
 		publish(where, tag);
 		return 0;
 	}
-	work->first = block->first;
-	work->segments = block->segments + 1;
-	work->block.length = block->length;
+	work->waited = block->waits;
+	if (work->waited != FOR_END) {
+		work->first = block->first;
+		work->segments = block->segments + 1;
+		work->block.length = block->length;
+	}
 	copy_block(work->block.words, block->words, work->block.length);
 	publish(where, 0);
 	await_packet(next->seq, -1);
 	return 1;
 }
 
-/* Keeps the block of the workspace until its next segment comes; the one in its set that has waited longest may have to go.
- * Returns 0 where there is no room.
+/* Keeps the block of the workspace until its next segment comes, or of a body nothing but that it goes on; what has waited
+ * longest in its set may have to go. Returns 0 where there is no room.
  */
 static __always_inline int keep_block(struct workspace *work)
 {
-	struct transit_key next = work->first;
+	struct transit_key next = request_key(&work->message);
 	__u32 now = coarse_time(work->now);
+	__u32 length = work->waits == FOR_END ? 0 : work->block.length;
 
-	next.seq = bpf_htonl(bpf_ntohl(next.seq) + work->block.length);
+	next.seq = bpf_htonl(bpf_ntohl(next.seq) + work->message.payload_length);
 	next.tsval = 0;
 	__u64 hash = hash_key(&next);
 	__u64 index = hash % UNFINISHED_SETS;
@@ -90,8 +94,9 @@ static __always_inline int keep_block(struct workspace *work)
 	block->next = next;
 	block->first = work->first;
 	block->segments = work->segments;
-	block->length = work->block.length;
-	copy_block(block->words, work->block.words, work->block.length);
+	block->length = length;
+	block->waits = work->waits;
+	copy_block(block->words, work->block.words, block->length);
 	await_packet(next.seq, 1);
 	publish(where, make_tag(hash, now));
 	return 1;

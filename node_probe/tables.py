@@ -25,9 +25,6 @@ SLOT_BYTES: Final = KEY_BYTES + RECORD_BYTES + 16
 _tags = struct.Struct(f"={WAYS}Q")
 SET_BYTES: Final = _tags.size
 
-EXCHANGE_SET_BYTES: Final = 2 * SET_BYTES
-"""Size of `struct answer_set`: behind the tags of exchanges stand those of requests that go on."""
-
 _HASH_SHIFT = 33
 """TAG_HASH_SHIFT in bpf/table.h: below it the tag of a way that is being filled has bits, above it none."""
 
@@ -45,7 +42,7 @@ class Table(NamedTuple):
 
 TABLES: Final = {
     "transits": Table("transit_tags", SET_BYTES, TRANSITS_MAX),
-    "exchanges": Table("exchange_tags", EXCHANGE_SET_BYTES, EXCHANGES_MAX),
+    "exchanges": Table("exchange_tags", SET_BYTES, EXCHANGES_MAX),
     "unfinished": Table("unfinished_tags", SET_BYTES, UNFINISHED_MAX),
 }
 """The tables, by the names that users see."""

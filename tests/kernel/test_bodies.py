@@ -16,11 +16,13 @@ from tests.kernel.packets import (
     traced_request,
     vxlan,
 )
+from tests.kernel.talk import Talk
 
 pytestmark = pytest.mark.bpf
 
 
-UPLOAD = http_request("content-length: 100000", method="POST") + b"x" * 500
+UPLOAD_HEAD = http_request("content-length: 100000", method="POST")
+UPLOAD = UPLOAD_HEAD + b"x" * 500
 UNSAMPLED_UPLOAD = http_request(f"traceparent: {TRACEPARENT[:-2]}00", method="PUT", body=b"x" * 500)
 
 
@@ -58,6 +60,20 @@ def test_echo(bpf: Harness, port: int) -> None:
     assert bpf.counts() == {"transits_started": 2, "request_pipelined": 1}
 
 
+def test_echo_of_an_untraced_request(bpf: Harness, port: int) -> None:
+    """Nor is it one where the request was not traced, until the client has said more."""
+    talk = Talk(bpf, port)
+    talk.send(http_request())
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"
+    for number in range(2):
+        bpf.forget_counts()
+        for segment in (head, b"and\n", traced_request(), traced_request()):
+            bpf.watch("pod_egress", response(segment, client_port=port, seq=talk.ack, ack=talk.seq))
+            talk.ack += len(segment)
+        assert bpf.counts() == {"response_no_exchange": 1, "request_pipelined": 2}, number
+        talk.send(http_request())
+
+
 def test_other_protocol_behind_the_switch(bpf: Harness, port: int) -> None:
     """What the client says behind 101 is no request, whatever it looks like; nor is an answer to it."""
     switching = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n"
@@ -72,9 +88,10 @@ def test_other_protocol_behind_the_switch(bpf: Harness, port: int) -> None:
 
 
 def test_request_after_an_upload_that_was_answered(bpf: Harness, port: int) -> None:
-    """Once the server has answered, the next request of the connection is one."""
+    """Once the server has answered, the next request of the connection is one, right behind the body."""
+    behind = (SEQ + len(UPLOAD_HEAD) + 100_000) % 2**32
     bpf.watch("pod_egress", request(UPLOAD, client_port=port))
-    bpf.watch("pod_egress", request(traced_request(), client_port=port, seq=SEQ + 5, ack=ACK + 40))
+    bpf.watch("pod_egress", request(traced_request(), client_port=port, seq=behind, ack=ACK + 40))
     assert bpf.counts() == {"request_no_context": 1, "transits_started": 1}
 
 

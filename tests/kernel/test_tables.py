@@ -10,7 +10,7 @@ import pytest
 
 from node_probe.programs import load_programs
 from node_probe.sweep import sweep_transits
-from node_probe.tables import EXCHANGE_SET_BYTES, EXCHANGES_MAX, TRANSITS_MAX, count_used
+from node_probe.tables import EXCHANGES_MAX, SET_BYTES, TRANSITS_MAX, count_used
 from node_probe.transit import TransitFlag
 from tests.bench.bytecode import load_renumbering
 from tests.bench.samples import PLAIN_TCP
@@ -151,7 +151,7 @@ def test_exchanges_are_bounded_and_the_newest_stay(bpf: Harness, port: int) -> N
     port += 9
     start_many(bpf, 5_000, port)
     assert bpf.counts()["exchange_map_full"] > 4_000
-    assert count_used(bpf.map("exchange_tags", EXCHANGE_SET_BYTES)) <= EXCHANGES_MAX
+    assert count_used(bpf.map("exchange_tags", SET_BYTES)) <= EXCHANGES_MAX
     bpf.start_afresh()
     found = 0
     for number in range(1, 5_001, 50):
