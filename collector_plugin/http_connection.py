@@ -57,12 +57,12 @@ class Connection(HttpToolsProtocol):
         self._is_deaf = False
         """Whether the connection ends with the answers that are due."""
 
-    def close_overdue(self, now_ns: int) -> None:
-        """End the connection if its client is too slow."""
+    def close_overdue(self, now_ns: int, *, is_short: bool) -> None:
+        """End the connection if its client is too slow; `is_short` while others find no room for their bodies."""
         if self.transport.is_closing():
             # It ends with its last answer, once the client has taken it.
             self._guard.stop_writing(now_ns)
-        phase = self._guard.find_overdue(now_ns)
+        phase = self._guard.find_overdue(now_ns, is_short=is_short)
         if phase is not None:
             self._site.overdue.add(phase)
             # Not close(), which waits for a client that reads nothing.

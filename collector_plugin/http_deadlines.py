@@ -14,6 +14,10 @@ BODY_PAUSE_NS = 30 * 10**9
 BODY_TOTAL_NS = 120 * 10**9
 """For the whole body: 16 MiB at 140 kB/s."""
 
+BODY_SHORT_NS = 2 * 10**9
+"""For the whole body while others find no room: else one client, with a few large bodies that stop before their end,
+would hold all there is for as long as a body may pause."""
+
 IDLE_NS = 120 * 10**9
 """Between requests: longer than Go's clients keep a connection (90 s), so that it is they who end it and no request
 meets a connection that is being closed."""
@@ -27,6 +31,8 @@ class Phase(enum.StrEnum):
 
     HEAD = "head_timeout"
     BODY = "body_timeout"
+    SHORT = "no_room_timeout"
+    """As BODY, while others found no room."""
     ANSWER = "answer_timeout"
     IDLE = "idle_timeout"
 
@@ -37,6 +43,7 @@ class Deadlines(msgspec.Struct, frozen=True):
     head_ns: int
     body_pause_ns: int = BODY_PAUSE_NS
     body_total_ns: int = BODY_TOTAL_NS
+    body_short_ns: int = BODY_SHORT_NS
     idle_ns: int = IDLE_NS
     write_ns: int = WRITE_NS
 
@@ -50,6 +57,7 @@ class ConnectionGuard:
         self._deadlines = deadlines
         self._due_ns: int | None = now_ns + deadlines.head_ns
         self._body_due_ns = 0
+        self._body_short_ns = 0
         self._write_due_ns: int | None = None
 
     def begin_head(self, now_ns: int) -> None:
@@ -61,6 +69,7 @@ class ConnectionGuard:
         """The head is complete."""
         self.phase = Phase.BODY
         self._body_due_ns = now_ns + self._deadlines.body_total_ns
+        self._body_short_ns = now_ns + self._deadlines.body_short_ns
         self.continue_body(now_ns)
 
     def continue_body(self, now_ns: int) -> None:
@@ -87,8 +96,10 @@ class ConnectionGuard:
         """It does again."""
         self._write_due_ns = None
 
-    def find_overdue(self, now_ns: int) -> Phase | None:
-        """Return the phase that lasted too long, or None."""
+    def find_overdue(self, now_ns: int, *, is_short: bool = False) -> Phase | None:
+        """Return the phase that lasted too long, or None; `is_short` while others find no room for their bodies."""
         if self._write_due_ns is not None and now_ns >= self._write_due_ns:
             return Phase.ANSWER
+        if is_short and self.phase is Phase.BODY and now_ns >= self._body_short_ns:
+            return Phase.SHORT
         return self.phase if self._due_ns is not None and now_ns >= self._due_ns else None

@@ -175,13 +175,13 @@ class Gate:
     ) -> None:
         """Let in what `service` takes; with `tokens`, only who has one."""
         self.service = service
-        self._admission = admission
+        self.admission = admission
         self._limit_bytes = limit_bytes
         self._tokens = tokens
 
     def open_intake(self, method: str, path: str, head: Head, now_ns: int) -> Intake:
         """Return the intake for the request; it is refused already where its head says so."""
-        intake = Intake(self._admission, self._limit_bytes, head)
+        intake = Intake(self.admission, self._limit_bytes, head)
         content_type = head.content_type or self.service.default_type
         if content_type in self.service.readers:
             intake.content_type = content_type

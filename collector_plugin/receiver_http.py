@@ -124,6 +124,7 @@ class _Server(uvicorn.Server):
         self._site = site
         self._listeners = listeners
         self._tls = tls
+        self._refused = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's name
         acceptors = [
@@ -135,13 +136,18 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % SWEEP_TICKS == 0:
-            now_ns = time.monotonic_ns()
+            now_ns, is_short = time.monotonic_ns(), self._is_room_short()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.close_overdue(now_ns)
+                    connection.close_overdue(now_ns, is_short=is_short)
         if self._tls is not None and counter % RENEW_TICKS == 0:
             self._tls.renew()
         return await super().on_tick(counter)
+
+    def _is_room_short(self) -> bool:
+        """Tell whether anybody was refused for want of room since this was asked last."""
+        before, self._refused = self._refused, self._site.gate.admission.refused
+        return self._refused != before
 
     def end(self, grace_s: float) -> None:
         """Stop, from another thread; requests under way have `grace_s`."""

@@ -79,3 +79,16 @@ def test_client_that_takes_no_answer_is_not_waited_for() -> None:
     assert guard.find_overdue(1020) is Phase.ANSWER
     guard.resume_writing()
     assert guard.find_overdue(1020) is None
+
+
+def test_body_has_less_time_while_others_find_no_room() -> None:
+    """From its beginning, however steadily it comes; a head, or an answer, takes no room."""
+    guard = ConnectionGuard(Deadlines(head_ns=60, body_pause_ns=30, body_total_ns=100, body_short_ns=20), 1000)
+    assert guard.find_overdue(1030, is_short=True) is None
+    guard.begin_body(1030)
+    guard.continue_body(1045)
+    assert guard.find_overdue(1049, is_short=True) is None
+    assert guard.find_overdue(1050, is_short=True) is Phase.SHORT
+    assert guard.find_overdue(1050, is_short=False) is None
+    guard.end_request(1060, is_answered=False)
+    assert guard.find_overdue(1070, is_short=True) is None

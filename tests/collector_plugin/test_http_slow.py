@@ -90,6 +90,22 @@ def test_connection_ends_where_it_took_too_long(begun: bytes, deadlines: Deadlin
         assert sum(bench.receiver.count_answers().values()) == 0
 
 
+def test_one_client_cannot_keep_all_the_room() -> None:
+    """It stops shortly before the end of large bodies; ten others are served once it was cut off for their sake."""
+    body = bytes((1 << 20) - 100)
+    with serve(Deadlines(head_ns=LONG, body_short_ns=AT_ONCE), budget_bytes=4 << 20) as bench:
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):
+                connection = stack.enter_context(bench.connect())
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(write_post(b"", f"Content-Length: {1 << 20}") + body)
+            bench.wait_until(lambda: bench.admission.held_bytes > 3 << 20)
+            for _ in range(10):
+                bench.wait_until(lambda: bench.send(bytes(1 << 20)).status == 200)
+        assert bench.receiver.count_ends()["no_room_timeout"] > 0
+        assert bench.receiver.count_ends()["body_timeout"] == 0
+
+
 def test_body_that_trickles_has_an_end() -> None:
     """However steadily it goes on."""
     pause = threading.Event()
