@@ -145,12 +145,12 @@ class _RequestWalk:
 
     def _take_whole(self, field: Field, found: FoundSpans) -> bool:
         """Take a ScopeSpans; False where it has to be walked: for transits among others, or a fault in it."""
-        scope_spans = self._data[field[2] : field[3]]
+        _, _, start, end = field
         try:
-            parsed = parse_scope_spans(scope_spans)
+            parsed = parse_scope_spans(self._data, start, end)
         except DecodeError:
             return False
-        if parsed.name == _TRANSIT_SCOPE_NAME and not all_have_attribute(scope_spans, _RECORD_KEY):
+        if parsed.name == _TRANSIT_SCOPE_NAME and not all_have_attribute(self._data, start, end, _RECORD_KEY):
             return False
         self._see(parsed.count)
         if parsed.name == _TRANSIT_SCOPE_NAME:
@@ -161,8 +161,13 @@ class _RequestWalk:
 
     def _take_chunk(self, spans: list[Field], found: FoundSpans) -> None:
         """Take some spans of a large ScopeSpans. Each is read by itself where the library refuses them together."""
+        start, end = spans[0][1], spans[-1][3]
+        data = self._data
+        if sum(span[3] - span[1] for span in spans) != end - start:
+            data = b"".join([data[span[1] : span[3]] for span in spans])
+            start, end = 0, len(data)
         try:
-            found.take_parsed(parse_scope_spans(b"".join([self._data[span[1] : span[3]] for span in spans])))
+            found.take_parsed(parse_scope_spans(data, start, end))
         except DecodeError:
             found.spans.append(pack_spans(walk_spans(self._data, spans)))
 

@@ -85,19 +85,19 @@ class ParsedScopeSpans(msgspec.Struct, frozen=True):
     """By trace id and span id (24 bytes) the address (16 bytes) that the span says it called."""
 
 
-def parse_scope_spans(data: bytes) -> ParsedScopeSpans:
-    """Return what the ScopeSpans `data` has. Raises DecodeError."""
-    has_peers = may_have_peers(data)
-    message = (_ALL_OF_SCOPE_SPANS if has_peers else _SCOPE_SPANS).FromString(data)
+def parse_scope_spans(data: bytes, start: int, end: int) -> ParsedScopeSpans:
+    """Return what the ScopeSpans in data[start:end] has. Raises DecodeError."""
+    has_peers = may_have_peers(data, start, end)
+    message = (_ALL_OF_SCOPE_SPANS if has_peers else _SCOPE_SPANS).FromString(memoryview(data)[start:end])
     spans = message.spans
     name, count = message.scope.name, len(spans)
     peers = dict(_list_peers(spans)) if has_peers else {}
     return ParsedScopeSpans(name, count, _pack(message, count, has_attributes=has_peers), peers)
 
 
-def all_have_attribute(data: bytes, key: bytes) -> bool:
-    """Tell whether each span of the ScopeSpans `data`, one or more, has such an attribute. Raises DecodeError."""
-    spans = _ALL_OF_SCOPE_SPANS.FromString(data).spans
+def all_have_attribute(data: bytes, start: int, end: int, key: bytes) -> bool:
+    """Tell whether each span of the ScopeSpans in data[start:end], one or more, has it. Raises DecodeError."""
+    spans = _ALL_OF_SCOPE_SPANS.FromString(memoryview(data)[start:end]).spans
     return bool(spans) and all(any(item.key == key for item in span.attributes) for span in spans)
 
 

@@ -147,7 +147,7 @@ def test_flood_inside_a_span_is_refused_where_the_library_does_not_read_it(
 ) -> None:
     """Only what the library refuses is walked, and only so far; what it reads is passed on."""
 
-    def refuse(_data: bytes) -> ParsedScopeSpans:
+    def refuse(*_: object) -> ParsedScopeSpans:
         raise DecodeError
 
     span = make_span().SerializeToString() + fields

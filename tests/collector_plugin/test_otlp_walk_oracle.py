@@ -27,11 +27,19 @@ from tests.collector_plugin.otlp_requests import (
 def walk_without_library(data: bytes) -> Walk:
     """Return the walk's result where the library refuses every span, and the walk reads them itself."""
 
-    def refuse(_data: bytes) -> ParsedScopeSpans:
+    def refuse(*_: object) -> ParsedScopeSpans:
         raise DecodeError
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(otlp_walk, "parse_scope_spans", refuse)
+        return walk_request(data)
+
+
+def walk_in_chunks(data: bytes) -> Walk:
+    """Return the walk's result where every ScopeSpans is too large to be read at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(otlp_walk, "MAX_WHOLE_BYTES", -1)
+        patch.setattr(otlp_walk, "CHUNK_SPANS", 2)
         return walk_request(data)
 
 
@@ -41,7 +49,7 @@ def test_walk_and_protobuf_agree(data: bytes, order: random.Random | None) -> No
     """Whatever the order of fields, the walk finds the spans that the library finds, and passes the bytes on."""
     data = reorder_deeply(data, 3, order)
     walk = walk_without_library(data)
-    assert walk_request(data) == walk
+    assert walk_request(data) == walk_in_chunks(data) == walk
     assert list_by_walk(walk) == list_by_protobuf(data)
     assert walk.forward is data
     assert walk.transits == []
