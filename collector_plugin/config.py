@@ -12,6 +12,7 @@ import msgspec
 
 from collector_plugin.http_settings import MAX_REQUEST_MIB, Guarded, OtlpHttpProtocol, ZipkinReceiver
 from collector_plugin.network_span import Detail
+from collector_plugin.own_endpoints import leads_to, share_port
 from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
 from hopspan.values import Duration, Endpoint, Listener, Named, PositiveDuration
@@ -150,21 +151,33 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
             yield "window: is longer than 10m"
         if self.settle > self.window:
             yield "settle: is longer than window"
-        own = self.receivers.otlp.protocols.grpc.endpoint
-        for name, exporter in self.exporters.items():
-            if isinstance(exporter, OtlpExporter) and exporter.endpoint == own:
-                yield f"exporters.{name}.endpoint: is the plugin's own receiver"
+        yield from self._find_loops()
         yield from self._find_shared_listeners()
 
+    def _find_loops(self) -> Iterator[str]:
+        """Yield exporters that would send the plugin's spans to the plugin: each would go round for ever."""
+        for name, exporter in self.exporters.items():
+            if isinstance(exporter, FileExporter):
+                continue
+            peer = exporter.endpoint if isinstance(exporter, OtlpExporter) else exporter.url.endpoint
+            is_whole = isinstance(exporter, OtlpHttpExporterSettings) and exporter.traces_endpoint is not None
+            key = "traces_endpoint" if is_whole else "endpoint"
+            for own, listener in self._list_listeners().items():
+                if leads_to(peer, listener):
+                    yield f"exporters.{name}.{key}: is the plugin's own ({own}.endpoint)"
+
     def _find_shared_listeners(self) -> Iterator[str]:
+        seen: list[tuple[str, Endpoint]] = []
+        for key, endpoint in self._list_listeners().items():
+            other = next((other for other, listener in seen if share_port(endpoint, listener)), None)
+            if other is not None:
+                yield f"{key}.endpoint: takes the port of {other}"
+            seen.append((key, endpoint))
+
+    def _list_listeners(self) -> dict[str, Endpoint]:
         listeners = {"receivers.otlp.protocols.grpc": self.receivers.otlp.protocols.grpc.endpoint}
         if self.receivers.otlp.protocols.http is not None:
             listeners["receivers.otlp.protocols.http"] = self.receivers.otlp.protocols.http.endpoint
         if self.receivers.zipkin is not None:
             listeners["receivers.zipkin"] = self.receivers.zipkin.endpoint
-        listeners["telemetry.metrics"] = self.telemetry.metrics.endpoint
-        seen: dict[Endpoint, str] = {}
-        for key, endpoint in listeners.items():
-            if endpoint.port and endpoint in seen:
-                yield f"{key}.endpoint: is that of {seen[endpoint]} too"
-            seen.setdefault(endpoint, key)
+        return {**listeners, "telemetry.metrics": self.telemetry.metrics.endpoint}

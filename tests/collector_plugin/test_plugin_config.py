@@ -13,6 +13,19 @@ EXAMPLE = Path(__file__).parents[2] / "otel-config" / "collector-plugin.yaml"
 
 GOOD = "exporters: {otlp: {endpoint: 'localhost:4317', tls: {insecure: true}}}\n"
 
+LOOPS = """
+receivers:
+  otlp: {protocols: {grpc: {endpoint: '0.0.0.0:1'}, http: {endpoint: '[::1]:2'}}}
+  zipkin: {endpoint: 'Node-1:3'}
+exporters:
+  otlp: {endpoint: '127.0.0.9:1'}
+  otlp_http: {endpoint: 'http://localhost:2'}
+  otlp_http/2: {traces_endpoint: 'http://127.0.0.1:2/x'}
+  zipkin: {endpoint: 'http://node-1.:3/api/v2/spans'}
+  otlp/2: {endpoint: 'node-2:1'}
+  otlp/3: {endpoint: 'localhost:3'}
+"""
+
 FAULTY = [
     ("", ["exporters: missing"]),
     ("exporters:\n", ["exporters: missing"]),
@@ -45,7 +58,7 @@ FAULTY = [
     ),
     (
         GOOD + "receivers: {zipkin: {endpoint: 'localhost:24317'}, otlp: {protocols: {http: {endpoint: 'a:1'}}}}",
-        ["receivers.zipkin.endpoint: is that of receivers.otlp.protocols.grpc too"],
+        ["receivers.zipkin.endpoint: takes the port of receivers.otlp.protocols.grpc"],
     ),
     (
         GOOD + "receivers: {otlp: {protocols: {http: {tls: {cert_file: a}}, grpc: {auth: {tokens: ['a b']}}}}}",
@@ -63,7 +76,35 @@ FAULTY = [
     ),
     (
         "exporters: {otlp: {endpoint: 'localhost:24317'}}",
-        ["exporters.otlp.endpoint: is the plugin's own receiver"],
+        ["exporters.otlp.endpoint: is the plugin's own (receivers.otlp.protocols.grpc.endpoint)"],
+    ),
+    (
+        LOOPS,
+        [
+            "exporters.otlp.endpoint: is the plugin's own (receivers.otlp.protocols.grpc.endpoint)",
+            "exporters.otlp_http.endpoint: is the plugin's own (receivers.otlp.protocols.http.endpoint)",
+            "exporters.otlp_http/2.traces_endpoint: is the plugin's own (receivers.otlp.protocols.http.endpoint)",
+            "exporters.zipkin.endpoint: is the plugin's own (receivers.zipkin.endpoint)",
+        ],
+    ),
+    (
+        GOOD
+        + "receivers: {otlp: {protocols: {http: {endpoint: '[::]:24317'}}}, zipkin: {endpoint: '10.0.0.1:24317'}}\n"
+        "telemetry: {metrics: {endpoint: '127.0.0.1:24317'}}",
+        [
+            "receivers.otlp.protocols.http.endpoint: takes the port of receivers.otlp.protocols.grpc",
+            "receivers.zipkin.endpoint: takes the port of receivers.otlp.protocols.http",
+            "telemetry.metrics.endpoint: takes the port of receivers.otlp.protocols.grpc",
+        ],
+    ),
+    (
+        GOOD
+        + "receivers: {zipkin: {endpoint: 'localhost:0'}, otlp: {protocols: {http: {endpoint: 'localhost:0'}}}}\n"
+        "window: -1s\nsettle: 5",
+        [
+            "window: '-1s' is not a duration (such as 500ms, 60s, 10m)",
+            "settle: '5' is not a duration (such as 500ms, 60s, 10m)",
+        ],
     ),
     (
         GOOD + "telemetry: {logs: {level: loud}}",
