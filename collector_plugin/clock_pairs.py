@@ -38,10 +38,21 @@ class Theta(msgspec.Struct, frozen=True, gc=False):
 class NodePair:
     """The bounds of theta, from either side."""
 
-    __slots__ = ("_changes", "_last", "_last_other", "_line", "_sides", "is_bounded", "is_cloned", "seen_ns")
+    __slots__ = (
+        "_changes",
+        "_last",
+        "_last_other",
+        "_line",
+        "_sides",
+        "is_bounded",
+        "is_cloned",
+        "seen_ns",
+        "shares_id",
+    )
 
-    def __init__(self) -> None:
-        """Start without bounds."""
+    def __init__(self, *, shares_id: bool = False) -> None:
+        """Start without bounds; `shares_id` tells whether both nodes name the same clock."""
+        self.shares_id = shares_id
         self.is_cloned = False
         """Whether two clocks have proved to share one id."""
         self.is_bounded = False

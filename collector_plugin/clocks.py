@@ -82,7 +82,7 @@ class Clocks:
             pair = self._add_pair(seen)
         pair.seen_ns = now_ns
         self._pairs.move_to_end(seen.pair)
-        if not pair.is_cloned and seen.shares_id and not seen.can_be_one_clock:
+        if pair.shares_id and not pair.is_cloned and not seen.can_be_one_clock:
             pair.is_cloned = True
             self.contradictions[ClockReason.CLONED_ID] += 1
         if not pair.observe(seen):
@@ -95,10 +95,12 @@ class Clocks:
         The message itself is heard: with the relation it does not arrive before it left.
         """
         pair = self._pairs.get(seen.pair)
-        is_cloned = pair is not None and pair.is_cloned
-        if seen.is_within_node or (seen.shares_id and not is_cloned and not seen.is_doubtful):
+        if pair is None:
+            shares_clock = seen.is_within_node or (seen.shares_id and not seen.is_doubtful)
+            return _relate_one_clock(seen) if shares_clock else None
+        if pair.shares_id and not pair.is_cloned and not seen.is_doubtful:
             return _relate_one_clock(seen)
-        theta = None if pair is None else pair.relate(seen)
+        theta = pair.relate(seen)
         if theta is None:
             return None
         theta_ns = theta.value_ns if seen.is_near_first else -theta.value_ns
@@ -126,7 +128,7 @@ class Clocks:
             self._worst_since_ns, self._former_worst_ns, self._worst_ns = now_ns, self._worst_ns, 0
 
     def _add_pair(self, seen: Sighting) -> NodePair:
-        pair = self._pairs[seen.pair] = NodePair()
+        pair = self._pairs[seen.pair] = NodePair(shares_id=seen.shares_id)
         if len(self._pairs) > MAX_PAIRS:
             self._pairs.popitem(last=False)
             self.evicted += 1
