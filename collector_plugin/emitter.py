@@ -3,8 +3,6 @@
 Pure. Every hop that comes in is measured, and becomes a span or an event of one, or is dropped under a HopReason.
 """
 
-import collections
-
 from collector_plugin.caps import SpanCaps
 from collector_plugin.clocks import ClockSource
 from collector_plugin.exchanges import ExchangeTable, Offer
@@ -24,8 +22,8 @@ class Emitter:
 
     def __init__(self, settings: JoinSettings, parents: ParentStore) -> None:
         """`parents` tells which span ids are taken."""
-        self.emitted: collections.Counter[str] = collections.Counter()
-        """Network spans by name."""
+        self.emitted: dict[str, int] = {}
+        """Network spans by name. A plain one: a Counter takes twice as long."""
         self.dropped: dict[HopReason, int] = dict.fromkeys(HopReason, 0)
         self.durations = HopDurations()
         self.exchanges = ExchangeTable(settings.slow_threshold_ns, settings.settle_ns, settings.window_ns)
@@ -116,7 +114,8 @@ class Emitter:
             spans = [span for span in spans if span.span_id not in taken]
         emitted = self.emitted
         for span in spans:
-            emitted[span.name] += 1
+            name = span.name
+            emitted[name] = emitted.get(name, 0) + 1
         return spans
 
 
