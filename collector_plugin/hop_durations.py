@@ -29,7 +29,8 @@ MAX_LABEL = 100
 """Characters of a label: services may have names of any length."""
 
 MAX_KNOWN = 16_384
-"""Templates of hops whose combination is kept, by service: those of all courses that are, with a service each."""
+"""Templates of hops whose combination is kept, by service: those of all courses that are kept, with a service each.
+Some 2 MiB, beside templates that would be gone else."""
 
 _BUCKETS = len(BOUNDS_NS) + 1
 
