@@ -99,11 +99,20 @@ class PluginMetrics(Metrics, frozen=True, kw_only=True):
     """`host:port` of the OpenMetrics page, `/metrics`. Default localhost:29465: whoever is let in learns the load."""
 
 
+class OwnTraces(OtlpExporter, frozen=True, kw_only=True):
+    """Where the plugin's own spans go, over OTLP/gRPC."""
+
+    sampling_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01
+    """Part of the requests that are traced, 0 to 1. Default 0.01: enough of thousands to see what is slow."""
+
+
 class PluginTelemetry(Telemetry, frozen=True, kw_only=True):
     """What the plugin tells of itself."""
 
     metrics: PluginMetrics = PluginMetrics()
     """Its metrics."""
+    traces: OwnTraces | None = None
+    """Its own spans. Default: none are made; needs the packages of `hopspan[traces]`."""
 
 
 class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):

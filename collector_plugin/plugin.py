@@ -6,11 +6,14 @@ The only place where the parts meet; each of them knows its neighbours by their 
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 from collector_plugin.admission import Admission
+from collector_plugin.config import OwnTraces as OwnTracesSettings
 from collector_plugin.config import PluginConfig
 from collector_plugin.exporters import OpenExporter, open_exporter
 from collector_plugin.health import MAX_SILENCE_NS, Pulse, judge_health
+from collector_plugin.http_services import Accept
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.pipeline import Pipeline
@@ -25,11 +28,18 @@ from hopspan.logs import Log
 from hopspan.metrics import MetricsServer
 from hopspan.version import VERSION
 
+if TYPE_CHECKING:
+    from collector_plugin.own_traces import OwnTraces
+
 IN_FLIGHT_GRACE_S = 5.0
 """What requests under way get at the end: the exporter's timeout, which is the longest they can take."""
 
 DRAIN_NS = 8 * 10**9
 """What queues get at the end; with the grace above well within the 30 s that Kubernetes gives."""
+
+
+TRACES_DRAIN_NS = 10**9
+"""What own spans get at the end, after everybody else's."""
 
 
 class Plugin:
@@ -42,20 +52,24 @@ class Plugin:
         self._receivers: dict[str, Receiver] = {}
         self._metrics: MetricsServer | None = None
         self._is_serving = False
+        self._traces: OwnTraces | None = None
         self._join = Join(_read_join_settings(config))
         try:
+            if config.telemetry.traces is not None:
+                self._traces = _open_traces(config.telemetry.traces, log)
             for name, settings in config.exporters.items():
-                self._exporters.append(open_exporter(name, settings))
+                self._exporters.append(self._trace_exporter(open_exporter(name, settings)))
             self._senders = Senders(self._exporters, config.mode, config.acknowledge, log)
             self._pipeline = Pipeline(self._join, self._senders.outlets, VERSION, log)
             self._ticker = Ticker(self._pipeline.tick, log)
             admission = Admission()
             for name, receiver in open_receivers(
-                config.receivers, self._pipeline, admission, self._read_stored_bytes
+                config.receivers, self._pipeline, admission, self._read_stored_bytes, self._trace_accept
             ):
                 self._receivers[name] = receiver
             read_receivers = partial(read_receiver_metrics, self._receivers, admission)
-            self.report = Report(self._join, self._pipeline, tuple(self._senders.reported), read_receivers)
+            reported = [*self._senders.reported, *([self._traces.reported] if self._traces is not None else [])]
+            self.report = Report(self._join, self._pipeline, tuple(reported), read_receivers)
             page = config.telemetry.metrics.endpoint
             self._metrics = MetricsServer(page, self.report.read_metrics, self._read_health)
         except HopspanError:
@@ -68,6 +82,8 @@ class Plugin:
 
     def start(self) -> None:
         """Serve, and say so."""
+        if self._traces is not None:
+            self._traces.start()
         self._senders.start()
         self._ticker.start()
         for receiver in self._receivers.values():
@@ -106,6 +122,14 @@ class Plugin:
         )
         return judge_health(pulse)
 
+    def _trace_accept(self, receiver: str, transport: str, accept: Accept) -> Accept:
+        return self._traces.trace_accept(receiver, transport, accept) if self._traces is not None else accept
+
+    def _trace_exporter(self, one: OpenExporter) -> OpenExporter:
+        if self._traces is None:
+            return one
+        return OpenExporter(one.name, self._traces.trace_exporter(one.name, one.exporter), one.format)
+
     def _read_stored_bytes(self) -> int:
         """Return what is remembered, and what waits to be sent without a client: all that grows by itself."""
         join = self._join
@@ -125,8 +149,19 @@ class Plugin:
         self._close_receivers(0)
         for one in self._exporters:
             one.exporter.close()
+        if self._traces is not None:
+            self._traces.close(time.monotonic_ns() + TRACES_DRAIN_NS)
         if self._metrics is not None:
             self._metrics.close()
+
+
+def _open_traces(settings: OwnTracesSettings, log: Log) -> "OwnTraces":
+    try:
+        # Here alone, and only where traces are on: the SDK costs memory, and need not be installed.
+        from collector_plugin.own_traces import OwnTraces  # noqa: PLC0415
+    except ImportError as error:
+        raise HopspanError(f"telemetry.traces: needs the packages of hopspan[traces] ({error})") from error
+    return OwnTraces(settings, log)
 
 
 def _read_join_settings(config: PluginConfig) -> JoinSettings:

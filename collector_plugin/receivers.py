@@ -8,7 +8,7 @@ from typing import Protocol
 
 from collector_plugin.admission import Admission
 from collector_plugin.config import Receivers
-from collector_plugin.http_services import make_otlp_service, make_zipkin_service
+from collector_plugin.http_services import Accept, make_otlp_service, make_zipkin_service
 from collector_plugin.otlp_json_request import read_otlp_json
 from collector_plugin.pipeline import Pipeline
 from collector_plugin.receiver_grpc import GrpcReceiver
@@ -38,20 +38,28 @@ class Receiver(Protocol):
 
 
 def open_receivers(
-    settings: Receivers, pipeline: Pipeline, admission: Admission, read_stored_bytes: Callable[[], int]
+    settings: Receivers,
+    pipeline: Pipeline,
+    admission: Admission,
+    read_stored_bytes: Callable[[], int],
+    trace: Callable[[str, str, Accept], Accept],
 ) -> Iterator[tuple[str, Receiver]]:
     """Yield each receiver with its name, listening; HopspanError names the key of one that cannot.
 
     All of them share `admission`, the bytes that requests may hold; `read_stored_bytes` tells what is remembered.
+    `trace` (receiver, transport, taker) may put something around what takes requests.
     """
     protocols = settings.otlp.protocols
-    yield "otlp_grpc", GrpcReceiver(protocols.grpc, pipeline.accept, admission, read_stored_bytes)
+    yield (
+        "otlp_grpc",
+        GrpcReceiver(protocols.grpc, trace("otlp", "grpc", pipeline.accept), admission, read_stored_bytes),
+    )
     if protocols.http is not None:
-        service = make_otlp_service(pipeline.accept, read_otlp_json, waits=pipeline.waits)
+        service = make_otlp_service(trace("otlp", "http", pipeline.accept), read_otlp_json, waits=pipeline.waits)
         yield "otlp_http", HttpReceiver(protocols.http, service, admission, "receivers.otlp.protocols.http")
     if settings.zipkin is not None:
         service = make_zipkin_service(
-            pipeline.accept_zipkin,
+            trace("zipkin", "http", pipeline.accept_zipkin),
             read_list_of_spans,
             waits=pipeline.waits,
             converts=pipeline.converts(SpanFormat.ZIPKIN),
