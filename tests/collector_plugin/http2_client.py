@@ -20,8 +20,6 @@ INITIAL_WINDOW_ID = 4
 DEFAULT_WINDOW = 65_535
 MAX_FRAME = 16_384
 
-_ZEROS = bytes(MAX_FRAME)
-
 
 def make_frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """Return a frame."""
@@ -58,8 +56,10 @@ def write_string(text: str) -> bytes:
 class HalfMessages:
     """One connection whose streams each announce a message of `size_bytes` and send `sent_bytes` of it."""
 
-    def __init__(self, port: int, streams: int, size_bytes: int, sent_bytes: int) -> None:
-        """Connect and begin all streams."""
+    def __init__(self, port: int, streams: int, size_bytes: int, sent_bytes: int, packed: bytes = b"") -> None:
+        """Connect and begin all streams; with `packed` all of that is sent, as one that is packed with gzip."""
+        self._data = packed or bytes(sent_bytes)
+        sent_bytes = len(self._data)
         self.connection = socket.create_connection(("127.0.0.1", port), 20)
         self.sent_bytes = 0
         self.ended: set[int] = set()
@@ -69,10 +69,10 @@ class HalfMessages:
         self._window = self._initial = DEFAULT_WINDOW
         self._left = {1 + 2 * number: sent_bytes for number in range(streams)}
         self._windows = dict.fromkeys(self._left, 0)
-        block = make_header_block()
+        block = make_header_block(**({"grpc-encoding": "gzip"} if packed else {}))
         begin = b"".join(make_frame(HEADERS, END_HEADERS, stream, block) for stream in self._left)
         self._out = bytearray(PREFACE + make_frame(SETTINGS, 0, 0) + begin)
-        prefix = b"\0" + struct.pack(">I", size_bytes)
+        prefix = bytes([bool(packed)]) + struct.pack(">I", size_bytes)
         for stream in self._left:
             self._out += make_frame(DATA, 0, stream, prefix)
             self._windows[stream] -= len(prefix)
@@ -148,7 +148,8 @@ class HalfMessages:
                 room = min(MAX_FRAME, self._window, self._initial + self._windows[stream], self._left[stream])
                 if room <= 0:
                     break
-                self._out += make_frame(DATA, 0, stream, _ZEROS[:room])
+                start = len(self._data) - self._left[stream]
+                self._out += make_frame(DATA, 0, stream, self._data[start : start + room])
                 self._window -= room
                 self._windows[stream] -= room
                 self._left[stream] -= room
