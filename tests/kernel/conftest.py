@@ -3,6 +3,7 @@
 import itertools
 import secrets
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,11 @@ from tests.kernel.bpf_harness import Harness
 from tests.kernel.made_node import Node
 from tests.kernel.talking_node import TalkingNode
 from tests.requirements import require_bcc, require_root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(compiled_once: Path) -> None:
+    """Most tests start a probe of their own, and LLVM takes most of its start."""
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from pathlib import Path
 from node_probe.bpf import TCX_EGRESS, TCX_INGRESS, call_bpf
 from node_probe.device_dump import list_devices
 from node_probe.namespaces import entered
+from tests.compiled.sharing import find_modules_in
 from tests.house.repository import ROOT
 from tests.soak import EMULATED
 
@@ -122,7 +123,7 @@ class Probe:
         program = [str(find_python(tree)), "-m", "node_probe", "--config", str(config)]
         command = ["ip", "netns", "exec", node.node, *wrapper, *program]
         with self.log.open("wb") as log:
-            environment = {**self._listen(directory), "PYTHONPATH": str(tree)}
+            environment = self._listen(directory) | find_modules_in(tree)
             self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=tree, env=environment)
         node.probes.append(self)
         self._node = node

@@ -63,6 +63,7 @@ def test_nobody_with_five_capabilities(node: Node, directory: Path, tree: Path) 
     expect_late_pod(node, probe, 8)
     probe.end(signal.SIGKILL)
     wait_until(lambda: node.filters() == before, "the state from before")
+    assert node.attached() == 0
 
 
 def test_nobody_with_three_capabilities(node: Node, directory: Path, tree: Path) -> None:
@@ -93,12 +94,12 @@ def test_search_is_kept_where_the_code_needs_it(directory: Path) -> None:
 
 
 def compile_with(wrapper: list[str], tree: Path) -> tuple[list[str], dict[str, set[int]]]:
-    """Run the compiling child; return the names that it loaded, and its capabilities at its end."""
+    """Run the compiling child, and LLVM in it; return the names that it loaded, and its capabilities at its end."""
     parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [*wrapper, str(find_python(tree)), "-m", "node_probe.compiler", str(child.fileno()), CONTEXTS]
-    process = subprocess.Popen(
-        command, pass_fds=[child.fileno()], cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}
-    )
+    # Without what the tests share of compilations.
+    environment = os.environ | {"PYTHONPATH": str(tree)}
+    process = subprocess.Popen(command, pass_fds=[child.fileno()], cwd=tree, env=environment)
     with parent:
         child.close()
         parent.settimeout(DEADLINE_S)

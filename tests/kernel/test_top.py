@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from node_probe.capabilities import Capability
+from tests.compiled.sharing import find_modules_in
 from tests.house.repository import ROOT
 from tests.kernel.made_node import DEADLINE_S, find_python, run, wait_until
 from tests.kernel.rights import as_nobody_with, as_root_with, readable_tree
@@ -165,7 +166,7 @@ def test_runs_as_nobody_with_the_rights_of_the_probe(talking_node: TalkingNode) 
             text=True,
             check=False,
             cwd=tree,
-            env={**os.environ, "PYTHONPATH": str(tree)},
+            env=os.environ | find_modules_in(tree),
         )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout)["points"] == POINTS
@@ -183,7 +184,7 @@ def test_lacking_rights_are_named(talking_node: TalkingNode) -> None:
 
 @pytest.fixture
 def terminal(talking_node: TalkingNode) -> Iterator[Terminal]:
-    made = Terminal(command(talking_node, "--interval", "0.2"), {**os.environ, "PYTHONPATH": str(ROOT)})
+    made = Terminal(command(talking_node, "--interval", "0.2"), os.environ | find_modules_in(ROOT))
     yield made
     made.close()
 

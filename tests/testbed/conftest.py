@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,11 @@ from testbed.recorder import Recorder
 from testbed.requirements import missing_requirements
 
 pytest.register_assert_rewrite("tests.testbed.hop_rules", "tests.testbed.paths", "tests.testbed.programs_under_test")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(compiled_once: Path) -> None:
+    """Every module starts probes, and LLVM takes most of their start."""
 
 
 @pytest.fixture(scope="session")
