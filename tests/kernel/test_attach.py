@@ -27,11 +27,12 @@ def loaded_programs() -> set[str]:
 
 
 def test_mechanism_fits_the_kernel(node: Node, tmp_path: Path) -> None:
-    """Tcx from kernel 6.6 on, clsact below; either way all four programs of a pod are attached.
+    """Tcx from kernel 6.6 on, clsact below; either way all four programs of a pod are attached until SIGTERM.
 
     Started by root, it has given up all rights but those to attach to a pod that comes later. Systemd hears of its
     start and its end, and the health page says that all is well.
     """
+    before = node.filters()
     probe = Probe(node, tmp_path)
     major, minor = (int(part) for part in os.uname().release.split(".")[:2])
     assert probe.mechanism == ("tcx" if (major, minor) >= (6, 6) else "clsact")
@@ -54,6 +55,7 @@ def test_mechanism_fits_the_kernel(node: Node, tmp_path: Path) -> None:
     probe.end(signal.SIGTERM)
     assert probe.manager.recv(100) == b"STOPPING=1"
     assert node.attached() == 0
+    wait_until(lambda: node.filters() == before, "the state from before")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,12 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "+".join(each.name.lower() for each in choice))
+def name_choice(choice: tuple[ContextFormat, ...]) -> str:
+    """Return what the test of the choice is called."""
+    return "+".join(each.name.lower() for each in choice)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=name_choice)
 def test_programs_load_for(choice: tuple[ContextFormat, ...]) -> None:
     """No choice takes more than half of what the verifier allows."""
     require_root()

@@ -1,5 +1,6 @@
 """Runs commands in guests with other kernels, several at once where they talk over a cable."""
 
+import os
 import shutil
 import socket
 from collections.abc import Sequence
@@ -7,8 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from node_probe.programs import load_programs
+from node_probe.transit import ContextFormat
 from testbed.deadline import wait_until
 from testbed.process import ManagedProcess, run_in
+from tests.compiled.sharing import SHARED
 from tests.house.repository import ROOT
 from tests.requirements import lack, require_bcc, require_root
 
@@ -25,6 +29,8 @@ class Guest:
     release: str
     command: Sequence[str]
     nic: str
+    compiled: Path
+    """Where programs are that the host has compiled: see tests/compiled."""
 
 
 def require_guests() -> None:
@@ -36,6 +42,13 @@ def require_guests() -> None:
         lack(f"{', '.join(missing)} missing for the guests")
     if not Path("/etc/debian_version").exists():
         lack("the guests' kernels are Debian's")
+
+
+def compile_here(*choices: Sequence[ContextFormat]) -> None:
+    """Compile the programs that read these formats, which takes a minute in a guest."""
+    for choice in choices:
+        for fd in load_programs(choice).values():
+            os.close(fd)
 
 
 def make_cable() -> tuple[str, str]:
@@ -66,7 +79,8 @@ def run_guests(guests: Sequence[Guest], work_dir: Path, timeout_s: float) -> lis
 
 
 def _start_guest(guest: Guest, work_dir: Path, timeout_s: float) -> ManagedProcess:
-    command = ["env", "-C", str(ROOT), str(GUEST), guest.release, *guest.command]
+    inside = ["env", f"{SHARED}={guest.compiled}", *guest.command]
+    command = ["env", "-C", str(ROOT), str(GUEST), guest.release, *inside]
     environment = {"GUEST_NIC": guest.nic, "GUEST_TIMEOUT_S": str(int(timeout_s))}
     return run_in(None, command, log_path=work_dir / f"guest-{guest.release}.log", environment=environment)
 

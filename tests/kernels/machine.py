@@ -32,6 +32,7 @@ from testbed.topology import (
     UNDERLAY_NETWORK,
     Node,
 )
+from tests.compiled.sharing import compiled_once
 from tests.kernels.machine_report import Report, render_report
 from tests.kernels.wall_clocks import Bounds, asking, echoing, observe
 from tests.testbed.hop_rules import CART_HOPS
@@ -63,7 +64,7 @@ PATIENCE_S = 60
 """What TCP waits before it sends anything again: a busy host answers late, and each sending would be an attempt."""
 
 START_TIMEOUT_S = 600.0
-"""The probe compiles for a minute on an emulated machine that has a core to itself."""
+"""The programs are compiled, but all else is slow too on an emulated machine, and two share a busy host."""
 
 DELIVERY_TIMEOUT_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
@@ -74,7 +75,7 @@ def main() -> None:
     node = NODES[int(sys.argv[1]) - 1]
     CLOCK_SOURCE.write_text(STEADY_SOURCE)
     build_node(node)
-    with TemporaryDirectory() as directory:
+    with compiled_once(), TemporaryDirectory() as directory:
         play = run_near if node == NODE_1 else run_far
         sys.stdout.write(render_report(play(Path(directory))))
 

@@ -7,11 +7,13 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from node_probe.transit import HEADER_FORMATS
 from testbed.topology import CART_SERVICE, FRONTEND
-from tests.kernels.guests import Guest, make_cable, require_guests, run_guests
+from tests.kernels.guests import Guest, compile_here, make_cable, require_guests, run_guests
 from tests.kernels.machine import EXCHANGES, WRONG_BY_S
 from tests.kernels.machine_report import Report, read_report
 from tests.kernels.wall_clocks import Bounds, combine_bounds
@@ -67,12 +69,13 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(compiled_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Run both guests to their end."""
     require_guests()
+    compile_here(HEADER_FORMATS)
     command = [sys.executable, "-m", "tests.kernels.machine"]
     guests = [
-        Guest(release, [*command, str(number)], nic)
+        Guest(release, [*command, str(number)], nic, compiled_once)
         for number, (release, nic) in enumerate(zip(RELEASES, make_cable(), strict=True), 1)
     ]
     consoles = run_guests(guests, tmp_path_factory.mktemp("machines"), TIMEOUT_S)
