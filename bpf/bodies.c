@@ -154,6 +154,26 @@ static __always_inline void note_response(struct workspace *work, const struct e
 	}
 }
 
+/* Notes what begins like a response, but has no exchange: as above, unless it may be in the body of a request. */
+static __always_inline void note_untraced_response(struct workspace *work)
+{
+	struct transit_key sender = sender_key(&work->message);
+	struct body *body = find_body(&sender);
+
+	if (body) {
+		if (body->kind == ANSWERS) {
+			body->start = bpf_ntohl(work->message.seq);
+			body->ack = work->message.ack;
+		}
+		return;
+	}
+	work->goes_on = 1;
+	work->sender = sender;
+	work->body.start = bpf_ntohl(work->message.seq);
+	work->body.ack = work->message.ack;
+	work->body.kind = ANSWERS;
+}
+
 /* Whether the segment belongs to a message that was sent before: to its body, or to a request that was sent without waiting
  * for the answer (pipelining), whose own could not be told from the other's.
  */

@@ -86,6 +86,7 @@ enum body_kind {
 	ENDS_AT,
 	GOES_ON,     /* with the last chunk; it is followed, and `end` is how far */
 	NO_REQUESTS, /* it is a server's */
+	ANSWERS,     /* as ENDS_UNKNOWN, and it is a response whose request is not known */
 };
 
 /* What is known of a message that goes on, or may: see bodies.c. */

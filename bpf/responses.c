@@ -67,10 +67,12 @@ static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct
 
 	if (work->message.kind != HTTP_RESPONSE)
 		return LEAVE_ALONE;
-	note_time(work);
 	struct exchange *exchange = read_exchange(work, &where);
-	if (!exchange)
+	if (!exchange) {
+		note_untraced_response(work);
 		return LEAVE_ALONE;
+	}
+	note_time(work);
 	__u32 status = read_status(skb, &work->message);
 	if (!is_interim(status))
 		return judge_final(work, exchange, where, status);

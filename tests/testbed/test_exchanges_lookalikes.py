@@ -75,14 +75,21 @@ def post_request_alike_refused_in_chunks(connection: Connection) -> Told:
     return post_request_alike_refused(connection, "Transfer-Encoding: chunked", b"\r\n0\r\n\r\n")
 
 
-def answer_request_alike(connection: Connection) -> Told:
+def answer_request_alike(connection: Connection, *, context: bool = True) -> Told:
     """Answer with a body whose second segment is a whole request with a sampled context."""
     decoy = make_request().data
-    request = make_request()
-    response = make_response(request, headers=(f"Content-Length: {len(decoy)}",), body=b"")
+    reasons = ("", "") if context else ("request_no_context", NO_EXCHANGE)
+    length = f"Content-Length: {len(decoy)}"
+    request = make_request(context=context, reason=reasons[0])
+    response = make_response(request, headers=(length,), body=b"", reason=reasons[1])
     connection.exchange(request, response)
     connection.feed("response", decoy)
     return [request, response]
+
+
+def answer_request_alike_untraced(connection: Connection) -> Told:
+    """Answer so where the request has no context itself."""
+    return answer_request_alike(connection, context=False)
 
 
 def upgrade_to_requests_alike(connection: Connection) -> Told:
@@ -136,6 +143,7 @@ ALIKE = {"request_pipelined": EXCHANGES}
         (post_request_alike_refused, ALIKE),
         (post_request_alike_refused_in_chunks, ALIKE),
         (answer_request_alike, ALIKE),
+        (answer_request_alike_untraced, ALIKE),
         (upgrade_to_requests_alike, ALIKE | {NO_EXCHANGE: EXCHANGES}),
         (upgrade, {}),
         (pipeline_in_one_segment, {}),
