@@ -122,7 +122,7 @@ LEFT_ALONE = {
         f"ce-traceparent: {TRACEPARENT}",
         f"xb3: {TRACE_ID}-{PARENT_ID}-1",
     ),
-    "more lines than any sender has": ("request_bad_context", *[f"x-b3-{number}: 1" for number in range(20)]),
+    "more lines than any sender has": ("request_bad_context", *[f"x-b3-{number}: 1" for number in range(40)]),
 }
 
 
