@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -28,11 +29,15 @@ type session struct {
 	close  func() error
 }
 
-func serviceName() string {
-	if name := os.Getenv("SERVICE_NAME"); name != "" {
-		return name
+func readVariable(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
 	}
-	return "go-client"
+	return otherwise
+}
+
+func serviceName() string {
+	return readVariable("SERVICE_NAME", "go-client")
 }
 
 // serve answers until the process is told to stop.
@@ -54,26 +59,41 @@ func serve(protocol, endpoint, address, propagator string) error {
 	return errors.Join(server.Shutdown(context.Background()), session.close())
 }
 
-// call asks once, and lets the client's span last until the answer is there.
+// call asks as often as it is told, and lets the client's span last until the answer is there.
 func call(protocol, endpoint, url, propagator string) error {
 	session, err := openSession(protocol, endpoint, propagator)
 	if err != nil {
 		return err
 	}
+	calls, err := strconv.Atoi(readVariable("CALLS", "1"))
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: session.client}
+	for range calls {
+		if err := ask(client, url); err != nil {
+			return err
+		}
+	}
+	return session.close()
+}
+
+func ask(client *http.Client, url string) error {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Cookie", "session=1")
-	response, err := (&http.Client{Transport: session.client}).Do(request)
+	request.Header.Set("Cookie", readVariable("COOKIE", "session=1"))
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
+	// Read to its end, or the connection could not be used again.
 	text, err := io.ReadAll(response.Body)
 	if err != nil || string(text) != answer {
 		return errors.Join(fmt.Errorf("%s answered %s %s", url, response.Status, text), err)
 	}
-	return errors.Join(response.Body.Close(), session.close())
+	return response.Body.Close()
 }
 
 func openSession(protocol, endpoint, propagator string) (*session, error) {

@@ -4,6 +4,8 @@
 //	serve PROTOCOL ENDPOINT ADDRESS PROPAGATOR
 //	call PROTOCOL ENDPOINT URL PROPAGATOR
 //
+// A caller asks as often as CALLS says, over one connection, and has the cookie COOKIE; both are optional.
+//
 // PROTOCOL is otlp-grpc, otlp-proto or zipkin for OpenTelemetry, zipkin-go-json or zipkin-go-proto for zipkin-go.
 package main
 

@@ -35,13 +35,20 @@ export async function serve(tracer, address, propagator) {
   server.closeAllConnections();
 }
 
-// Asks once, by a connection of its own, and lets the span last until the answer is there.
+// Asks as often as it is told, and lets the client's span last until the answer is there.
 export async function call(tracer, url, propagator) {
-  const propagation = propagators[propagator]();
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  for (let left = Number(process.env.CALLS ?? 1); left > 0; left -= 1) {
+    await ask(tracer, url, propagators[propagator](), agent);
+  }
+  agent.destroy();
+}
+
+async function ask(tracer, url, propagation, agent) {
   const span = tracer.startSpan('GET', { kind: SpanKind.CLIENT });
-  const headers = { cookie: 'session=1', 'user-agent': 'node' };
+  const headers = { cookie: process.env.COOKIE ?? 'session=1', 'user-agent': 'node' };
   propagation.inject(trace.setSpan(ROOT_CONTEXT, span), headers, defaultTextMapSetter);
-  const request = http.get(url, { headers, agent: false });
+  const request = http.get(url, { headers, agent });
   const [response] = await once(request, 'response');
   let text = '';
   for await (const part of response) text += part;

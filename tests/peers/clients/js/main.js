@@ -4,6 +4,7 @@
 //   serve PROTOCOL ENDPOINT ADDRESS PROPAGATOR
 //   call PROTOCOL ENDPOINT URL PROPAGATOR
 //
+// A caller asks as often as CALLS says, over one connection, and has the cookie COOKIE; both are optional.
 // PROTOCOL is otlp-grpc, otlp-proto, otlp-json or zipkin; PROPAGATOR tracecontext, b3 or b3multi.
 import { call, serve } from './http.js';
 import { openTelemetry } from './telemetry.js';

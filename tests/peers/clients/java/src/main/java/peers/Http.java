@@ -37,14 +37,19 @@ final class Http {
     server.stop(0);
   }
 
-  /** Asks once, and lets the client's span last until the answer is there. */
+  /** Asks as often as it is told, and lets the client's span last until the answer is there. */
   static void call(Telemetry telemetry, String url) throws Exception {
-    HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).header("Cookie", "session=1");
-    Runnable end = telemetry.startClient(request::header);
-    HttpResponse<String> response = HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString());
-    end.run();
-    if (!response.body().equals("answered")) {
-      throw new IllegalStateException(url + " answered " + response);
+    HttpClient client = HttpClient.newHttpClient();
+    int calls = Integer.parseInt(System.getenv().getOrDefault("CALLS", "1"));
+    String cookie = System.getenv().getOrDefault("COOKIE", "session=1");
+    for (int left = calls; left > 0; left--) {
+      HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).header("Cookie", cookie);
+      Runnable end = telemetry.startClient(request::header);
+      HttpResponse<String> response = client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+      end.run();
+      if (!response.body().equals("answered")) {
+        throw new IllegalStateException(url + " answered " + response);
+      }
     }
   }
 }

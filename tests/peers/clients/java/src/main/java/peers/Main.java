@@ -11,8 +11,9 @@ import com.google.gson.Gson;
  *   call PROTOCOL ENDPOINT URL PROPAGATOR
  * </pre>
  *
- * PROTOCOL is otlp-grpc, otlp-proto or zipkin for OpenTelemetry; brave-json (by URLConnection) or brave-proto (by OkHttp)
- * for Brave. PROPAGATOR is tracecontext, b3 or b3multi.
+ * A caller asks as often as CALLS says, over one connection, and has the cookie COOKIE; both are optional. PROTOCOL is
+ * otlp-grpc, otlp-proto or zipkin for OpenTelemetry; brave-json (by URLConnection) or brave-proto (by OkHttp) for Brave.
+ * PROPAGATOR is tracecontext, b3 or b3multi.
  */
 public final class Main {
   private Main() {}
