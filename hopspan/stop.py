@@ -3,8 +3,12 @@
 Neither threading.Event nor queue.SimpleQueue is for that: a handler that meets the main thread inside Event.wait,
 where it holds the event's lock, waits for itself without end; and in Python 3.11 a SimpleQueue.get whose timeout
 passes at the wrong moment has none. A file descriptor has no such lock.
+
+And it is Python's own C code that writes to it, not a handler: a handler runs once the main thread is back in Python,
+which it never is where it was just about to wait, or where the signal met another thread.
 """
 
+import contextlib
 import math
 import os
 import select
@@ -15,26 +19,33 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """A flag that a signal handler may set, and that stays set."""
+    """A flag that a signal may set, and that stays set."""
 
     def __init__(self) -> None:
         """Start without a request."""
-        self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # Nobody reads it, so it stays as it is; nor is it ever closed, since signals may come as long as we live.
+        reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
+        self._poll.register(reader, select.POLLIN)
 
     def set(self) -> None:
         """Ask to stop."""
-        os.eventfd_write(self._fd, 1)
+        with contextlib.suppress(BlockingIOError):  # full, so it has been asked
+            os.write(self._writer, b"\0")
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Return whether a request is there, after waiting for one up to the timeout; without a timeout, for ever."""
         return bool(self._poll.poll(None if timeout_s is None else math.ceil(timeout_s * 1000)))
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT for requests from now on. Call it from the main thread."""
-        for number in _SIGNALS:
-            signal.signal(number, self._handle)
+        """Take SIGTERM and SIGINT for requests from now on. Call it from the main thread.
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.set()
+        Any other signal that Python has a handler for would be one, too.
+        """
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, _do_nothing)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Be there: without a handler Python writes nothing, and the signal kills."""

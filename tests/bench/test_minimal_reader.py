@@ -76,5 +76,6 @@ def test_signal_ends_the_reading() -> None:
     try:
         assert read_until(stopping, ring, None) == ring.reads == 3
     finally:
+        signal.set_wakeup_fd(-1)
         for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
             signal.signal(number, handler)

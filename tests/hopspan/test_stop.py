@@ -20,6 +20,7 @@ def _handlers() -> Iterator[None]:
     """Put the handlers back that were there before."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     yield
+    signal.set_wakeup_fd(-1)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -41,13 +42,35 @@ def test_signal_is_a_request(number: signal.Signals) -> None:
     assert request.wait(0)
 
 
+def test_signal_that_meets_another_thread_is_a_request() -> None:
+    """Nothing interrupts the main thread's wait then, nor where it was just about to wait."""
+    request = StopRequest()
+    request.listen()
+    released = threading.Event()
+    other = threading.Thread(target=released.wait)
+    other.start()
+    threading.Timer(0.05, lambda: signal.pthread_kill(other.ident or 0, signal.SIGTERM)).start()
+    assert request.wait(30)
+    released.set()
+    other.join()
+
+
+def test_many_requests_are_one() -> None:
+    """However many signals come, none of them fails or blocks."""
+    request = StopRequest()
+    for _ in range(70_000):  # more than a pipe has room for
+        request.set()
+    assert request.wait(0)
+
+
 @pytest.mark.timeout(60, method="thread")  # the other method needs the timer that is used here
 def test_signal_at_any_moment_is_met() -> None:
     """A handler may interrupt the wait at any step: neither waits for the other, and no request is missed."""
-    request = StopRequest()
-    signal.signal(signal.SIGALRM, lambda *_: request.set())
     for delay_us in [*DELAYS_US] * SWEEPS:
+        request = StopRequest()
+        signal.set_wakeup_fd(request._writer)
+        signal.signal(signal.SIGALRM, lambda *_: None)
         signal.setitimer(signal.ITIMER_REAL, delay_us / 1e6)
-        while not request.wait(0.001):
-            pass
-        assert os.eventfd_read(request._fd) == 1
+        assert request.wait()
+        signal.set_wakeup_fd(-1)
+        os.close(request._writer)
