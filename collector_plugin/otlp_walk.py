@@ -148,12 +148,14 @@ class _RequestWalk:
         _, _, start, end = field
         try:
             parsed = parse_scope_spans(self._data, start, end)
+            are_transits = parsed.name == _TRANSIT_SCOPE_NAME
+            # It reads attributes, too, so it may find a fault where there was none.
+            if are_transits and not all_have_attribute(self._data, start, end, _RECORD_KEY):
+                return False
         except DecodeError:
             return False
-        if parsed.name == _TRANSIT_SCOPE_NAME and not all_have_attribute(self._data, start, end, _RECORD_KEY):
-            return False
         self._see(parsed.count)
-        if parsed.name == _TRANSIT_SCOPE_NAME:
+        if are_transits:
             found.take_all(self._data, field, parsed.count)
         elif parsed.name != _OWN_SCOPE_NAME:
             found.take_parsed(parsed)

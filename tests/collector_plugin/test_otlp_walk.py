@@ -78,6 +78,16 @@ def test_span_of_the_probes_scope_without_record_is_no_transit() -> None:
     assert decode_batch(walk.transits[0].resource_spans).transits == (TRANSIT,)
 
 
+def test_broken_attribute_in_the_probes_scope_is_an_error_of_the_request() -> None:
+    """Attributes are read there to find transits; what cannot be read is told as of any other request."""
+    message = make_transits(TRANSIT)
+    span = make_span().SerializeToString() + write_length(9, b"\x0a\x05x")
+    scope = message.scope_spans[0].SerializeToString() + write_length(2, span)
+    data = write_length(1, write_length(1, message.resource.SerializeToString()) + write_length(2, scope))
+    with pytest.raises(WireError):
+        walk_request(data)
+
+
 def test_record_outside_the_probes_scope_is_no_transit() -> None:
     """An application that sets our attribute sends an application span."""
     message = make_transits(TRANSIT)
