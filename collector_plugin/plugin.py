@@ -37,7 +37,6 @@ IN_FLIGHT_GRACE_S = 5.0
 DRAIN_NS = 8 * 10**9
 """What queues get at the end; with the grace above well within the 30 s that Kubernetes gives."""
 
-
 TRACES_DRAIN_NS = 10**9
 """What own spans get at the end, after everybody else's."""
 

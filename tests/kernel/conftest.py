@@ -13,6 +13,8 @@ from tests.kernel.made_node import Node
 from tests.kernel.talking_node import TalkingNode
 from tests.requirements import require_bcc, require_root
 
+pytest.register_assert_rewrite("tests.kernel.talk")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once(compiled_once: Path) -> None:

@@ -1,10 +1,13 @@
 """A connection that a first point sees both sides of: it keeps the numbers, so that tests say only what is sent."""
 
 from tests.kernel.bpf_harness import Harness
-from tests.kernel.packets import ACK, SEQ, request, response, vxlan
+from tests.kernel.packets import ACK, PARENT_ID, SEQ, TRACEPARENT, request, response, traced_request, vxlan
 
 REFUSAL = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+ALIKE = traced_request(TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7"))
+"""What a body may hold: a whole request with a sampled context."""
 
 
 class Talk:
@@ -27,3 +30,11 @@ class Talk:
         frame = response(segment, client_port=self._port, seq=self.ack, ack=self.seq)
         self._bpf.watch("nic_ingress", vxlan(frame))
         self.ack += len(segment)
+
+
+def require_measured(bpf: Harness, talk: Talk) -> None:
+    """Send a request, and require that it is measured, and its response."""
+    bpf.forget_counts()
+    talk.send(traced_request())
+    talk.answer()
+    assert bpf.counts() == {"transits_started": 2}

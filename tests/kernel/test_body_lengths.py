@@ -3,14 +3,11 @@
 import pytest
 
 from tests.kernel.bpf_harness import Harness
-from tests.kernel.packets import PARENT_ID, TRACEPARENT, http_request, traced_request
+from tests.kernel.packets import TRACEPARENT, http_request, traced_request
 from tests.kernel.segments import split
-from tests.kernel.talk import OK, REFUSAL, Talk
+from tests.kernel.talk import ALIKE, OK, REFUSAL, Talk, require_measured
 
 pytestmark = pytest.mark.bpf
-
-ALIKE = traced_request(TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7"))
-"""What a body may hold: a whole request with a sampled context."""
 
 BODY = [b"The body begins here.\n" * 20, ALIKE, b"and goes on\n", ALIKE, ALIKE]
 LENGTH = sum(map(len, BODY))
@@ -31,14 +28,6 @@ def count_alike(bpf: Harness, talk: Talk, *heads: bytes, body: list[bytes] = BOD
     talk.send(*body)
     moved = {reason: count - before.get(reason, 0) for reason, count in bpf.counts().items()}
     return {reason: count for reason, count in moved.items() if count}.pop("request_pipelined")
-
-
-def require_measured(bpf: Harness, talk: Talk) -> None:
-    """Send a request, and require that it is measured, and its response."""
-    bpf.forget_counts()
-    talk.send(traced_request())
-    talk.answer()
-    assert bpf.counts() == {"transits_started": 2}
 
 
 @pytest.mark.parametrize(

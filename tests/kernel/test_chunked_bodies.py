@@ -3,12 +3,11 @@
 import pytest
 
 from tests.kernel.bpf_harness import Harness
-from tests.kernel.packets import PARENT_ID, TRACEPARENT, http_request, traced_request
-from tests.kernel.talk import REFUSAL, Talk
+from tests.kernel.packets import TRACEPARENT, http_request
+from tests.kernel.talk import ALIKE, REFUSAL, Talk, require_measured
 
 pytestmark = pytest.mark.bpf
 
-ALIKE = traced_request(TRACEPARENT.replace(PARENT_ID, "00f067aa0ba902b7"))
 CODING = "transfer-encoding: chunked"
 LAST = b"0\r\n\r\n"
 
@@ -19,13 +18,6 @@ def chunk(data: bytes) -> bytes:
 
 def upload(*lines: str, body: bytes = b"") -> bytes:
     return http_request(*(lines or (CODING,)), method="POST", body=body)
-
-
-def require_measured(bpf: Harness, talk: Talk) -> None:
-    bpf.forget_counts()
-    talk.send(traced_request())
-    talk.answer()
-    assert bpf.counts() == {"transits_started": 2}
 
 
 @pytest.mark.parametrize(
