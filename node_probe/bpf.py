@@ -98,13 +98,20 @@ class ProgramRun(ctypes.Structure):
     )
 
 
-class _ProgramLoad(ctypes.Structure):
+class ProgramLoad(ctypes.Structure):
+    """The attributes of BPF_PROG_LOAD, as far as the program's name."""
+
     _fields_ = (
         ("prog_type", ctypes.c_uint32),
         ("insn_cnt", ctypes.c_uint32),
         ("insns", ctypes.c_uint64),
         ("license", ctypes.c_uint64),
-        ("rest", ctypes.c_uint8 * 24),
+        ("log_level", ctypes.c_uint32),
+        ("log_size", ctypes.c_uint32),
+        ("log_buf", ctypes.c_uint64),
+        ("kern_version", ctypes.c_uint32),
+        ("prog_flags", ctypes.c_uint32),
+        ("prog_name", ctypes.c_char * 16),
     )
 
 
@@ -125,17 +132,22 @@ def call_bpf(command: int, attributes: ctypes.Structure) -> int:
     return result
 
 
+def load_program(attributes: ProgramLoad) -> int:
+    """Load a program and return its fd. Raises OSError; the verifier's words are where the attributes have them."""
+    return call_bpf(_PROG_LOAD, attributes)
+
+
 def load_idle_program() -> int:
     """Load a tc program that does nothing but answer TC_ACT_UNSPEC, and return its fd. Raises OSError."""
     instructions = ctypes.create_string_buffer(_IDLE_PROGRAM, len(_IDLE_PROGRAM))
     licence = ctypes.create_string_buffer(b"Apache-2.0")
-    attributes = _ProgramLoad(
+    attributes = ProgramLoad(
         prog_type=_PROG_TYPE_SCHED_CLS,
         insn_cnt=len(_IDLE_PROGRAM) // 8,
         insns=ctypes.addressof(instructions),
         license=ctypes.addressof(licence),
     )
-    return call_bpf(_PROG_LOAD, attributes)
+    return load_program(attributes)
 
 
 def create_tcx_link(program_fd: int, ifindex: int, attach_type: int) -> int:

@@ -7,9 +7,9 @@ the packet, or takes a stamp back, before each run; what it costs itself is foun
 import ctypes
 import struct
 
-from node_probe.bpf import BpfMap, call_bpf
+from node_probe.bpf import BpfMap, ProgramLoad, call_bpf, load_program
 
-_MAP_CREATE, _PROG_LOAD = 0, 5
+_MAP_CREATE = 0
 _PROG_ARRAY, _SCHED_CLS = 3, 3
 _MAP_LOOKUP_ELEM, _SKB_STORE_BYTES, _TAIL_CALL, _SKB_LOAD_BYTES = 1, 9, 12, 26  # enum bpf_func_id
 _PSEUDO_MAP_FD = 1
@@ -20,18 +20,6 @@ _LOAD_64, _STORE_64, _STORE_NUMBER_8, _LOAD_IMMEDIATE = 0x79, 0x7B, 0x72, 0x18
 _JUMP_IF_NUMBER, _CALL, _EXIT = 0x15, 0x85, 0x95
 _CONTEXT, _FRAME = 6, 10
 """Registers: the context is kept in a callee-saved one."""
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (
-        ("prog_type", ctypes.c_uint32),
-        ("insn_cnt", ctypes.c_uint32),
-        ("insns", ctypes.c_uint64),
-        ("license", ctypes.c_uint64),
-        ("log_level", ctypes.c_uint32),
-        ("log_size", ctypes.c_uint32),
-        ("log_buf", ctypes.c_uint64),
-    )
 
 
 class _Map(ctypes.Structure):
@@ -109,7 +97,7 @@ def _load(code: bytes) -> int:
     log = ctypes.create_string_buffer(_LOG_BYTES)
     instructions = ctypes.create_string_buffer(code, len(code))
     name = ctypes.create_string_buffer(b"GPL")
-    attributes = _Program(
+    attributes = ProgramLoad(
         prog_type=_SCHED_CLS,
         insn_cnt=len(code) // 8,
         insns=ctypes.addressof(instructions),
@@ -119,7 +107,7 @@ def _load(code: bytes) -> int:
         log_buf=ctypes.addressof(log),
     )
     try:
-        return call_bpf(_PROG_LOAD, attributes)
+        return load_program(attributes)
     except OSError as error:
         error.add_note(log.value.decode(errors="replace"))
         raise

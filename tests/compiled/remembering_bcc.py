@@ -20,19 +20,18 @@ from typing import Any
 
 import msgspec
 
-from node_probe.bpf import call_bpf
+from node_probe.bpf import ProgramLoad, call_bpf, load_program
 from node_probe.programs import MAPS, PROGRAMS, SWEEP
 
 FOLDER = Path(__file__).parent
 SEED = "-DHASH_SEED="
 HEADERS = "-I"
 
-_MAP_CREATE, _PROG_LOAD = 0, 5
+_MAP_CREATE = 0
 _SCHED_CLS = 3
 _LOAD_IMMEDIATE, _PSEUDO_MAP_FD = 0x18, 1
 _INSTRUCTION = struct.Struct("=BBhi")
 _LOG_BYTES = 1 << 24
-_NAME_BYTES = 16
 
 
 class MapKind(msgspec.Struct, frozen=True):
@@ -118,21 +117,6 @@ class _MapCreate(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint32) for name in MapKind.__struct_fields__)
 
 
-class _ProgramLoad(ctypes.Structure):
-    _fields_ = (
-        ("prog_type", ctypes.c_uint32),
-        ("insn_cnt", ctypes.c_uint32),
-        ("insns", ctypes.c_uint64),
-        ("license", ctypes.c_uint64),
-        ("log_level", ctypes.c_uint32),
-        ("log_size", ctypes.c_uint32),
-        ("log_buf", ctypes.c_uint64),
-        ("kern_version", ctypes.c_uint32),
-        ("prog_flags", ctypes.c_uint32),
-        ("prog_name", ctypes.c_char * _NAME_BYTES),
-    )
-
-
 class _Loader:
     """Maps and programs that were compiled before. The descriptors stay open until the process ends."""
 
@@ -151,19 +135,19 @@ class _Loader:
             code += _INSTRUCTION.pack(operation, registers, offset, self._fds[number] if takes_map else number)
         instructions = ctypes.create_string_buffer(code, len(code))
         license_name = ctypes.create_string_buffer(self._compiled.license)
-        attributes = _ProgramLoad(
+        attributes = ProgramLoad(
             prog_type=kind,
             insn_cnt=len(code) // _INSTRUCTION.size,
             insns=ctypes.addressof(instructions),
             license=ctypes.addressof(license_name),
-            prog_name=name[: _NAME_BYTES - 1],
+            prog_name=name[: ProgramLoad.prog_name.size - 1],
         )
         try:
-            return SimpleNamespace(fd=call_bpf(_PROG_LOAD, attributes))
+            return SimpleNamespace(fd=load_program(attributes))
         except OSError:
             log = ctypes.create_string_buffer(_LOG_BYTES)
             attributes.log_level, attributes.log_size, attributes.log_buf = 1, _LOG_BYTES, ctypes.addressof(log)
             with contextlib.suppress(OSError):
-                call_bpf(_PROG_LOAD, attributes)
+                load_program(attributes)
             sys.stderr.write(log.value.decode(errors="replace"))
             raise
