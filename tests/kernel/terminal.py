@@ -44,12 +44,15 @@ class Terminal:
             env={**without_terminal(environment), "TERM": "xterm-256color"},
         )
         self._slave = slave
+        # Not select(): whole runs open more than the 1024 files that it can name.
+        self._poll = select.poll()
+        self._poll.register(self.fd, select.POLLIN)
         self.text = ""
         """Everything written so far."""
 
     def read(self) -> None:
         """Take what was written since."""
-        while select.select([self.fd], [], [], 0)[0]:
+        while self._poll.poll(0):
             try:
                 data = os.read(self.fd, 65536)
             except OSError as error:
@@ -63,7 +66,7 @@ class Terminal:
         while not re.search(wanted, self.screen):
             assert time.monotonic() < deadline, self.screen
             assert self.process.poll() is None, self.text
-            select.select([self.fd], [], [], 0.1)
+            self._poll.poll(100)
             self.read()
         return self.screen
 
@@ -81,7 +84,7 @@ class Terminal:
         deadline = time.monotonic() + DEADLINE_S
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.text
-            select.select([self.fd], [], [], 0.1)
+            self._poll.poll(100)
             self.read()
         self.read()
         return self.process.returncode
