@@ -90,7 +90,7 @@ format: build/setup-test
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/clang-format -i $(C_FILES)
 
-## make schemas                write the JSON schemas of the configuration anew, from the code
+## make schemas                write the JSON schemas of the configuration and docs/configuration-reference.md, from the code
 schemas: build/setup-test
 	$(PYTHON) -m tests.house.schemas
 

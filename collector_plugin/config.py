@@ -15,10 +15,23 @@ from collector_plugin.network_span import Detail
 from collector_plugin.own_endpoints import leads_to, share_port
 from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
-from hopspan.values import Duration, Endpoint, Listener, Named, PositiveDuration
+from hopspan.values import (
+    Duration,
+    Endpoint,
+    Listener,
+    Named,
+    Reader,
+    describe_duration,
+    read_duration_to,
+    write_duration,
+)
 
-MAX_WINDOW = 600 * 10**9
+MAX_WINDOW_NS = 600 * 10**9
 """Ten minutes. What waits longer is rare, and everything would be remembered as long."""
+
+Window = Annotated[
+    int, Reader(read_duration_to(MAX_WINDOW_NS), describe_duration("more than 0s, at most 10m"), write_duration)
+]
 
 
 class Mode(enum.StrEnum):
@@ -42,11 +55,11 @@ class Spans(msgspec.Struct, frozen=True, kw_only=True):
     """`hops`: a span for each hop. `summary`: one for each direction, its hops as events. `slow`: as `hops`, but of
     those exchanges alone whose network part exceeds `slow_threshold`. Default hops."""
     min_duration: Duration = 0
-    """Spans shorter than this are not made. Default 0us: all are shown."""
+    """Spans shorter than this are not made. Default 0s: all are shown."""
     slow_threshold: Duration = 10**6
     """What all hops of an exchange take together, both directions, must exceed this with `detail: slow`. Default 1ms:
     above what an idle overlay within a site takes."""
-    max_per_trace: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+    max_per_trace: Annotated[int, msgspec.Meta(ge=1, le=1_000_000, extra_json_schema={"x-unit": "spans"})] = 1_000
     """Network spans in one trace. Default 1000: seventy exchanges, and still a page that a browser can draw."""
 
 
@@ -55,7 +68,9 @@ class GrpcProtocol(Guarded, frozen=True, kw_only=True):
 
     endpoint: Listener = Endpoint("localhost", 24317)
     """`host:port` to listen on. Default localhost:24317: the Collector's ports stay free beside it."""
-    max_recv_msg_size_mib: Annotated[int, msgspec.Meta(ge=1, le=MAX_REQUEST_MIB)] = 16
+    max_recv_msg_size_mib: Annotated[
+        int, msgspec.Meta(ge=1, le=MAX_REQUEST_MIB, extra_json_schema={"x-unit": "MiB"})
+    ] = 16
     """Largest request in MiB, unpacked. Default 16: four times the Collector's, so that what passes one passes the
     other. What all requests may hold together is 64 MiB."""
 
@@ -137,12 +152,12 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     acknowledge: Acknowledge = Acknowledge.DELIVERED
     """`delivered`: a client hears of success once the first exporter's peer has the spans. `accepted`: once they wait
     in a bounded queue, as in the Collector, and are lost if the process dies. Default delivered."""
-    window: PositiveDuration = 60 * 10**9
+    window: Window = 60 * 10**9
     """How long a transit waits for its parent. Default 60s, at most 10m: SDKs flush every five seconds, and a request
     is waited for until its span has ended."""
     settle: Duration = 2 * 10**9
     """How long the two halves of a message wait for each other once the parent is there. Default 2s: ten times what
-    a healthy probe takes."""
+    a healthy probe takes. At most `window`."""
     spans: Spans = Spans()
     """How many network spans are made."""
     receivers: Receivers = Receivers()
@@ -156,8 +171,6 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
             yield "exporters: missing"
         if self.mode is Mode.TAP and self.acknowledge is not Acknowledge.DELIVERED:
             yield "acknowledge: has no effect while mode is tap"
-        if self.window > MAX_WINDOW:
-            yield "window: is longer than 10m"
         if self.settle > self.window:
             yield "settle: is longer than window"
         yield from self._find_loops()

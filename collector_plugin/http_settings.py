@@ -28,12 +28,14 @@ class HttpServer(Guarded, frozen=True, kw_only=True):
 
     endpoint: Listener
     """`host:port` to listen on, port 0 lets the system choose."""
-    max_request_body_size_mib: Annotated[int, msgspec.Meta(ge=1, le=MAX_REQUEST_MIB)] = 16
+    max_request_body_size_mib: Annotated[
+        int, msgspec.Meta(ge=1, le=MAX_REQUEST_MIB, extra_json_schema={"x-unit": "MiB"})
+    ] = 16
     """Largest request in MiB, as it comes and unpacked. Default 16, as over gRPC: what one takes the other
     takes."""
     read_header_timeout: PositiveDuration = 60 * 10**9
     """How long a client may take for a request's head, and for the TLS handshake at most ten seconds of it. Default
-    1m, as in the Collector."""
+    60s, as in the Collector."""
 
 
 class OtlpHttpProtocol(HttpServer, frozen=True, kw_only=True):

@@ -33,16 +33,37 @@ def _describe_struct(kind: type[Any]) -> Schema:
     hints = typing.get_type_hints(kind, include_extras=True)
     texts = _read_field_texts(kind)
     properties: Schema = {}
-    for name, hint in hints.items():
+    fields = msgspec.structs.fields(kind)
+    for field in fields:
+        hint = hints[field.name]
         if not _is_unavailable(hint):
-            text = texts.get(name)
-            properties[name] = {**({"description": text} if text else {}), **_describe(hint)}
-    required = [field.name for field in msgspec.structs.fields(kind) if field.required]
+            text = texts.get(field.name)
+            described = {**({"description": text} if text else {}), **_describe(hint)}
+            has_default = not field.required and not _is_struct(hint)
+            default = {"default": _write(_default_of(field), hint)} if has_default else {}
+            properties[field.name] = {**described, **default}
+    required = [field.name for field in fields if field.required]
     # A key without a value stands for an empty mapping, so what needs no key may be null.
     schema: Schema = {"type": "object" if required else ["object", "null"], "properties": properties}
     if required:
         schema["required"] = required
     return {**schema, "additionalProperties": False}
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+
+
+def _write(value: Any, hint: Any) -> Any:
+    """Return a value as it would stand in the file."""
+    if typing.get_origin(hint) is typing.Annotated and value is not None:
+        readers = [mark for mark in hint.__metadata__ if isinstance(mark, Reader)]
+        return readers[0].write(value) if readers else value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
 def _describe(hint: Any) -> Schema:
@@ -56,7 +77,7 @@ def _describe(hint: Any) -> Schema:
         return {"type": ["object", "null"], "additionalProperties": _describe(arguments[1])}
     if origin is tuple:
         return {"type": "array", "items": _describe(arguments[0])}
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+    if _is_struct(hint):
         return _describe_struct(hint)
     is_choice = isinstance(hint, type) and issubclass(hint, enum.Enum)
     return {"enum": [member.value for member in hint]} if is_choice else msgspec.json.schema(hint)
@@ -74,7 +95,10 @@ def _describe_marked(hint: Any) -> Schema:
 
 def _describe_named(mark: Named) -> Schema:
     kinds = {name: kind for name, kind in mark.kinds.items() if kind is not None}
-    patterns = {f"^{re.escape(name)}(/.+)?$": _describe_struct(kind) for name, kind in kinds.items()}
+    patterns = {
+        f"^{re.escape(name)}(/.+)?$": {"description": inspect.getdoc(kind), **_describe_struct(kind)}
+        for name, kind in kinds.items()
+    }
     return {"type": "object", "patternProperties": patterns, "additionalProperties": False}
 
 

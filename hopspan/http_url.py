@@ -66,5 +66,5 @@ def read_http_url(text: str) -> HttpUrl:
     return HttpUrl(scheme, read_endpoint(authority + port), path)
 
 
-Url = Annotated[HttpUrl, Reader(read_http_url)]
+Url = Annotated[HttpUrl, Reader(read_http_url, '{"type": "string", "x-unit": "URL"}')]
 """A URL to post to."""

@@ -40,7 +40,8 @@ class TlsClient(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     """Use no TLS at all. Default false, as in the Collector: spans tell much, so plain text is a decision."""
     ca_file: str | None = None
-    """PEM file of the authorities that sign the peer's certificate. Default: those that gRPC brings."""
+    """PEM file of the authorities that sign the peer's certificate. Default: public ones, over gRPC those that it
+    brings, over HTTP the system's."""
     cert_file: str | None = None
     """PEM file of our own certificate, for mutual TLS; needs key_file."""
     key_file: str | None = None
@@ -63,6 +64,7 @@ class OtlpExporter(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Peer
     """`host:port` of the peer. Required: nobody but the user knows where spans may go."""
     tls: TlsClient = TlsClient()
+    """TLS towards the peer. Without any key: on, with the authorities that gRPC brings."""
     headers: dict[str, str] = {}
     """Metadata sent with each request, such as credentials. Names are case-insensitive. Default: none."""
     compression: Compression = Compression.NONE
@@ -101,4 +103,6 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     """What the program tells of itself. A program's own subclass gives `metrics` its default."""
 
     metrics: Metrics
+    """Its metrics."""
     logs: Logs = Logs()
+    """Its log: JSON lines on stderr."""

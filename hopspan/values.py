@@ -29,6 +29,8 @@ class Reader(msgspec.Struct, frozen=True):
     read: Callable[[str], Any]
     schema: str = '{"type": "string"}'
     """The JSON schema of the text, as JSON; it may let pass what `read` refuses, never the other way round."""
+    write: Callable[[Any], str] = str
+    """Return the text of a value, by which the schema tells the default."""
 
 
 class Unavailable(msgspec.Struct, frozen=True):
@@ -75,6 +77,32 @@ def read_positive_duration(text: str) -> int:
     return duration_ns
 
 
+def read_duration_to(limit_ns: int) -> Callable[[str], int]:
+    """Return a reader of durations above zero and up to a limit."""
+
+    def read(text: str) -> int:
+        duration_ns = read_positive_duration(text)
+        if duration_ns > limit_ns:
+            raise ValueError(f"is longer than {write_duration(limit_ns)}")
+        return duration_ns
+
+    return read
+
+
+def write_duration(duration_ns: int) -> str:
+    """Return what `read_duration` reads: in the largest unit that divides it, but two minutes and less in seconds."""
+    if duration_ns > _UNITS_NS["m"] * 2 and duration_ns % _UNITS_NS["m"] == 0:
+        return f"{duration_ns // _UNITS_NS['m']}m"
+    unit = next(unit for unit in ("s", "ms", "us", "ns") if duration_ns % _UNITS_NS[unit] == 0)
+    return f"{duration_ns // _UNITS_NS[unit]}{unit}"
+
+
+def describe_duration(bounds: str) -> str:
+    """Return the JSON schema of durations; what bounds they have stands in words, since JSON Schema compares none."""
+    text = {"type": "string", "pattern": f"^(0|{_DURATION.pattern})$"}
+    return json.dumps({"anyOf": [text, {"const": 0}], "x-unit": "duration", "x-bounds": bounds})
+
+
 def read_endpoint(text: str) -> Endpoint:
     """Return the endpoint of `host:port` or `[IPv6 address]:port`; the port is 1 to 65535."""
     endpoint = read_listen_endpoint(text)
@@ -105,13 +133,12 @@ def _read_ipv6(text: str) -> str:
         raise ValueError(f"'[{text}]' is not an IPv6 address") from error
 
 
-_DURATION_SCHEMA = json.dumps({"anyOf": [{"type": "string", "pattern": f"^(0|{_DURATION.pattern})$"}, {"const": 0}]})
-_ENDPOINT_SCHEMA = '{"type": "string", "pattern": "^[^/@]+:[0-9]{1,5}$"}'
+_ENDPOINT_SCHEMA = '{"type": "string", "pattern": "^[^/@]+:[0-9]{1,5}$", "x-unit": "host:port"}'
 
-Duration = Annotated[int, Reader(read_duration, _DURATION_SCHEMA)]
+Duration = Annotated[int, Reader(read_duration, describe_duration("0s or more"), write_duration)]
 """Nanoseconds, zero or more."""
 
-PositiveDuration = Annotated[int, Reader(read_positive_duration, _DURATION_SCHEMA)]
+PositiveDuration = Annotated[int, Reader(read_positive_duration, describe_duration("more than 0s"), write_duration)]
 """Nanoseconds, more than zero."""
 
 Peer = Annotated[Endpoint, Reader(read_endpoint, _ENDPOINT_SCHEMA)]

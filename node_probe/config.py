@@ -1,23 +1,22 @@
 """The probe's configuration: one frozen Struct, a docstring under each field. Pure; reading is hopspan.config's."""
 
+import json
 from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
-from hopspan.values import Endpoint, Reader
+from hopspan.values import Endpoint, Listener, Reader
 from node_probe.backlog import DEFAULT_MEMORY_MIB
 from node_probe.transit import HEADER_FORMATS
 
 READABLE_CONTEXTS = tuple(context_format.label for context_format in HEADER_FORMATS)
+_CONTEXT_SCHEMA = json.dumps({"enum": READABLE_CONTEXTS})
 
 MAX_RATE_LIMIT = 1_000_000
-MAX_CPU = 1024
 MIN_MEMORY_MIB = 100
 """What the agent takes without any transit that waits, and room for 26,000 at least."""
-
-MAX_MEMORY_MIB = 65_536
 
 
 def read_context_name(text: str) -> str:
@@ -41,44 +40,45 @@ class PointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Also stamp at the pods' own devices, through their network namespaces. Needs CAP_SYS_ADMIN. Default true."""
     exclude: tuple[str, ...] = ()
     """Patterns of device names that are left alone, as in a shell (`docker*`). Default: none."""
-    rate_limit: int = 5000
+    rate_limit: Annotated[
+        int, msgspec.Meta(ge=0, le=MAX_RATE_LIMIT, extra_json_schema={"x-unit": "transits a second"})
+    ] = 5000
     """New transits a second of one pod, told by its cgroup, its veth or, where other nodes' packets come in, its
     address; 0: no limit. Default 5000: a pod that sends more cannot displace its neighbours' transits."""
-
-    def validate(self) -> Iterator[str]:
-        """Yield faults."""
-        if not 0 <= self.rate_limit <= MAX_RATE_LIMIT:
-            yield f"rate_limit: {self.rate_limit} is not between 0 and {MAX_RATE_LIMIT}"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What the agent may take of its node."""
 
-    cpu: float = 0.5
+    cpu: Annotated[float, msgspec.Meta(ge=0, le=1024, extra_json_schema={"x-unit": "cores"})] = 0.5
     """Cores, averaged over a second; 0: no limit. Above it records are let go undecoded and counted, whole traces at
     a time. Default 0.5: room for tens of thousands of transits a second, and a quarter of the smallest node."""
-    memory_mib: int = DEFAULT_MEMORY_MIB
+    memory_mib: Annotated[int, msgspec.Meta(ge=MIN_MEMORY_MIB, le=65_536, extra_json_schema={"x-unit": "MiB"})] = (
+        DEFAULT_MEMORY_MIB
+    )
     """MiB of resident memory that the agent stays below; the compiling child of the start is not in it. It bounds
     the transits that wait for the plugin. Default 160: a minute of 5,000 transits a second."""
-
-    def validate(self) -> Iterator[str]:
-        """Yield faults."""
-        if not 0 <= self.cpu <= MAX_CPU:
-            yield f"cpu: {self.cpu} is not between 0 and {MAX_CPU}"
-        if not MIN_MEMORY_MIB <= self.memory_mib <= MAX_MEMORY_MIB:
-            yield f"memory_mib: {self.memory_mib} is not between {MIN_MEMORY_MIB} and {MAX_MEMORY_MIB}"
 
 
 class Exporters(msgspec.Struct, frozen=True, kw_only=True):
     """Where transits are sent."""
 
     otlp: OtlpExporter
+    """An OTLP/gRPC peer."""
+
+
+class ProbeMetrics(Metrics, frozen=True, kw_only=True):
+    """Where the probe's own metrics are served."""
+
+    endpoint: Listener = Endpoint("localhost", 29464)
+    """`host:port` of `/metrics` and `/health`. Default localhost:29464: whoever is let in learns the load."""
 
 
 class ProbeTelemetry(Telemetry, frozen=True, kw_only=True):
     """What the probe tells of itself."""
 
-    metrics: Metrics = Metrics(endpoint=Endpoint("localhost", 29464))
+    metrics: ProbeMetrics = ProbeMetrics()
+    """Its metrics, and its health."""
 
 
 class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,11 +87,15 @@ class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
     exporters: Exporters
     """The plugin, or a Collector before several plugins. Required."""
     node: NodeSettings = NodeSettings()
+    """What the node is called."""
     points: PointSettings = PointSettings()
+    """Where packets are stamped."""
     limits: Limits = Limits()
-    contexts: tuple[Annotated[str, Reader(read_context_name)], ...] = READABLE_CONTEXTS
+    """What the agent may take of its node."""
+    contexts: tuple[Annotated[str, Reader(read_context_name, _CONTEXT_SCHEMA)], ...] = READABLE_CONTEXTS
     """Header formats to read: `traceparent`, `b3`, `b3multi`, `uber-trace-id`. Default: all. What is off is free."""
     telemetry: ProbeTelemetry = ProbeTelemetry()
+    """What the probe tells of itself."""
 
     def validate(self) -> Iterator[str]:
         """Yield faults."""

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopspan.values import Endpoint, read_duration, read_endpoint, read_listen_endpoint, read_positive_duration
+from hopspan.values import (
+    MAX_DURATION_NS,
+    Endpoint,
+    read_duration,
+    read_endpoint,
+    read_listen_endpoint,
+    read_positive_duration,
+    write_duration,
+)
 
 DURATIONS = [
     ("0", 0),
@@ -77,6 +85,21 @@ def test_other_text_is_no_duration(text: str) -> None:
     """Numbers without unit, signs, foreign digits and more than a year are refused."""
     with pytest.raises(ValueError, match=r"duration|longer"):
         read_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_ns"),
+    [("0s", 0), ("999ns", 999), ("1500us", 1_500_000), ("60s", 60 * 10**9), ("10m", 600 * 10**9)],
+)
+def test_duration_is_written_in_its_largest_unit(text: str, duration_ns: int) -> None:
+    """As people write it: minutes from the third on."""
+    assert write_duration(duration_ns) == text
+
+
+@given(st.integers(0, MAX_DURATION_NS))
+def test_what_is_written_is_read(duration_ns: int) -> None:
+    """A duration comes back as it was."""
+    assert read_duration(write_duration(duration_ns)) == duration_ns
 
 
 def test_zero_is_refused_where_it_makes_no_sense() -> None:

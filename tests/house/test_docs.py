@@ -1,45 +1,32 @@
 """The docs are tested: every key, metric and reason has its place there, and every link leads somewhere."""
 
 import re
-import typing
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
 from collector_plugin import outcomes, reasons
-from collector_plugin.config import PluginConfig
-from node_probe.config import ProbeConfig
 from node_probe.counters import KernelCounter, Reason
+from tests.house.config_reference import list_keys
 from tests.house.repository import ROOT, tracked_files
+from tests.house.schemas import SCHEMAS
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 
 
-def list_keys(kind: type[msgspec.Struct], path: str = "") -> Iterator[str]:
-    """Yield the paths of all keys that hold a value, down to what both programs' common parts document as one."""
-    hints = typing.get_type_hints(kind)
-    for field in msgspec.structs.fields(kind):
-        inner = hints[field.name]
-        name = f"{path}{field.name}"
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and name not in DOCUMENTED_WHOLE:
-            yield from list_keys(inner, f"{name}.")
-        else:
-            yield name
-
-
-DOCUMENTED_WHOLE = {"exporters.otlp", "receivers.otlp.protocols.grpc", "telemetry.metrics.endpoint"}
-
-
-@pytest.mark.parametrize(("program", "kind"), [("node-probe", ProbeConfig), ("collector-plugin", PluginConfig)])
-def test_every_key_has_its_heading(program: str, kind: type[msgspec.Struct]) -> None:
-    """The configuration's docs have a heading for each key of each program, and none besides."""
-    section = re.split(r"^## ", CONFIGURATION, flags=re.MULTILINE)
-    (text,) = [part for part in section if part.startswith(program)]
-    assert sorted(re.findall(r"^### `([^`]+)`$", text, re.MULTILINE)) == sorted(list_keys(kind))
+@pytest.mark.parametrize("schema", list(SCHEMAS.values()), ids=lambda schema: schema["title"])
+def test_every_heading_is_a_key(schema: dict[str, Any]) -> None:
+    """What the configuration's page tells of is a key of the program, which the reference has with all others."""
+    sections = re.split(r"^## ", CONFIGURATION, flags=re.MULTILINE)
+    (text,) = [section for section in sections if section.startswith(schema["title"])]
+    properties = schema["properties"].items()
+    keys = {path for name, child in properties for path, *_ in list_keys(name, child, is_required=False)}
+    headings = re.findall(r"^### `([^`]+)`$", text, re.MULTILINE)
+    assert headings
+    assert set(headings) <= keys
 
 
 def test_every_metric_is_documented() -> None:

@@ -2,14 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 
+from collector_plugin.config import PluginConfig
+from hopspan.config import parse_config
+from node_probe.config import ProbeConfig
 from tests.house.repository import ROOT, tracked_files
-from tests.house.schemas import SCHEMAS, render_schema
+from tests.house.schemas import REFERENCE, SCHEMAS, render_configuration, render_schema
 
+PROBE = ROOT / "otel-config" / "node-probe.schema.json"
 PLUGIN = ROOT / "otel-config" / "collector-plugin.schema.json"
 EXAMPLES = {path: path.with_name(path.name.replace(".schema.json", ".yaml")) for path in SCHEMAS}
 
@@ -18,6 +24,11 @@ EXAMPLES = {path: path.with_name(path.name.replace(".schema.json", ".yaml")) for
 def test_committed_schema_is_that_of_the_code(path: Path) -> None:
     """`make schemas` writes what is committed."""
     assert path.read_text(encoding="utf-8") == render_schema(path), "run `make schemas`"
+
+
+def test_committed_reference_is_that_of_the_schemas() -> None:
+    """`make schemas` writes the page of all keys."""
+    assert REFERENCE.read_text(encoding="utf-8") == render_configuration(), "run `make schemas`"
 
 
 @pytest.mark.parametrize("path", list(SCHEMAS), ids=lambda path: path.name)
@@ -39,9 +50,9 @@ def test_plugin_of_each_deployment_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("path", list(SCHEMAS), ids=lambda path: path.name)
 def test_every_key_is_described(path: Path) -> None:
-    """An editor shows a text for each scalar key."""
-    undescribed = [key for key, value in list_keys(SCHEMAS[path]) if "description" not in value and is_scalar(value)]
-    assert not undescribed
+    """An editor shows a text for each key, and what holds if a value is not given."""
+    keys = [key for key in list_keys(SCHEMAS[path]) if not key[0].endswith("$")]
+    assert not [name for name, schema in keys if "description" not in schema]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,21 @@ def test_faults_are_seen_by_the_schema(text: str, key: str) -> None:
     assert key in json.dumps([error.message for error in [caught.value, *(caught.value.context or ())]])
 
 
+@pytest.mark.parametrize(("kind", "path"), [(ProbeConfig, PROBE), (PluginConfig, PLUGIN)], ids=["probe", "plugin"])
+def test_defaults_are_those_of_the_code(kind: type[msgspec.Struct], path: Path) -> None:
+    """A file in which every key has the default that its schema tells is read as one that has only what it must."""
+    exporters = {"otlp": {"endpoint": "a:1"}}
+    written = {**write_defaults(SCHEMAS[path]), "exporters": exporters}
+    assert len(written) > len(exporters)
+    assert parse_config(json.dumps(written), kind) == parse_config(json.dumps({"exporters": exporters}), kind)
+
+
+def write_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a mapping with every key that has a default; below those that are absent by default, none."""
+    keys = schema.get("properties", {}).items()
+    return {name: child["default"] if "default" in child else write_defaults(child) for name, child in keys}
+
+
 def list_keys(schema: dict[str, object], path: str = "") -> list[tuple[str, dict[str, object]]]:
     """Return every key of the schema with its own schema."""
     keys: list[tuple[str, dict[str, object]]] = []
@@ -72,8 +98,3 @@ def list_keys(schema: dict[str, object], path: str = "") -> list[tuple[str, dict
         for name, child in children.items():
             keys += [(f"{path}.{name}", child), *list_keys(child, f"{path}.{name}")]
     return keys
-
-
-def is_scalar(schema: dict[str, object]) -> bool:
-    """Tell whether the key has a value of its own, not keys."""
-    return "properties" not in schema and "patternProperties" not in schema
