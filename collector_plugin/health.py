@@ -28,7 +28,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge_health(pulse: Pulse) -> Health:
     """Return the health, with a reason for each thing that is wrong."""
-    return Health(tuple(_find_reasons(pulse)))
+    is_alive = pulse.silence_ns <= MAX_SILENCE_NS
+    return Health(tuple(_find_reasons(pulse)), is_ready=pulse.is_serving, is_alive=is_alive)
 
 
 def _find_reasons(pulse: Pulse) -> Iterator[str]:

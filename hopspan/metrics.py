@@ -21,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from hopspan.errors import HopspanError
-from hopspan.health import Health, render_health
+from hopspan.health import PAGES, Health, render_health
 from hopspan.values import Endpoint
 
 PREFIX = "hopspan_"
@@ -95,7 +95,7 @@ def gauge_by(name: str, text: str, label: str, values: Mapping[str, float]) -> M
 
 
 class MetricsServer:
-    """An HTTP server with `/metrics` and `/health`, in threads of its own."""
+    """An HTTP server with `/metrics` and the pages of the health, in threads of its own."""
 
     def __init__(
         self,
@@ -140,12 +140,12 @@ class _Pages:
         path = environment.get("PATH_INFO", "")
         if path in ("/", "/metrics"):
             return self._metrics(environment, start_response)
-        if path == "/health":
-            line, body = render_health(self._read_health())
+        if path in PAGES:
+            line, body = render_health(self._read_health(), path)
             start_response(line, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
             return [body]
         start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"/metrics and /health are here\n"]
+        return [f"/metrics, {', '.join(PAGES)} are here\n".encode()]
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -28,6 +28,16 @@ def test_each_fault_has_its_reason(pulse: Pulse, reasons: tuple[str, ...]) -> No
     assert judge_health(pulse).reasons == reasons
 
 
+@pytest.mark.parametrize(
+    ("is_serving", "silence_ns", "is_ready", "is_alive"),
+    [(True, 0, True, True), (False, 0, False, True), (True, MAX_SILENCE_NS + 1, True, False)],
+)
+def test_what_an_orchestrator_acts_on(*, is_serving: bool, silence_ns: int, is_ready: bool, is_alive: bool) -> None:
+    """A backend that is away makes the plugin neither unready nor dead: its clients are told, and come again."""
+    health = judge_health(Pulse(is_serving=is_serving, silence_ns=silence_ns, failed_attempts={"otlp": 100}))
+    assert (health.is_ready, health.is_alive) == (is_ready, is_alive)
+
+
 def test_backend_that_is_away_is_told_until_it_is_back() -> None:
     """503 and the exporter's name once three attempts failed; 200 after the next that succeeds."""
     bench = Bench()

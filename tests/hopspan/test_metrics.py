@@ -142,6 +142,23 @@ def test_health_page() -> None:
     server.close()
 
 
+@pytest.mark.parametrize(
+    ("health", "statuses"),
+    [
+        (Health(("exporters.otlp: away",)), (503, 200, 200)),
+        (Health(("not serving",), is_ready=False), (503, 503, 200)),
+        (Health(("ring not read for 7 s",), is_alive=False), (503, 200, 503)),
+    ],
+)
+def test_pages_for_orchestrators(health: Health, statuses: tuple[int, ...]) -> None:
+    """Readiness and life are told apart from health, with the same body."""
+    server = MetricsServer(ANY_PORT, list, lambda: health)
+    answers = [read_answer(server.port, page) for page in ("/health", "/ready", "/live")]
+    server.close()
+    assert tuple(status for status, *_ in answers) == statuses
+    assert len({body for *_, body in answers}) == 1
+
+
 def test_health_by_default() -> None:
     """A program that names no reasons is healthy as long as it answers."""
     server = MetricsServer(ANY_PORT, list)

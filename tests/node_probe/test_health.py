@@ -39,6 +39,19 @@ def test_reason(changes: dict[str, object], reason: str) -> None:
     assert (health.status, health.reasons) == ("degraded", (reason,))
 
 
+@pytest.mark.parametrize("changes", [changes for changes, _ in AILMENTS], ids=str)
+def test_what_an_orchestrator_acts_on(changes: dict[str, object]) -> None:
+    """Not ready until the points are attached, not alive where the ring is not read; a restart mends nothing else."""
+    health = judge_health(msgspec.structs.replace(WELL, **changes))
+    assert health.is_ready == ("ready" not in changes)
+    assert health.is_alive == ("silence_ns" not in changes)
+
+
+def test_start_that_takes_long_is_no_death() -> None:
+    """Before the points are attached the ring was never read."""
+    assert judge_health(msgspec.structs.replace(WELL, ready=False, silence_ns=10**15)).is_alive
+
+
 def test_all_reasons_are_told() -> None:
     """Several things may be wrong at once."""
     assert len(judge_health(msgspec.structs.replace(WELL, points=0, refused=True)).reasons) == 2
