@@ -13,7 +13,7 @@ from tests.house.repository import ROOT
 
 _PEERS = ROOT / "tests" / "peers"
 _COLLECTOR_VERSION = re.compile(r"^  version: (\S+)$", re.MULTILINE)
-_JAEGER_VERSION = re.compile(r"^require \S+ v(\S+)$", re.MULTILINE)
+_REQUIRED_VERSION = re.compile(r"^require \S+ v(\S+)$", re.MULTILINE)
 
 _PORTS = range(20_000, 32_000)
 """Below those of outgoing connections on Linux (32768 and up), which could take one before its program does."""
@@ -32,12 +32,17 @@ def find_collector() -> Path | None:
 
 def find_jaeger() -> Path | None:
     """Return the path of Jaeger; None where it was not built."""
-    return _find("jaeger", _JAEGER_VERSION, _PEERS / "jaeger.mod", "jaeger")
+    return _find("jaeger", _REQUIRED_VERSION, _PEERS / "jaeger.mod", "jaeger")
 
 
 def find_hotrod() -> Path | None:
     """Return the path of Jaeger's demo application; None where it was not built."""
-    return _find("jaeger", _JAEGER_VERSION, _PEERS / "jaeger.mod", "hotrod")
+    return _find("jaeger", _REQUIRED_VERSION, _PEERS / "jaeger.mod", "hotrod")
+
+
+def find_helm() -> Path | None:
+    """Return the path of Helm; None where it was not built."""
+    return _find("helm", _REQUIRED_VERSION, _PEERS / "helm.mod", "helm")
 
 
 def choose_ports(count: int) -> list[int]:

@@ -13,7 +13,7 @@ import pytest
 from tests.house.repository import ROOT
 
 PEERS = ROOT / "tests" / "peers"
-LAST_STEP = {"collector": "/made/otelcol .", "jaeger": "/examples/hotrod"}
+LAST_STEP = {"collector": "/made/otelcol .", "jaeger": "/examples/hotrod", "helm": "/v3/cmd/helm"}
 """How the last call of Go ends that a peer's script makes."""
 
 GO = """#!/bin/bash
