@@ -22,7 +22,7 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump ethtool $(BPFTOOL) qemu-system-x86 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers soak fuzz lint format schemas clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers soak fuzz lint format pictures schemas clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -89,6 +89,11 @@ format: build/setup-test
 	.venv/bin/ruff check --fix $(SOURCES)
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/clang-format -i $(C_FILES)
+
+## make pictures               the pictures of README and docs, from a run of the demo; needs what `make peers` needs
+pictures: build/setup-test
+	$(call install_packages,$(BROWSER))
+	$(PYTHON) -m tests.pictures.make
 
 ## make schemas                write the JSON schemas of the configuration and docs/configuration-reference.md, from the code
 schemas: build/setup-test

@@ -12,6 +12,7 @@ from node_probe.counters import KernelCounter, Reason
 from tests.house.config_reference import list_keys
 from tests.house.repository import ROOT, tracked_files
 from tests.house.schemas import SCHEMAS
+from tests.pictures.names import DIRECTORY, PICTURES
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
@@ -73,6 +74,18 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
         if not target.startswith(("https://", "http://")):
             assert (path.parent / target).exists(), target
+
+
+def test_every_picture_is_made_and_shown() -> None:
+    """`make pictures` makes each picture that a page shows, and a page shows each that it makes."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r"!\[[^\]]*\]\(([^)#]+)\)", page.read_text())
+    }
+    assert shown == {DIRECTORY / name for name in PICTURES}
+    assert set(tracked_files("docs/pictures")) == shown
 
 
 @pytest.mark.parametrize("path", tracked_files("otel-config/*.yaml"), ids=lambda path: path.name)

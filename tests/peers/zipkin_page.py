@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--window-size={WINDOW}",
+    "--hide-scrollbars",
 )
 BROWSER, DRIVER = "chromium", "chromedriver"
 
@@ -74,6 +74,13 @@ class Page:
         tags = (line.partition(" ") for line in lines[lines.index("Tags") + 1 :])
         return {key: value for key, _, value in tags}
 
+    def show(self, url: str, text: str) -> None:
+        """Open any page, and wait for a text on it."""
+        self._browser.get(url)
+        WebDriverWait(self._browser, TIMEOUT_S).until(
+            lambda browser: text in browser.find_element(By.TAG_NAME, "body").text, f"no {text!r} at {url}"
+        )
+
     def take_picture(self, path: Path) -> None:
         """Write what is seen as PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,7 @@ def nest_rows(lines: list[list[str]]) -> list[Row]:
 
 
 @contextmanager
-def opened_page(work_dir: Path) -> Iterator[Page]:
+def opened_page(work_dir: Path, window: str = WINDOW) -> Iterator[Page]:
     """Hold a browser with a profile of its own; skips where there is none."""
     programs = [shutil.which(BROWSER), shutil.which(DRIVER)]
     for name, program in zip((BROWSER, DRIVER), programs, strict=True):
@@ -102,7 +109,7 @@ def opened_page(work_dir: Path) -> Iterator[Page]:
             lack(f"{name}: no such command (Debian's packages chromium and chromium-driver)")
     options = ChromeOptions()
     options.binary_location = str(programs[0])
-    for flag in (*FLAGS, f"--user-data-dir={work_dir / 'profile'}"):
+    for flag in (*FLAGS, f"--window-size={window}", f"--user-data-dir={work_dir / 'profile'}"):
         options.add_argument(flag)
     service = Service(programs[1], log_output=str(work_dir / "chromedriver.log"))
     with Chrome(options=options, service=service) as browser:
