@@ -33,7 +33,7 @@ demo: build/setup-demo
 
 ## make test                   all tests: format, lint, types, imports, units, kernel programs, testbed, other kernels
 test: build/setup-test lint
-	$(PYTHON) -m pytest -m "not peers"
+	$(PYTHON) -m pytest -m "not peers and not kubernetes"
 
 ## make test-peers             tests beside the real Collector, Jaeger, Zipkin and clients; needs what `make peers` needs
 test-peers: build/setup-test peers
