@@ -1,6 +1,7 @@
 """Reads HTTP/1.1 answers from bytes, however they are cut into pieces. The door to httptools on the client's side.
 
-Pure. Memory is bounded: a header has at most MAX_HEADER_BYTES, all that belongs to an answer MAX_RESPONSE_BYTES more.
+Pure. Memory is bounded: a header has at most MAX_HEADER_BYTES, all that belongs to an answer MAX_RESPONSE_BYTES more
+unless its reader is told another bound, or takes the body piece by piece.
 """
 
 import httptools
@@ -22,11 +23,16 @@ class AnswerError(Exception):
     """The bytes are not an HTTP/1.1 answer, or are too many; the text repeats none of them."""
 
 
+class AnswerTooLargeError(AnswerError):
+    """There are more bytes than may be kept."""
+
+
 class AnswerReader:
     """The answers of one connection, one after the other."""
 
-    def __init__(self) -> None:
-        """Begin before the first answer."""
+    def __init__(self, max_bytes: int = MAX_RESPONSE_BYTES) -> None:
+        """Begin before the first answer; one has at most `max_bytes`."""
+        self._max_bytes = max_bytes
         self._parser = httptools.HttpResponseParser(self)
         self.begin()
 
@@ -50,6 +56,11 @@ class AnswerReader:
         """Tell whether the connection can be used for another request: nothing is left, and the peer keeps it."""
         return self.is_whole and self._is_kept_alive and not self._has_more
 
+    @property
+    def status(self) -> int:
+        """Return the answer's status, 0 where it is not known yet."""
+        return self._status
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises AnswerError, after which `is_known` tells whether there is an answer."""
         self._size += len(data)
@@ -61,8 +72,8 @@ class AnswerReader:
                 raise AnswerError("its answer is not HTTP/1.1") from error
         if not self.is_known and self._size >= MAX_HEADER_BYTES:
             raise AnswerError(f"its answer has a header of more than {MAX_HEADER_BYTES} bytes")
-        if not self.is_whole and self._size > MAX_HEADER_BYTES + MAX_RESPONSE_BYTES:
-            raise AnswerError(f"its answer has more than {MAX_RESPONSE_BYTES} bytes")
+        if not self.is_whole and self._size > MAX_HEADER_BYTES + self._max_bytes:
+            raise AnswerTooLargeError(f"its answer has more than {self._max_bytes} bytes")
 
     def read_answer(self) -> HttpAnswer:
         """Return the answer, as far as it came."""
@@ -75,6 +86,13 @@ class AnswerReader:
             self._read_header(b"retry-after"),
             self._read_header(b"date"),
         )
+
+    def take_body(self) -> bytes:
+        """Return what came of the body since this was asked last; the bound is one of what comes in between."""
+        piece = bytes(self._body)
+        self._body.clear()
+        self._size = 0
+        return piece
 
     def on_message_begin(self) -> None:
         """Notice, for httptools, that a message begins: behind the answer there should be none."""
@@ -98,7 +116,7 @@ class AnswerReader:
     def on_body(self, data: bytes) -> None:
         """Keep, for httptools, a piece of the body, up to the bound."""
         if not self.is_whole:
-            self._body += data[: MAX_RESPONSE_BYTES - len(self._body)]
+            self._body += data[: self._max_bytes - len(self._body)]
 
     def on_message_complete(self) -> None:
         """Notice, for httptools, the end of a message."""

@@ -140,8 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer_raw(answer)
 
+    do_GET = do_POST  # noqa: N815 - named by the base class
+
     def _read_request(self) -> Request:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
         if self.headers["content-encoding"] == "gzip":
             body = gzip.decompress(body)
         headers = {name.lower(): value for name, value in self.headers.items()}
