@@ -3,16 +3,30 @@
 Pure. Times are epoch nanoseconds.
 """
 
-from collector_plugin.clocks import ClockSource
+from collections.abc import Callable
+
+from collector_plugin.clocks import ClockRelation, ClockSource
 from collector_plugin.courses import Role, has_wire
-from collector_plugin.describe import describe_addresses
+from collector_plugin.describe import describe_addresses, describe_measured, describe_source
 from collector_plugin.halves import Half
 from collector_plugin.hop_templates import find_templates, find_wire_template
 from collector_plugin.network_span import Attributes
 from collector_plugin.ready_hops import Account, Hop
 
+DescribeEnds = Callable[[Half], tuple[Attributes, ...]]
+"""Tells of source and destination in the packet's direction, for the spans of a half."""
 
-def give_account(half: Half, offset_ns: int, clock: ClockSource | None = None, *groups: Attributes) -> Account:
+PLAIN_ENDS: DescribeEnds = describe_addresses
+"""Addresses and ports alone."""
+
+
+def give_account(
+    half: Half,
+    offset_ns: int,
+    clock: ClockSource | None = None,
+    *groups: Attributes,
+    describe_ends: DescribeEnds = PLAIN_ENDS,
+) -> Account:
     """Return what a node tells; `offset_ns` is the parent's clock minus the node's monotonic one.
 
     `groups` say how that was found by `clock`.
@@ -23,10 +37,22 @@ def give_account(half: Half, offset_ns: int, clock: ClockSource | None = None, *
         offset_ns,
         find_templates(half),
         half.raw.flags & 0xFF,
-        describe_addresses(half),
+        describe_ends(half),
         clock,
         groups,
     )
+
+
+def relate_account(near_offset_ns: int, far: Half, relation: ClockRelation, describe_ends: DescribeEnds) -> Account:
+    """Return what the far node tells, on the near node's clock; `near_offset_ns` is its wall clock minus that."""
+    source = relation.source
+    if source is ClockSource.MEASURED:
+        wall_offset_ns = relation.theta_ns + far.origin.epoch_offset_ns - near_offset_ns
+        groups = describe_measured(wall_offset_ns, relation.uncertainty_ns)
+    else:
+        groups = describe_source(source)
+    offset_ns = near_offset_ns - relation.theta_ns
+    return give_account(far, offset_ns, source, groups, describe_ends=describe_ends)
 
 
 def list_hops(account: Account) -> list[Hop]:

@@ -12,6 +12,7 @@ from collector_plugin.emitter import Emitter
 from collector_plugin.exchanges import Offer
 from collector_plugin.halves import Half, Origin, judge_record
 from collector_plugin.hop_durations import HopDurations
+from collector_plugin.hops import PLAIN_ENDS, DescribeEnds
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.message_table import MessageTable
 from collector_plugin.messages import PARENT_KEY_BYTES, Message
@@ -32,8 +33,8 @@ PARENT_SLACK_NS = 10 * 10**9
 class Join:
     """The state of the join."""
 
-    def __init__(self, settings: JoinSettings) -> None:
-        """Start empty, all counts at 0."""
+    def __init__(self, settings: JoinSettings, describe_ends: DescribeEnds = PLAIN_ENDS) -> None:
+        """Start empty, all counts at 0; `describe_ends` tells spans of source and destination."""
         self.received = 0
         """Transits that came in, readable or not."""
         self.joined = 0
@@ -47,6 +48,7 @@ class Join:
         self.held = HeldMessages()
         self._messages_evicted = 0
         self._settings = settings
+        self._describe_ends = describe_ends
         self._emitter = Emitter(settings, self.parents)
         self._settling = Settling(settings.settle_ns)
 
@@ -222,7 +224,7 @@ class Join:
             self.messages.count_out(message.pending)
             message.abandon()
         else:
-            ready = message.take_ready(self.clocks)
+            ready = message.take_ready(self.clocks, self._describe_ends)
             self.messages.count_out(ready.halves)
             self.joined += len(ready.halves)
             attempt = self.messages.number_attempt(message)

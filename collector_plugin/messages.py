@@ -8,9 +8,9 @@ import operator
 from collector_plugin.clock_sightings import Sighting, see_message
 from collector_plugin.clocks import ClockRelation, Clocks, ClockSource
 from collector_plugin.courses import Role, has_wire
-from collector_plugin.describe import describe_measured, describe_source
+from collector_plugin.describe import describe_source
 from collector_plugin.halves import Half, PackedHalf, pack_half
-from collector_plugin.hops import give_account, list_hops, list_wire
+from collector_plugin.hops import PLAIN_ENDS, DescribeEnds, give_account, list_hops, list_wire, relate_account
 from collector_plugin.parents import NO_PARENT, Parent
 from collector_plugin.ready_hops import Account, Hop, Ready
 from collector_plugin.reasons import TransitReason
@@ -148,24 +148,26 @@ class Message:
         near = self.near
         return near is not None and (self.far is not None or near.role is _WHOLE)
 
-    def take_ready(self, clocks: Clocks) -> Ready:
+    def take_ready(self, clocks: Clocks, describe_ends: DescribeEnds = PLAIN_ENDS) -> Ready:
         """Hand out the hops that can be and were not yet; sets `is_held` where some cannot."""
         hops: list[Hop] = []
         halves: list[Half] = []
         near, far = self.near, self.far
         far_done = self._far_done
         if near is not None:
-            account = give_account(near, near.origin.epoch_offset_ns)
+            account = give_account(near, near.origin.epoch_offset_ns, describe_ends=describe_ends)
             if not self._near_done:
                 hops += list_hops(account)
                 halves.append(near)
                 self._near_done = True
             if far is not None and not self._wire_done:
-                hops += self._take_related(near, account, far, clocks)
+                hops += self._take_related(account, far, clocks, describe_ends)
         elif far is not None and not far_done:
             # By its own wall clock, the only one there is.
             groups = describe_source(ClockSource.EPOCH)
-            hops += list_hops(give_account(far, far.origin.epoch_offset_ns, ClockSource.EPOCH, groups))
+            offset_ns = far.origin.epoch_offset_ns
+            epoch = give_account(far, offset_ns, ClockSource.EPOCH, groups, describe_ends=describe_ends)
+            hops += list_hops(epoch)
             self._far_done = True
         if far is not None and self._far_done and not far_done:
             halves.append(far)
@@ -223,26 +225,18 @@ class Message:
         self.is_held = False
         self._wire_done = self._far_done = True
 
-    def _take_related(self, near: Half, near_account: Account, far: Half, clocks: Clocks) -> list[Hop]:
+    def _take_related(
+        self, near_account: Account, far: Half, clocks: Clocks, describe_ends: DescribeEnds
+    ) -> list[Hop]:
         """Hand out the wire and the far half, unless the clocks are not related."""
         relation = self.relate(clocks)
         self.is_held = relation is None
         if relation is None:
             return []
-        account = _lay_on_near_clock(near, far, relation)
+        account = relate_account(near_account.offset_ns, far, relation, describe_ends)
         hops = list_wire(near_account, account)
         self._wire_done = True
         if not self._far_done:
             hops += list_hops(account)
             self._far_done = True
         return hops
-
-
-def _lay_on_near_clock(near: Half, far: Half, relation: ClockRelation) -> Account:
-    near_offset_ns, source = near.origin.epoch_offset_ns, relation.source
-    if source is ClockSource.MEASURED:
-        wall_offset_ns = relation.theta_ns + far.origin.epoch_offset_ns - near_offset_ns
-        groups = describe_measured(wall_offset_ns, relation.uncertainty_ns)
-    else:
-        groups = describe_source(source)
-    return give_account(far, near_offset_ns - relation.theta_ns, source, groups)

@@ -23,7 +23,8 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     templates: Templates
     flags: int
     """Trace flags of the context."""
-    addresses: tuple[Attributes]
+    addresses: tuple[Attributes, ...]
+    """Both ends, and their names where those are asked for."""
     clock: ClockSource | None = None
     """How the stamps came onto the parent's clock; None for the near node's own."""
     clock_groups: tuple[Attributes, ...] = ()
