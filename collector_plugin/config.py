@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from collector_plugin.http_settings import MAX_REQUEST_MIB, Guarded, OtlpHttpProtocol, ZipkinReceiver
+from collector_plugin.kubernetes_settings import KubernetesSettings
 from collector_plugin.network_span import Detail
 from collector_plugin.own_endpoints import leads_to, share_port
 from hopspan.http_export_settings import OtlpHttpExporterSettings, ZipkinExporterSettings
@@ -162,6 +163,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How many network spans are made."""
     receivers: Receivers = Receivers()
     """Where spans and transits come in."""
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    """Names from Kubernetes on network spans."""
     telemetry: PluginTelemetry = PluginTelemetry()
     """What the plugin tells of itself."""
 

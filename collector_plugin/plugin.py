@@ -4,6 +4,7 @@ The only place where the parts meet; each of them knows its neighbours by their 
 """
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from collector_plugin.config import OwnTraces as OwnTracesSettings
 from collector_plugin.config import PluginConfig
 from collector_plugin.exporters import OpenExporter, open_exporter
 from collector_plugin.health import MAX_SILENCE_NS, Pulse, judge_health
+from collector_plugin.hops import PLAIN_ENDS
 from collector_plugin.http_services import Accept
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
+from collector_plugin.kubernetes_names import KubernetesNames
 from collector_plugin.pipeline import Pipeline
 from collector_plugin.receiver_metrics import read_receiver_metrics
 from collector_plugin.receivers import Receiver, open_receivers
@@ -25,7 +28,7 @@ from collector_plugin.ticker import Ticker
 from hopspan.errors import HopspanError
 from hopspan.health import Health
 from hopspan.logs import Log
-from hopspan.metrics import MetricsServer
+from hopspan.metrics import Metric, MetricsServer
 from hopspan.version import VERSION
 
 if TYPE_CHECKING:
@@ -52,7 +55,10 @@ class Plugin:
         self._metrics: MetricsServer | None = None
         self._is_serving = False
         self._traces: OwnTraces | None = None
-        self._join = Join(_read_join_settings(config))
+        self._names = _open_names(config, log)
+        self._join = Join(
+            _read_join_settings(config), PLAIN_ENDS if self._names is None else self._names.describe_ends
+        )
         try:
             if config.telemetry.traces is not None:
                 self._traces = _open_traces(config.telemetry.traces, log)
@@ -66,9 +72,9 @@ class Plugin:
                 config.receivers, self._pipeline, admission, self._read_stored_bytes, self._trace_accept
             ):
                 self._receivers[name] = receiver
-            read_receivers = partial(read_receiver_metrics, self._receivers, admission)
+            read_others = partial(self._read_other_metrics, admission)
             reported = [*self._senders.reported, *([self._traces.reported] if self._traces is not None else [])]
-            self.report = Report(self._join, self._pipeline, tuple(reported), read_receivers)
+            self.report = Report(self._join, self._pipeline, tuple(reported), read_others)
             page = config.telemetry.metrics.endpoint
             self._metrics = MetricsServer(page, self.report.read_metrics, self._read_health)
         except HopspanError:
@@ -83,6 +89,8 @@ class Plugin:
         """Serve, and say so."""
         if self._traces is not None:
             self._traces.start()
+        if self._names is not None:
+            self._names.start()
         self._senders.start()
         self._ticker.start()
         for receiver in self._receivers.values():
@@ -100,6 +108,8 @@ class Plugin:
         self._close_receivers(IN_FLIGHT_GRACE_S)
         self._ticker.stop()
         self._pipeline.drain(time.monotonic_ns())
+        if self._names is not None:
+            self._names.stop()
         self._senders.close(time.monotonic_ns() + DRAIN_NS)
         self._close_doors()
         self._senders.join(1.0)
@@ -120,6 +130,11 @@ class Plugin:
             failed_attempts=self._senders.count_failed_attempts(),
         )
         return judge_health(pulse)
+
+    def _read_other_metrics(self, admission: Admission) -> Iterator[Metric]:
+        yield from read_receiver_metrics(self._receivers, admission)
+        if self._names is not None:
+            yield from self._names.read_metrics()
 
     def _trace_accept(self, receiver: str, transport: str, accept: Accept) -> Accept:
         return self._traces.trace_accept(receiver, transport, accept) if self._traces is not None else accept
@@ -161,6 +176,13 @@ def _open_traces(settings: OwnTracesSettings, log: Log) -> "OwnTraces":
     except ImportError as error:
         raise HopspanError(f"telemetry.traces: needs the packages of hopspan[traces] ({error})") from error
     return OwnTraces(settings, log)
+
+
+def _open_names(config: PluginConfig, log: Log) -> KubernetesNames | None:
+    if not config.kubernetes.enabled:
+        return None
+    # A transit may wait for its parent, and as long again for its clock.
+    return KubernetesNames(config.kubernetes, 2 * (config.window + config.settle), log)
 
 
 def _read_join_settings(config: PluginConfig) -> JoinSettings:

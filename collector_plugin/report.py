@@ -47,13 +47,13 @@ class Report:
         join: Join,
         pipeline: Pipeline,
         outlets: tuple[Outlet, ...],
-        read_receivers: Callable[[], Iterable[Metric]],
+        read_others: Callable[[], Iterable[Metric]],
     ) -> None:
-        """`read_receivers` gives the metrics of the receivers."""
+        """`read_others` gives the metrics of what else there is, such as the receivers."""
         self._join = join
         self._pipeline = pipeline
         self._outlets = outlets
-        self._read_receivers = read_receivers
+        self._read_others = read_others
 
     def read_metrics(self) -> list[Metric | Histogram]:
         """Return all metrics of this moment."""
@@ -76,7 +76,7 @@ class Report:
         return fields
 
     def _read_intake(self) -> Iterator[Metric]:
-        yield from self._read_receivers()
+        yield from self._read_others()
         spans = self._pipeline.outcomes.read()
         yield count(
             "hopspan_plugin_receiver_accepted_spans",

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from collector_plugin import outcomes, reasons
+from collector_plugin.kubernetes_api import Result
+from collector_plugin.tenures import Lookup
 from node_probe.counters import KernelCounter, Reason
 from tests.house.config_reference import list_keys
 from tests.house.repository import ROOT, tracked_files
@@ -33,7 +35,7 @@ def test_every_heading_is_a_key(schema: dict[str, Any]) -> None:
 def test_every_metric_is_documented() -> None:
     """Each metric's name in the code stands in the docs, and each in the docs is one in the code."""
     sources = [ROOT / "node_probe" / "report.py", ROOT / "collector_plugin" / "report.py"]
-    sources.append(ROOT / "collector_plugin" / "receiver_metrics.py")
+    sources += [ROOT / "collector_plugin" / name for name in ("receiver_metrics.py", "kubernetes_names.py")]
     code = " ".join(path.read_text() for path in sources).replace('f"{name}', '"hopspan_plugin_exporter_')
     names = set(re.findall(r'"(hopspan_(?:probe|plugin)_[a-z_]*[a-z])"', code))
     assert names == set(re.findall(r"^\| `(hopspan_[a-z_]+)`", METRICS, re.MULTILINE))
@@ -48,6 +50,8 @@ def test_every_metric_is_documented() -> None:
         reasons.ForgetReason,
         reasons.ClockReason,
         outcomes.SendOutcome,
+        Lookup,
+        Result,
     ],
     ids=lambda kind: kind.__qualname__,
 )

@@ -48,11 +48,10 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 
 {{- define "hopspan.port" -}}{{ regexFind "[0-9]+$" . }}{{- end -}}
 
-{{/* Of a list: the names of Secrets to mount. A Secret's files are for the container's user and group alone. Its name
-may be longer than a volume's, and has dots. */}}
+{{/* Of a list: the names of Secrets to mount. A Secret's files are for the container's user and group alone. */}}
 {{- define "hopspan.secretVolumes" -}}
 {{- range . | uniq | sortAlpha }}
-- name: secret-{{ sha256sum . | trunc 8 }}
+- name: {{ printf "secret-%s" . | replace "." "-" | trunc 63 | trimSuffix "-" }}
   secret:
     secretName: {{ . }}
     defaultMode: 0440
@@ -61,7 +60,7 @@ may be longer than a volume's, and has dots. */}}
 
 {{- define "hopspan.secretMounts" -}}
 {{- range . | uniq | sortAlpha }}
-- name: secret-{{ sha256sum . | trunc 8 }}
+- name: {{ printf "secret-%s" . | replace "." "-" | trunc 63 | trimSuffix "-" }}
   mountPath: /etc/hopspan/secrets/{{ . }}
   readOnly: true
 {{- end }}

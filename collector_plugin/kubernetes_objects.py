@@ -1,0 +1,201 @@
+"""What is read of Kubernetes' objects: of pods and services the few fields that tell who had which address when.
+
+Pure. The JSON is that of the core API, v1; everything else in it is passed over without being kept.
+"""
+
+import functools
+import ipaddress
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from hopspan.errors import HopspanError
+
+NS_PER_S = 10**9
+
+MAX_TOLD_LATE_NS = 5 * NS_PER_S
+"""The kubelet tells some seconds after the fact that a pod's network is there; by then the pod may have used it."""
+
+Labels = frozenset[tuple[str, str]]
+
+
+class ObjectError(HopspanError):
+    """The bytes are not an object of Kubernetes."""
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """A pod; times are epoch nanoseconds."""
+
+    uid: str
+    namespace: str
+    name: str
+    node: str
+    labels: Labels
+    addresses: tuple[bytes, ...]
+    """Its own, 16 bytes each; none on the node's network."""
+    host_addresses: tuple[bytes, ...]
+    start_ns: int
+    """Before it had no address."""
+    end_ns: int | None
+    """When its last container ended; None while one may run."""
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A service."""
+
+    uid: str
+    namespace: str
+    name: str
+    addresses: tuple[bytes, ...]
+    """Its cluster IPs, 16 bytes each."""
+    selector: Labels
+    """What the labels of pods behind it hold; empty for none."""
+    start_ns: int
+
+
+class _Meta(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    uid: str
+    namespace: str = ""
+    labels: dict[str, str] | None = None
+    creation_timestamp: datetime | None = None
+
+
+class _Ip(msgspec.Struct, frozen=True):
+    ip: str = ""
+
+
+class _Condition(msgspec.Struct, frozen=True, rename="camel"):
+    type: str
+    status: str
+    last_transition_time: datetime | None = None
+
+
+class _Terminated(msgspec.Struct, frozen=True, rename="camel"):
+    finished_at: datetime | None = None
+
+
+class _State(msgspec.Struct, frozen=True):
+    terminated: _Terminated | None = None
+
+
+class _Container(msgspec.Struct, frozen=True):
+    state: _State = _State()
+
+
+class _PodSpec(msgspec.Struct, frozen=True, rename="camel"):
+    node_name: str = ""
+    host_network: bool = False
+
+
+class _PodStatus(msgspec.Struct, frozen=True, rename={"pod_ips": "podIPs", "host_ips": "hostIPs"}):
+    phase: str = ""
+    pod_ips: list[_Ip] | None = None
+    host_ips: list[_Ip] | None = None
+    host_ip: str = msgspec.field(name="hostIP", default="")
+    start_time: datetime | None = msgspec.field(name="startTime", default=None)
+    conditions: list[_Condition] | None = None
+    containers: list[_Container] | None = msgspec.field(name="containerStatuses", default=None)
+    init_containers: list[_Container] | None = msgspec.field(name="initContainerStatuses", default=None)
+
+
+class _Pod(msgspec.Struct, frozen=True):
+    metadata: _Meta
+    spec: _PodSpec = _PodSpec()
+    status: _PodStatus = _PodStatus()
+
+
+class _ServiceSpec(msgspec.Struct, frozen=True, rename={"cluster_ips": "clusterIPs", "cluster_ip": "clusterIP"}):
+    cluster_ips: list[str] | None = None
+    cluster_ip: str = ""
+    selector: dict[str, str] | None = None
+
+
+class _Service(msgspec.Struct, frozen=True):
+    metadata: _Meta
+    spec: _ServiceSpec = _ServiceSpec()
+
+
+_read_pod = msgspec.json.Decoder(_Pod).decode
+_read_service = msgspec.json.Decoder(_Service).decode
+
+
+def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
+    """Return the pod as of `now_ns`; `is_gone` where the API server has it no more. Raises ObjectError."""
+    try:
+        pod = _read_pod(data)
+    except msgspec.MsgspecError as error:
+        raise ObjectError(f"not a pod: {error}") from error
+    meta, spec, status = pod.metadata, pod.spec, pod.status
+    hosts = [one.ip for one in status.host_ips or ()] or [status.host_ip]
+    own = () if spec.host_network else (one.ip for one in status.pod_ips or ())
+    return Pod(
+        meta.uid,
+        sys.intern(meta.namespace),
+        meta.name,
+        sys.intern(spec.node_name),
+        _share_labels(frozenset((meta.labels or {}).items())),
+        _read_addresses(own),
+        _read_addresses(hosts),
+        _find_start_ns(meta, status, now_ns),
+        _find_end_ns(status, now_ns) if is_gone or status.phase in ("Succeeded", "Failed") else None,
+    )
+
+
+def read_service(data: bytes, now_ns: int) -> Service:
+    """Return the service as of `now_ns`. Raises ObjectError."""
+    try:
+        service = _read_service(data)
+    except msgspec.MsgspecError as error:
+        raise ObjectError(f"not a service: {error}") from error
+    meta, spec = service.metadata, service.spec
+    selector = frozenset((spec.selector or {}).items())
+    addresses = _read_addresses(spec.cluster_ips or [spec.cluster_ip])
+    return Service(
+        meta.uid, meta.namespace, meta.name, addresses, selector, _read_ns(meta.creation_timestamp, now_ns)
+    )
+
+
+def read_address(text: str) -> bytes | None:
+    """Return the address as records have it (16 bytes, IPv4 mapped); None for `None` of a headless service."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed  # noqa: PLR2004
+    return mapped if any(address.packed) else None
+
+
+@functools.lru_cache(4096)
+def _share_labels(labels: Labels) -> Labels:
+    # The pods of a deployment have the same: kept once.
+    return labels
+
+
+def _read_addresses(texts: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(address for address in map(read_address, texts) if address is not None)
+
+
+def _find_start_ns(meta: _Meta, status: _PodStatus, now_ns: int) -> int:
+    start_ns = _read_ns(status.start_time or meta.creation_timestamp, now_ns)
+    for condition in status.conditions or ():
+        if condition.type == "PodReadyToStartContainers" and condition.status == "True":
+            # It may have waited for its network, or have got another one.
+            start_ns = max(start_ns, _read_ns(condition.last_transition_time, start_ns) - MAX_TOLD_LATE_NS)
+    return start_ns
+
+
+def _find_end_ns(status: _PodStatus, now_ns: int) -> int:
+    """Return when the last container ended: afterwards the address may be another pod's before this one is gone."""
+    ended = [one.state.terminated for one in (*(status.containers or ()), *(status.init_containers or ()))]
+    times = [one.finished_at for one in ended if one is not None and one.finished_at is not None]
+    # Whole seconds, cut: it ended within that second.
+    return min(now_ns, _read_ns(max(times), now_ns) + NS_PER_S) if times and None not in ended else now_ns
+
+
+def _read_ns(time: datetime | None, otherwise_ns: int) -> int:
+    if time is None or time.tzinfo is None:
+        return otherwise_ns
+    return int(time.timestamp()) * NS_PER_S
