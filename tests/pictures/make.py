@@ -21,7 +21,7 @@ from tests.peers.plugin_process import running_plugin
 from tests.peers.zipkin_page import Page, opened_page
 from tests.peers.zipkin_server import Zipkin, running_zipkin
 from tests.pictures.names import DIRECTORY, PICTURES
-from tests.pictures.neighbour import LINK_RATE
+from tests.pictures.neighbour import LINK_RATE, READY, START_TIMEOUT_S
 from tests.pictures.svg import render_terminal
 from traceview.page import render_page
 from traceview.tree import Trace
@@ -78,6 +78,7 @@ def running_neighbour(work_dir: Path) -> Iterator[None]:
     command = [sys.executable, "-m", "tests.pictures.neighbour", str(NODE_2.underlay_address)]
     neighbour = run_in(NODE_1.namespace, command, log_path=work_dir / "neighbour.log")
     try:
+        neighbour.wait_for_output(READY, START_TIMEOUT_S)
         yield
         neighbour.check_alive()
     finally:
