@@ -63,6 +63,7 @@ class GrpcReceiver:
         What requests hold is taken from `admission`, by default one of its own. `read_stored_bytes` is the watch's.
         """
         self._answers = Counters(grpc.StatusCode)
+        self._has_served = False
         self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="otlp")
         message_bytes = settings.max_recv_msg_size_mib << 20
         admission = admission or Admission()
@@ -109,11 +110,15 @@ class GrpcReceiver:
     def start(self) -> None:
         """Begin to serve."""
         self._server.start()
+        self._has_served = True
         self.watch.start()
 
     def stop(self, grace_s: float) -> None:
         """Take no more requests, and wait up to `grace_s` for those under way; what is left is cancelled."""
         self.watch.stop()
+        if not self._has_served:
+            # gRPC never closes the sockets of a server that was not started.
+            self._server.start()
         self._server.stop(grace_s).wait()
         self._threads.shutdown(wait=False)
 

@@ -167,3 +167,10 @@ def test_port_in_use_is_named(bench: Bench) -> None:
     taken = GrpcProtocol(endpoint=bench.receiver.endpoint)
     with pytest.raises(HopspanError, match=r"receivers.otlp.protocols.grpc.endpoint: cannot listen on localhost:\d+"):
         GrpcReceiver(taken, lambda *_: ExportResult())
+
+
+def test_receiver_that_never_served_lets_go_of_its_port() -> None:
+    """Another part of the plugin could not be opened."""
+    first = GrpcReceiver(ANY_PORT, lambda *_: ExportResult())
+    first.stop(0)
+    GrpcReceiver(GrpcProtocol(endpoint=first.endpoint), lambda *_: ExportResult()).stop(0)
