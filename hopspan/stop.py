@@ -23,10 +23,10 @@ class StopRequest:
 
     def __init__(self) -> None:
         """Start without a request."""
-        # Nobody reads it, so it stays as it is; nor is it ever closed, since signals may come as long as we live.
-        reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # Nobody reads it, so it stays as it is.
+        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
-        self._poll.register(reader, select.POLLIN)
+        self._poll.register(self._reader, select.POLLIN)
 
     def set(self) -> None:
         """Ask to stop."""
@@ -36,6 +36,11 @@ class StopRequest:
     def wait(self, timeout_s: float | None = None) -> bool:
         """Return whether a request is there, after waiting for one up to the timeout; without a timeout, for ever."""
         return bool(self._poll.poll(None if timeout_s is None else math.ceil(timeout_s * 1000)))
+
+    def close(self) -> None:
+        """Let go of the descriptors, once no signal may come for them any more: a program never calls it."""
+        os.close(self._reader)
+        os.close(self._writer)
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT for requests from now on. Call it from the main thread.

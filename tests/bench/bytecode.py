@@ -2,10 +2,13 @@
 
 PROG_TEST_RUN gives every repetition the same packet, which hopspan then knows already. So a preparing program changes
 the packet, or takes a stamp back, before each run; what it costs itself is found by letting it call the empty one.
+The ExitStack that is given closes all: the array by which a program calls another is empty without a descriptor.
 """
 
 import ctypes
+import os
 import struct
+from contextlib import ExitStack
 
 from node_probe.bpf import BpfMap, ProgramLoad, call_bpf, load_program
 
@@ -31,12 +34,12 @@ class _Map(ctypes.Structure):
     )
 
 
-def load_empty() -> int:
+def load_empty(stack: ExitStack) -> int:
     """Load a program that answers TC_ACT_UNSPEC and does nothing else; return its fd."""
-    return _load(_leave())
+    return _load(stack, _leave())
 
 
-def load_renumbering(target: int, tcp_offset: int) -> int:
+def load_renumbering(stack: ExitStack, target: int, tcp_offset: int) -> int:
     """Load a program that makes each run's packet a new message for the program `target`; return its fd.
 
     Sequence and acknowledgement number, which lie beside each other in the TCP header at `tcp_offset`, grow by one.
@@ -45,10 +48,11 @@ def load_renumbering(target: int, tcp_offset: int) -> int:
     code = _keep_context() + where + _instruction(_CALL, number=_SKB_LOAD_BYTES)
     code += _instruction(_LOAD_64, 2, _FRAME, -8) + _wide_number(3, 1 << 32 | 1) + _instruction(_ADD, 2, 3)
     code += _instruction(_STORE_64, _FRAME, 2, -8) + _instruction(_MOVE, 1, _CONTEXT) + where + _number(5, 0)
-    return _load(code + _instruction(_CALL, number=_SKB_STORE_BYTES) + _call_other(target) + _leave())
+    code += _instruction(_CALL, number=_SKB_STORE_BYTES) + _call_other(stack, target)
+    return _load(stack, code + _leave())
 
 
-def load_unstamping(target: int, transits: int, index: int, unstamped: tuple[int, int]) -> int:
+def load_unstamping(stack: ExitStack, target: int, transits: int, index: int, unstamped: tuple[int, int]) -> int:
     """Load a program that takes a stamp back before the program `target` makes it anew; return its fd.
 
     `unstamped` are the offset of a byte in the slot of that index in the array `transits`, and its new value.
@@ -58,7 +62,7 @@ def load_unstamping(target: int, transits: int, index: int, unstamped: tuple[int
     code += _stack_pointer(2, -8) + _wide_number(1, transits, _PSEUDO_MAP_FD)
     code += _instruction(_CALL, number=_MAP_LOOKUP_ELEM) + _instruction(_JUMP_IF_NUMBER, 0, offset=1, number=0)
     code += _instruction(_STORE_NUMBER_8, 0, offset=offset, number=value)
-    return _load(code + _call_other(target) + _leave())
+    return _load(stack, code + _call_other(stack, target) + _leave())
 
 
 def _instruction(code: int, to: int = 0, source: int = 0, offset: int = 0, number: int = 0) -> bytes:
@@ -86,14 +90,15 @@ def _leave() -> bytes:
     return _number(0, -1) + _instruction(_EXIT)
 
 
-def _call_other(target: int) -> bytes:
+def _call_other(stack: ExitStack, target: int) -> bytes:
     array = call_bpf(_MAP_CREATE, _Map(map_type=_PROG_ARRAY, key_size=4, value_size=4, max_entries=1))
+    stack.callback(os.close, array)
     BpfMap(array, 4, 4).update(bytes(4), struct.pack("=I", target))
     where = _instruction(_MOVE, 1, _CONTEXT) + _wide_number(2, array, _PSEUDO_MAP_FD) + _number(3, 0)
     return where + _instruction(_CALL, number=_TAIL_CALL)
 
 
-def _load(code: bytes) -> int:
+def _load(stack: ExitStack, code: bytes) -> int:
     log = ctypes.create_string_buffer(_LOG_BYTES)
     instructions = ctypes.create_string_buffer(code, len(code))
     name = ctypes.create_string_buffer(b"GPL")
@@ -107,7 +112,9 @@ def _load(code: bytes) -> int:
         log_buf=ctypes.addressof(log),
     )
     try:
-        return load_program(attributes)
+        fd = load_program(attributes)
     except OSError as error:
         error.add_note(log.value.decode(errors="replace"))
         raise
+    stack.callback(os.close, fd)
+    return fd

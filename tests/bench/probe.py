@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,9 @@ class Bench:
         started = time.monotonic()
         if "ns" in self._parts:
             effort = program_runs.Effort(self._rounds, *((3, 10_000, 300) if self._quick else (9, 50_000, 1500)))
-            runs = program_runs.ProgramRuns(effort)
-            self.report["verified_instructions"] = runs.verified
-            self._add("ns", runs.measure())
+            with closing(program_runs.ProgramRuns(effort)) as runs:
+                self.report["verified_instructions"] = runs.verified
+                self._add("ns", runs.measure())
         if "replay" in self._parts:
             self._add("agent", agent_cost.measure_replay(50_000 if self._quick else 300_000, self._rounds))
         if "discovery" in self._parts:

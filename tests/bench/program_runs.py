@@ -7,16 +7,18 @@ checked by the programs' own counters: a figure of the wrong path would be worse
 import itertools
 import statistics
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
 from node_probe.kernel_record import RECORD_FIELDS
-from node_probe.programs import PROGRAMS, SWEEP, load_programs
+from node_probe.programs import PROGRAMS, SWEEP
 from node_probe.tables import KEY_BYTES
 from tests.bench.bytecode import load_empty, load_renumbering, load_unstamping
 from tests.bench.figures import spread
 from tests.bench.kernel_facts import read_program_facts
 from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, UNREACHED_RATE, deep_request, head_request
+from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
 
@@ -46,15 +48,20 @@ class ProgramRuns:
     def __init__(self, effort: Effort) -> None:
         """Compile and load. Raises ProbeError."""
         self._effort = effort
-        self._fds = dict(load_programs()) | {"empty": load_empty()}
+        self._stack = ExitStack()
+        self._fds = {**self._stack.enter_context(loaded_programs()), "empty": load_empty(self._stack)}
         facts = {name: read_program_facts(self._fds[name]) for name in (*PROGRAMS, SWEEP)}
         self.verified = {name: told.get("verified_insns") for name, told in facts.items()}
         for name, offset in (("empty", PLAIN_TCP), ("overlay_egress", PLAIN_TCP), ("pod_egress", PLAIN_TCP)):
-            self._fds[f"renumber {name}"] = load_renumbering(self._fds[name], offset)
+            self._fds[f"renumber {name}"] = load_renumbering(self._stack, self._fds[name], offset)
         for name in ("empty", "nic_ingress"):
-            self._fds[f"renumber inner {name}"] = load_renumbering(self._fds[name], IN_TUNNEL_TCP)
-        self._harness = Harness(self._fds)
+            self._fds[f"renumber inner {name}"] = load_renumbering(self._stack, self._fds[name], IN_TUNNEL_TCP)
+        self._harness = self._stack.enter_context(closing(Harness(self._fds)))
         self._harness.configure(rate_limit=UNREACHED_RATE)
+
+    def close(self) -> None:
+        """Let go of all programs."""
+        self._stack.close()
 
     def measure(self) -> dict[str, Any]:
         """Return the figures under `ns`."""
@@ -103,7 +110,8 @@ class ProgramRuns:
         seen = [name for name, _ in RECORD_FIELDS].index("seen")  # all fields before it are single bytes
         for name in ("overlay_egress", "empty"):
             stamp_taken_back = (KEY_BYTES + seen, value[seen])
-            unstamping = load_unstamping(self._fds[name], self._fds["transits"], index, stamp_taken_back)
+            transits = self._fds["transits"]
+            unstamping = load_unstamping(self._stack, self._fds[name], transits, index, stamp_taken_back)
             self._harness.add(f"unstamp {name}", unstamping)
         stamp = self._measure_hot("unstamp overlay_egress", "unstamp empty", packet)
         if "repeated" in self._harness.counts():

@@ -77,5 +77,6 @@ def test_signal_ends_the_reading() -> None:
         assert read_until(stopping, ring, None) == ring.reads == 3
     finally:
         signal.set_wakeup_fd(-1)
+        stopping.close()
         for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
             signal.signal(number, handler)

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -15,62 +16,59 @@ DELAYS_US = range(1, 101)
 SWEEPS = 20
 
 
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    """Put the handlers back that were there before."""
+@pytest.fixture
+def stopping() -> Iterator[StopRequest]:
+    """A request to which nothing is written any more at the end, by the handlers that were there before."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
-    yield
-    signal.set_wakeup_fd(-1)
+    with closing(StopRequest()) as stopping:
+        yield stopping
+        signal.set_wakeup_fd(-1)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
-def test_wait_ends_at_its_timeout() -> None:
+def test_wait_ends_at_its_timeout(stopping: StopRequest) -> None:
     """Where nobody asks, the wait ends by its timeout, and none is needed to look."""
-    request = StopRequest()
-    assert not request.wait(0.001)
-    assert not request.wait(0)
+    assert not stopping.wait(0.001)
+    assert not stopping.wait(0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_is_a_request(number: signal.Signals) -> None:
+def test_signal_is_a_request(stopping: StopRequest, number: signal.Signals) -> None:
     """A signal ends a wait without a timeout, and every wait after it."""
-    request = StopRequest()
-    request.listen()
+    stopping.listen()
     threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
-    assert request.wait()
-    assert request.wait(0)
+    assert stopping.wait()
+    assert stopping.wait(0)
 
 
-def test_signal_that_meets_another_thread_is_a_request() -> None:
+def test_signal_that_meets_another_thread_is_a_request(stopping: StopRequest) -> None:
     """Nothing interrupts the main thread's wait then, nor where it was just about to wait."""
-    request = StopRequest()
-    request.listen()
+    stopping.listen()
     released = threading.Event()
     other = threading.Thread(target=released.wait)
     other.start()
     threading.Timer(0.05, lambda: signal.pthread_kill(other.ident or 0, signal.SIGTERM)).start()
-    assert request.wait(30)
+    assert stopping.wait(30)
     released.set()
     other.join()
 
 
-def test_many_requests_are_one() -> None:
+def test_many_requests_are_one(stopping: StopRequest) -> None:
     """However many signals come, none of them fails or blocks."""
-    request = StopRequest()
     for _ in range(70_000):  # more than a pipe has room for
-        request.set()
-    assert request.wait(0)
+        stopping.set()
+    assert stopping.wait(0)
 
 
+@pytest.mark.usefixtures("stopping")
 @pytest.mark.timeout(60, method="thread")  # the other method needs the timer that is used here
 def test_signal_at_any_moment_is_met() -> None:
     """A handler may interrupt the wait at any step: neither waits for the other, and no request is missed."""
     for delay_us in [*DELAYS_US] * SWEEPS:
-        request = StopRequest()
-        signal.set_wakeup_fd(request._writer)
-        signal.signal(signal.SIGALRM, lambda *_: None)
-        signal.setitimer(signal.ITIMER_REAL, delay_us / 1e6)
-        assert request.wait()
-        signal.set_wakeup_fd(-1)
-        os.close(request._writer)
+        with closing(StopRequest()) as stopping:
+            signal.set_wakeup_fd(stopping._writer)
+            signal.signal(signal.SIGALRM, lambda *_: None)
+            signal.setitimer(signal.ITIMER_REAL, delay_us / 1e6)
+            assert stopping.wait()
+            signal.set_wakeup_fd(-1)

@@ -81,6 +81,10 @@ class Harness:
         """Add a program that prepares the run of another."""
         self._fds[name] = fd
 
+    def close(self) -> None:
+        """Let go of the ring; programs and maps stay the caller's."""
+        self._ring.close()
+
     def list_transits(self) -> dict[int, bytes]:
         """Return the records of the transits under way, by their slots' indexes."""
         slots = {index: self._transits.lookup(struct.pack("=I", index)) or b"" for index in transit_slots(self._tags)}

@@ -3,11 +3,12 @@
 import itertools
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from node_probe.programs import load_programs
+from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.made_node import Node
 from tests.kernel.talking_node import TalkingNode
@@ -22,15 +23,17 @@ def _compiled_once(compiled_once: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def program_fds() -> Mapping[str, int]:
+def program_fds() -> Iterator[Mapping[str, int]]:
     require_root()
     require_bcc()
-    return load_programs()
+    with loaded_programs() as fds:
+        yield fds
 
 
 @pytest.fixture(scope="session")
-def session_harness(program_fds: Mapping[str, int]) -> Harness:
-    return Harness(program_fds)
+def session_harness(program_fds: Mapping[str, int]) -> Iterator[Harness]:
+    with closing(Harness(program_fds)) as harness:
+        yield harness
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The agent with the maps of the loaded programs and a ring that the test fills: what becomes of each record."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from functools import partial
 
 import pytest
@@ -68,6 +69,7 @@ class Bench:
         ring = ring or ScriptedRing(list(rounds), self.stopping)
         sweep = partial(sweep_transits, fds[SWEEP])
         self.agent = Agent(ring, sweep, Attacher(fds, log, tcx=True), self.tally, log)
+        self.agent.stopping.close()
         self.agent.stopping = self.stopping
         self.agent.identify(NODE, "0.1.0")
         self._settings = BpfMap(fds["settings"], 4, 16)
@@ -83,13 +85,24 @@ class Bench:
         return {key.value: count for key, count in read if count}
 
 
+@pytest.fixture
+def make_bench(program_fds: Mapping[str, int]) -> Iterator[Callable[..., Bench]]:
+    """Make benches, and close what they opened."""
+    with ExitStack() as stack:
+
+        def make(*rounds: list[bytes], ring: RingReader | None = None) -> Bench:
+            bench = Bench(program_fds, *rounds, ring=ring)
+            stack.callback(bench.stopping.close)
+            return bench
+
+        yield make
+
+
 @pytest.mark.usefixtures("bpf")
-def test_each_record_ends_under_a_count(program_fds: Mapping[str, int]) -> None:
+def test_each_record_ends_under_a_count(make_bench: Callable[..., Bench]) -> None:
     """What can be read waits to be sent, in order; what cannot is counted, and takes nothing with it."""
     bad_context, bad_record = make_record(make_context(b"00-?")), make_record(seen=0)
-    bench = Bench(
-        program_fds, [make_record(seq=1), bad_context, make_record(seq=2)], [bad_record, make_record(seq=3)]
-    )
+    bench = make_bench([make_record(seq=1), bad_context, make_record(seq=2)], [bad_record, make_record(seq=3)])
     found = bench.run()
     assert [transit.seq for transit in found.transits] == [1, 2, 3]
     assert found.node == NODE
@@ -98,21 +111,24 @@ def test_each_record_ends_under_a_count(program_fds: Mapping[str, int]) -> None:
     assert "record without a stamp" in bench.text.getvalue()
 
 
-def test_what_is_left_in_the_map_is_swept_at_the_end(bpf: Harness, port: int, program_fds: Mapping[str, int]) -> None:
+def test_what_is_left_in_the_map_is_swept_at_the_end(
+    bpf: Harness, port: int, make_bench: Callable[..., Bench]
+) -> None:
     """A transit whose packet has not met the last point when the agent stops is sent at once, as a partial one."""
     bpf.run("pod_egress", request(traced_request(), seq=7, client_port=port))
-    bench = Bench(program_fds, ring=RingReader(program_fds["ring"], RING_BYTES))
-    bench.stopping.set()
-    (transit,) = bench.run().transits
+    with closing(RingReader(bpf.fd("ring"), RING_BYTES)) as ring:
+        bench = make_bench(ring=ring)
+        bench.stopping.set()
+        (transit,) = bench.run().transits
     assert (transit.seq, transit.flags) == (7, TransitFlag.PARTIAL)
     assert bench.counts() == {Event.RECORDS_READ.value: 1}
 
 
 @pytest.mark.usefixtures("bpf")
-def test_no_waiting_behind_a_full_round(program_fds: Mapping[str, int]) -> None:
+def test_no_waiting_behind_a_full_round(make_bench: Callable[..., Bench]) -> None:
     """Where a round has found as much as it may take there is more, and the next one begins at once."""
     full = [make_record()] * READ_LIMIT
-    bench = Bench(program_fds, full, full[1:], full)
+    bench = make_bench(full, full[1:], full)
     bench.run()
     assert bench.stopping.waits == [READ_INTERVAL_S, 0, READ_INTERVAL_S, 0, READ_INTERVAL_S]
     assert bench.counts() == {Event.RECORDS_READ.value: 3 * READ_LIMIT - 1}

@@ -1,14 +1,14 @@
 """What the tests share of a compilation is what the compiler would have made."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from node_probe.programs import MAPS, PROGRAMS, SWEEP, load_programs
+from node_probe.programs import MAPS, PROGRAMS, SWEEP
 from tests.bench.kernel_facts import read_program_facts
+from tests.compiled.loaded import loaded_programs
 from tests.compiled.sharing import SHARED, compiled_once
 from tests.requirements import require_bcc, require_root
 
@@ -27,12 +27,8 @@ def describe(fds: Mapping[str, int]) -> dict[str, object]:
 
 
 def load_and_describe() -> dict[str, object]:
-    fds = load_programs()
-    try:
+    with loaded_programs() as fds:
         return describe(fds)
-    finally:
-        for fd in fds.values():
-            os.close(fd)
 
 
 def test_programs_that_were_compiled_before_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,13 @@
 """Whatever formats are chosen, the programs load: each choice makes another program for the verifier."""
 
 import itertools
-import os
 
 import pytest
 
-from node_probe.programs import PROGRAMS, load_programs
+from node_probe.programs import PROGRAMS
 from node_probe.transit import HEADER_FORMATS, ContextFormat
 from tests.bench.kernel_facts import read_program_facts
+from tests.compiled.loaded import loaded_programs
 from tests.kernel.test_verifier import LIMIT
 from tests.requirements import require_bcc, require_root
 
@@ -30,10 +30,6 @@ def test_programs_load_for(choice: tuple[ContextFormat, ...]) -> None:
     """No choice takes more than half of what the verifier allows."""
     require_root()
     require_bcc()
-    fds = load_programs(choice)
-    try:
+    with loaded_programs(choice) as fds:
         verified = [read_program_facts(fds[name])["verified_insns"] for name in PROGRAMS]
-    finally:
-        for fd in fds.values():
-            os.close(fd)
     assert all(0 < number < LIMIT // 2 for number in verified)

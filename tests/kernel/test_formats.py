@@ -1,9 +1,12 @@
 """Every format of a context, as senders write it, through the programs: the ids that come out, or why none do."""
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 
-from node_probe.programs import load_programs
 from node_probe.transit import ContextFormat
+from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import PARENT_ID, TRACE_ID, TRACEPARENT, http_request, request
 from tests.requirements import require_bcc, require_root
@@ -153,11 +156,12 @@ def test_request_is_left_alone(bpf: Harness, port: int, story: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def only_b3() -> Harness:
-    """Return programs that were told to read b3 alone."""
+def only_b3() -> Iterator[Harness]:
+    """Hold programs that were told to read b3 alone."""
     require_root()
     require_bcc()
-    return Harness(load_programs([ContextFormat.B3]))
+    with loaded_programs([ContextFormat.B3]) as fds, closing(Harness(fds)) as harness:
+        yield harness
 
 
 def test_what_is_off_is_not_read(only_b3: Harness, port: int) -> None:

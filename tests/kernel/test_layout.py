@@ -44,6 +44,11 @@ def test_record_layout() -> None:
     require_root()
     require_bcc()
     module, _ = compiler.load()
+    with module:
+        check_layout(module)
+
+
+def check_layout(module: Any) -> None:
     slot: Any = module[b"transits"].Leaf
     assert describe(slot)[0] == ("key", 0, KEY_BYTES)
     assert describe(slot)[1] == ("transit", KEY_BYTES, RECORD_BYTES)

@@ -5,15 +5,16 @@ import signal
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
-from node_probe.programs import load_programs
 from node_probe.sweep import sweep_transits
 from node_probe.tables import EXCHANGES_MAX, SET_BYTES, TRANSITS_MAX, count_used
 from node_probe.transit import TransitFlag
 from tests.bench.bytecode import load_renumbering
 from tests.bench.samples import PLAIN_TCP
+from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import SEQ, request, response, traced_request
 from tests.requirements import require_bcc, require_root
@@ -23,11 +24,14 @@ pytestmark = pytest.mark.bpf
 
 
 @pytest.fixture(scope="module")
-def own_harness() -> Harness:
+def own_harness() -> Iterator[Harness]:
     """Return programs with tables of their own: full ones would be counted in other tests."""
     require_root()
     require_bcc()
-    return Harness(load_programs())
+    with loaded_programs() as fds, closing(Harness(fds)) as harness, ExitStack() as stack:
+        for name, target in (("renumber requests", "pod_egress"), ("renumber responses", "nic_ingress")):
+            harness.add(name, load_renumbering(stack, fds[target], PLAIN_TCP))
+        yield harness
 
 
 @pytest.fixture
@@ -50,8 +54,7 @@ RING_RECORDS = 15_000
 
 def start_many(bpf: Harness, count: int, port: int) -> None:
     """Start transits whose packets have numbers of their own: see `count_on`."""
-    bpf.add("renumber", load_renumbering(bpf.fd("pod_egress"), PLAIN_TCP))
-    bpf.run("renumber", request(traced_request(), seq=1, ack=0, client_port=port), count)
+    bpf.run("renumber requests", request(traced_request(), seq=1, ack=0, client_port=port), count)
 
 
 def count_on(number: int) -> int:
@@ -164,12 +167,10 @@ def test_exchanges_are_bounded_and_the_newest_stay(bpf: Harness, port: int) -> N
 def test_unanswered_exchange_outlives_answered_ones(bpf: Harness, port: int) -> None:
     """A long request is still known after 50,000 exchanges that were answered meanwhile."""
     bpf.watch("pod_egress", request(traced_request(), client_port=port))
-    bpf.add("requests", load_renumbering(bpf.fd("pod_egress"), PLAIN_TCP))
-    bpf.add("responses", load_renumbering(bpf.fd("nic_ingress"), PLAIN_TCP))
     for step in range(10):
-        bpf.run("requests", request(traced_request(), seq=1, ack=1, client_port=port + 1 + step), 5_000)
+        bpf.run("renumber requests", request(traced_request(), seq=1, ack=1, client_port=port + 1 + step), 5_000)
         bpf.start_afresh()
-        bpf.run("responses", response(seq=1, ack=1, client_port=port + 1 + step), 5_000)
+        bpf.run("renumber responses", response(seq=1, ack=1, client_port=port + 1 + step), 5_000)
         assert bpf.counts()["transits_started"] > 4_990
         bpf.start_afresh()
     bpf.watch("nic_ingress", response(client_port=port))

@@ -1,6 +1,5 @@
 """Runs commands in guests with other kernels, several at once where they talk over a cable."""
 
-import os
 import shutil
 import socket
 from collections.abc import Sequence
@@ -8,10 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_probe.programs import load_programs
 from node_probe.transit import ContextFormat
 from testbed.deadline import wait_until
 from testbed.process import ManagedProcess, run_in
+from tests.compiled.loaded import loaded_programs
 from tests.compiled.sharing import SHARED
 from tests.house.repository import ROOT
 from tests.requirements import lack, require_bcc, require_root
@@ -47,8 +46,8 @@ def require_guests() -> None:
 def compile_here(*choices: Sequence[ContextFormat]) -> None:
     """Compile the programs that read these formats, which takes a minute in a guest."""
     for choice in choices:
-        for fd in load_programs(choice).values():
-            os.close(fd)
+        with loaded_programs(choice):
+            pass
 
 
 def make_cable() -> tuple[str, str]:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -68,9 +69,8 @@ class Ring:
 
 @pytest.fixture
 def ring() -> Iterator[Ring]:
-    ring = Ring()
-    yield ring
-    ring.close()
+    with closing(Ring()) as ring:
+        yield ring
 
 
 def make_records(count: int, length: int = 256) -> list[bytes]:
@@ -163,8 +163,11 @@ def test_position_never_goes_back(ring: Ring) -> None:
 @given(st.data())
 def test_any_lengths(data: st.DataObject) -> None:
     """Records of any lengths, some discarded, some busy for a while, come out as they were put in."""
-    ring = Ring()
-    reader = RingReader(ring.fd, DATA_BYTES)
+    with closing(Ring()) as ring, closing(RingReader(ring.fd, DATA_BYTES)) as reader:
+        play(data, ring, reader)
+
+
+def play(data: st.DataObject, ring: Ring, reader: RingReader) -> None:
     lengths = st.sampled_from([0, 1, 8, 184, 256, 328, 480])
     for _ in range(data.draw(st.integers(1, 4))):
         expected = []
@@ -183,5 +186,3 @@ def test_any_lengths(data: st.DataObject) -> None:
         if busy is not None:
             ring.mark(busy, 16)
             assert reader.read(1) == [b"x" * 16]
-    reader.close()
-    ring.close()
