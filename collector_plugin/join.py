@@ -227,7 +227,7 @@ class Join:
             ready = message.take_ready(self.clocks, self._describe_ends)
             self.messages.count_out(ready.halves)
             self.joined += len(ready.halves)
-            attempt = self.messages.number_attempt(message)
+            attempt = self.messages.take_attempt(message)
             self._emitter.emit(Offer(message, ready.hops, message.parent, attempt), now_ns)
         message.is_settled = True
         if message.is_held:

@@ -5,6 +5,7 @@ Pure: `now_ns` is a parameter. Both orders are by deadline, since each has one f
 
 import collections
 
+from collector_plugin.attempts import Attempts
 from collector_plugin.halves import Half
 from collector_plugin.messages import Message
 from collector_plugin.parents import Parent
@@ -40,6 +41,8 @@ class MessageTable:
         self.waiting_count = 0
         """Transits whose hops were not handed out."""
         self.waiting_bytes = 0
+        self.attempts = Attempts()
+        """How often the messages that were handed out had been sent."""
         self._pending: collections.OrderedDict[bytes, Message] = collections.OrderedDict()
         self._emitted: collections.OrderedDict[bytes, Message] = collections.OrderedDict()
         self._attempts: dict[bytes, Message | list[Message]] = {}
@@ -84,11 +87,19 @@ class MessageTable:
         else:
             self._attempts[group] = [known, message]
 
-    def number_attempt(self, message: Message) -> int:
-        """Return which sending of its message this is among those known, from 1, in order of time."""
+    def take_attempt(self, message: Message) -> int:
+        """Return which sending of its message this is among those known, from 1, in order of time.
+
+        It is counted when it is first asked for, before the message is settled.
+        """
         known = self._attempts[message.group]
         if not isinstance(known, list):
+            if not message.is_settled:
+                self.attempts.observe(message, is_again=False)
             return 1
+        if not message.is_settled:
+            # Whichever came out first counts as the first, since the earlier sending may be told of later.
+            self.attempts.observe(message, is_again=any(other.is_settled for other in known))
         own = (message.first_ns, message.key)
         return 1 + sum((other.first_ns, other.key) < own for other in known)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from collector_plugin.attempts import Attempts
 from collector_plugin.hop_durations import LABELS, Example, Series, SeriesKey
 from collector_plugin.join import Join
 from collector_plugin.outcomes import ReceiveOutcome, SendOutcome
@@ -135,6 +136,7 @@ class Report:
         yield gauge(
             "hopspan_plugin_remembered_messages", "Emitted messages remembered.", join.messages.remembered_count
         )
+        yield _build_attempts(join.messages.attempts)
         yield count_by(
             "hopspan_plugin_network_spans", "Network spans made, by hop.", "hop", sorted(join.emitted.items())
         )
@@ -164,6 +166,16 @@ class Report:
         yield Metric(f"{name}sent_spans", MetricKind.COUNTER, "Spans that a peer took.", tuple(sent))
         yield Metric(f"{name}send_failed_spans", MetricKind.COUNTER, "Spans not sent, by reason.", tuple(failed))
         yield Metric(f"{name}queue_bytes", MetricKind.GAUGE, "Requests that wait for the exporter.", queued)
+
+
+def _build_attempts(attempts: Attempts) -> Metric:
+    samples = tuple(
+        ({"direction": direction.label, "node": node, "attempt": label}, number)
+        for direction, node, *numbers in attempts.read()
+        for label, number in zip(("first", "again"), numbers, strict=True)
+    )
+    name, text = "hopspan_plugin_attempts", "Sendings of messages, by direction, sending node and attempt."
+    return Metric(name, MetricKind.COUNTER, text, samples)
 
 
 def _build_histogram(durations: list[tuple[SeriesKey, Series]]) -> Histogram:

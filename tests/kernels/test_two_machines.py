@@ -116,6 +116,8 @@ def test_nothing_is_lost_between_the_machines(story: Story) -> None:
         "receiver_accepted_spans": EXCHANGES,
         "received_transits": 4 * EXCHANGES,
         "joined_transits": 4 * EXCHANGES,
+        "attempts{request,node-1,first}": EXCHANGES,
+        "attempts{response,node-2,first}": EXCHANGES,
         "network_spans{veth-hop}": 4 * EXCHANGES,
         "network_spans{host-forward}": 4 * EXCHANGES,
         "network_spans{vxlan-encap}": 2 * EXCHANGES,
