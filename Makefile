@@ -56,6 +56,7 @@ bench-plugin: build/setup-test collector
 #                              (needs Go 1.26, Java 17 and Maven, Node 20 and npm)
 peers: collector
 	@tests/peers/build_jaeger.sh >/dev/null
+	@tests/peers/build_promtool.sh >/dev/null
 	@tests/peers/fetch_zipkin.sh >/dev/null
 	@for language in go java js; do tests/peers/build_clients.sh $$language >/dev/null; done
 

@@ -1,21 +1,16 @@
 """Dashboard and alert rules: every metric that they name is one that the programs serve, and every label is its."""
 
-import json
 import re
 import urllib.request
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import yaml
 
 from hopspan.metrics import Histogram, MetricKind
 from tests.collector_plugin.plugin_bench import Bench
 from tests.house.repository import ROOT
 from tests.node_probe.test_report import read_all
+from tests.otel_config.monitoring import DASHBOARD, list_panels, list_rules, list_variables
 
-DASHBOARD = json.loads((ROOT / "otel-config" / "grafana" / "hopspan.json").read_text())
-RULES = yaml.safe_load((ROOT / "otel-config" / "prometheus" / "hopspan-rules.yaml").read_text())
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 
 NAME = re.compile(r"(?<![\w:])hopspan_[a-z_]+")
@@ -24,22 +19,11 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 
 
-def list_rules() -> Iterator[dict[str, Any]]:
-    """Yield all rules, alerts and records alike."""
-    for group in RULES["groups"]:
-        yield from group["rules"]
-
-
-def list_panels() -> list[dict[str, Any]]:
-    """Return the panels that show something."""
-    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-
-
 def list_expressions() -> list[str]:
     """Return every expression of rules, panels and variables."""
     expressions = [rule["expr"] for rule in list_rules()]
     expressions += [target["expr"] for panel in list_panels() for target in panel["targets"]]
-    return expressions + [variable["query"] for variable in DASHBOARD["templating"]["list"]]
+    return expressions + [variable["query"] for variable in list_variables()]
 
 
 @pytest.fixture(scope="module")

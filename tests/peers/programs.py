@@ -45,6 +45,11 @@ def find_helm() -> Path | None:
     return _find("helm", _REQUIRED_VERSION, _PEERS / "helm.mod", "helm")
 
 
+def find_promtool() -> Path | None:
+    """Return the path of promtool; None where it was not built."""
+    return _find("promtool", _REQUIRED_VERSION, _PEERS / "promtool.mod", "promtool")
+
+
 def choose_ports(count: int) -> list[int]:
     """Return ports that are free now.
 

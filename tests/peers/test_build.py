@@ -13,7 +13,12 @@ import pytest
 from tests.house.repository import ROOT
 
 PEERS = ROOT / "tests" / "peers"
-LAST_STEP = {"collector": "/made/otelcol .", "jaeger": "/examples/hotrod", "helm": "/v3/cmd/helm"}
+LAST_STEP = {
+    "collector": "/made/otelcol .",
+    "jaeger": "/examples/hotrod",
+    "helm": "/v3/cmd/helm",
+    "promtool": "/cmd/promtool",
+}
 """How the last call of Go ends that a peer's script makes."""
 
 GO = """#!/bin/bash
