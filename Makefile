@@ -19,7 +19,7 @@ BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-t
 BROWSER := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),,chromium chromium-driver)
 TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump ethtool $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
 
-SOURCES := node_probe collector_plugin hopspan traceview testbed tests
+SOURCES := node_probe collector_plugin hopspan traceview testbed tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
 .PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers soak fuzz lint format pictures schemas clean

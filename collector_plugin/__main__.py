@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from collector_plugin.allocator import keep_large_blocks_apart
 from collector_plugin.config import PluginConfig
 from collector_plugin.garbage import collect_seldom
-from collector_plugin.plugin import Plugin
+from collector_plugin.grpc_polling import poll_in_one_thread
 from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
 from hopspan.errors import HopspanError
 from hopspan.logs import Log, catch_library_logs
@@ -38,6 +38,10 @@ def _run(config: PluginConfig) -> int:
 def run(config: PluginConfig) -> None:
     """Run the plugin until a signal ends it. Raises HopspanError where it cannot start."""
     keep_large_blocks_apart()
+    poll_in_one_thread()
+    # Behind that, since it imports gRPC.
+    from collector_plugin.plugin import Plugin  # noqa: PLC0415
+
     notifier = Notifier()
     stopping = StopRequest()
     stopping.listen()

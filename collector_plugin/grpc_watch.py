@@ -21,7 +21,7 @@ MAX_READ_NS = 30 * 10**9
 """What one message may take to come: what the HTTP receivers give a body that makes no progress."""
 
 MAX_READS = 512
-"""Messages that may be on their way at once: each holds a thread, and some 50 KiB, as long as it comes."""
+"""Messages that may be on their way at once: each holds some 64 KiB as long as it comes."""
 
 INTERVAL_S = 0.01
 """Between two looks: at half a gigabyte a second 5 MB."""
@@ -35,12 +35,6 @@ IDLE_S = 0.1
 
 PATIENCE_NS = 100 * 10**6
 """What a message may take while memory is short: 4 MiB at a third of a gigabit a second."""
-
-MAX_WAIT_S = 1.0
-"""How long a message waits for memory before it is begun: for the others, which are there in milliseconds."""
-
-MAX_WAITING = 32
-"""Messages that wait so: each holds a thread. Others are refused."""
 
 PENALTY_NS = 10 * 10**9
 """How long a connection begins nothing after one of its messages was ended for its memory."""
@@ -88,9 +82,8 @@ class ReadWatch:
         self._read_stored_bytes = read_stored_bytes
         self._ceiling = ReadCeiling(admission.budget_bytes, message_bytes)
         self._level = Level.LOW
-        self._has_room = threading.Event()
-        self._has_room.set()
-        self._waiting = threading.Semaphore(MAX_WAITING)
+        self.has_room = True
+        """Whether another message may begin."""
         self._quiet_looks = 0
         self._offenders: dict[str, int] = {}
         self._stopping = threading.Event()
@@ -112,13 +105,17 @@ class ReadWatch:
     def begin(self, call: Call, now_ns: int) -> int | None:
         """Remember a message that is to be read from now on; return its number, or None where it must not begin.
 
-        While memory is short it is waited for: what nobody reads takes 64 KiB.
+        What nobody reads takes 64 KiB.
         """
         if self.reads.count >= CROWD and now_ns - self._looked_ns >= INTERVAL_S * 1e9:
             self.look(now_ns)
-        if self._is_alarmed and (call.peer() in self._offenders or not self._wait_for_room()):
+        if self._is_alarmed and (not self.has_room or self.is_offender(call)):
             return None
         return self.reads.begin(call, now_ns)
+
+    def is_offender(self, call: Call) -> bool:
+        """Tell whether the call's connection has to wait for good, whatever room there is."""
+        return self._is_alarmed and call.peer() in self._offenders
 
     def look(self, now_ns: int) -> None:
         """End what has to be ended now, unless another thread is at it."""
@@ -128,14 +125,6 @@ class ReadWatch:
                 self._end_what_must(now_ns)
             finally:
                 self._looking.release()
-
-    def _wait_for_room(self) -> bool:
-        if self._has_room.is_set() or not self._waiting.acquire(blocking=False):
-            return self._has_room.is_set()
-        try:
-            return self._has_room.wait(MAX_WAIT_S)
-        finally:
-            self._waiting.release()
 
     def _end_what_must(self, now_ns: int) -> None:
         self._end(EndReason.TOO_LONG, self.reads.take_begun_by(now_ns - MAX_READ_NS))
@@ -156,10 +145,7 @@ class ReadWatch:
             self._end(EndReason.MEMORY, self.reads.take_longest((self.reads.count + 1) // 2))
         is_short = self._level is not Level.LOW
         self._is_alarmed = is_short or bool(self._offenders)
-        if is_short:
-            self._has_room.clear()
-        else:
-            self._has_room.set()
+        self.has_room = not is_short
 
     def _judge(self) -> Level:
         memory = self._read_memory()

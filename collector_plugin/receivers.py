@@ -52,7 +52,13 @@ def open_receivers(
     protocols = settings.otlp.protocols
     yield (
         "otlp_grpc",
-        GrpcReceiver(protocols.grpc, trace("otlp", "grpc", pipeline.accept), admission, read_stored_bytes),
+        GrpcReceiver(
+            protocols.grpc,
+            trace("otlp", "grpc", pipeline.accept),
+            admission,
+            read_stored_bytes,
+            waits=pipeline.waits,
+        ),
     )
     if protocols.http is not None:
         service = make_otlp_service(trace("otlp", "http", pipeline.accept), read_otlp_json, waits=pipeline.waits)

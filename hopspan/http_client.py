@@ -10,8 +10,9 @@ import threading
 import time
 
 from hopspan.errors import HopspanError
+from hopspan.export_auth import ExportAuth
 from hopspan.export_errors import RetryableExportError
-from hopspan.header_secrets import blot_out, find_secrets
+from hopspan.header_secrets import blot_out
 from hopspan.http_answer import HttpAnswer
 from hopspan.http_connection import ERRORS, HttpConnection, describe_error
 from hopspan.http_export_settings import HttpExporterSettings
@@ -34,11 +35,11 @@ class HttpClient:
     """A way to one URL. Safe to use from several threads."""
 
     def __init__(self, settings: HttpExporterSettings, content_type: str) -> None:
-        """Prepare; it connects with the first post. Raises HopspanError for an unusable TLS file or header."""
+        """Prepare; it connects with the first post. Raises HopspanError for an unusable file or header."""
         self._settings = settings
         self._url = settings.url
         self._head = _compose_head(settings, content_type)
-        self._secrets = find_secrets(settings.headers)
+        self._auth = ExportAuth(settings.auth, settings.headers)
         self._lock = threading.Lock()
         self._closed = False
         self._idle: list[HttpConnection] = []
@@ -56,7 +57,7 @@ class HttpClient:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         connection = self._take_connection()
         try:
-            return connection.post(self._head + b"%d\r\n\r\n" % len(body), body, deadline_ns)
+            return connection.post(self._head + b"%d\r\n" % len(body) + self._finish_head(), body, deadline_ns)
         except ERRORS as error:
             raise self._map_error(error) from error
         finally:
@@ -64,7 +65,7 @@ class HttpClient:
 
     def blot_out(self, text: str) -> str:
         """Return what a peer says, shortened, on one line, and without the values of our headers."""
-        return " ".join(blot_out(text.strip(), self._secrets).split())
+        return " ".join(blot_out(text.strip(), self._auth.list_secrets()).split())
 
     def close(self) -> None:
         """Close all connections; posts in flight end as CANCELLED."""
@@ -74,6 +75,10 @@ class HttpClient:
             self._close_idle()
         for connection in busy:
             connection.cut()
+
+    def _finish_head(self) -> bytes:
+        authorization = self._auth.read_authorization()
+        return f"Authorization: {authorization}\r\n\r\n".encode("ascii") if authorization is not None else b"\r\n"
 
     def _take_connection(self) -> HttpConnection:
         now_ns = time.monotonic_ns()

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import msgspec
 
 from hopspan.http_url import HttpUrl, Url
-from hopspan.settings import DEFAULT_TIMEOUT_NS, Compression, TlsClient
+from hopspan.settings import (
+    DEFAULT_TIMEOUT_NS,
+    Compression,
+    ExporterAuth,
+    TlsClient,
+    find_second_authorization,
+)
 from hopspan.values import PositiveDuration
 
 TRACES_PATH = "/v1/traces"
@@ -44,6 +50,8 @@ class HttpExporterSettings(msgspec.Struct, frozen=True, kw_only=True):
     """TLS towards a peer whose URL begins with `https`. Without ca_file: the system's authorities."""
     headers: dict[str, str] = {}
     """Headers sent with each request, such as credentials. Names are case-insensitive. Default: none."""
+    auth: ExporterAuth | None = None
+    """A bearer token from a file, sent as the header `Authorization`. Default: none."""
     compression: Compression = Compression.NONE
     """`none` or `gzip`. Default `none`: inside a cluster the CPU is dearer than the bytes."""
     timeout: PositiveDuration = DEFAULT_TIMEOUT_NS
@@ -69,6 +77,7 @@ class HttpExporterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_headers(self) -> Iterator[str]:
         """Yield faults: headers that HTTP would refuse, or that are ours. Their values are never repeated."""
+        yield from find_second_authorization(self.auth, self.headers)
         names = [name.lower() for name in self.headers]
         for name, value in self.headers.items():
             if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:

@@ -11,8 +11,9 @@ from typing import Any
 import grpc
 
 from hopspan.errors import HopspanError
+from hopspan.export_auth import ExportAuth
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
-from hopspan.header_secrets import blot_out, find_secrets
+from hopspan.header_secrets import blot_out
 from hopspan.partial_success import read_result
 from hopspan.rpc_status import STATUS_KEY, read_retry_after_ns
 from hopspan.settings import Compression, OtlpExporter, TlsClient
@@ -50,10 +51,10 @@ class OtlpGrpcExporter:
     """A channel to one peer. Safe to use from several threads."""
 
     def __init__(self, settings: OtlpExporter) -> None:
-        """Prepare the channel; it connects with the first export. Raises HopspanError for an unusable TLS file."""
+        """Prepare the channel; it connects with the first export. Raises HopspanError for an unusable file."""
         self._settings = settings
         self._metadata = tuple((name.lower(), value) for name, value in settings.headers.items())
-        self._secrets = find_secrets(settings.headers)
+        self._auth = ExportAuth(settings.auth, settings.headers)
         self._lock = threading.Lock()
         self._closed = False
         self._stamp = read_stamp(settings.tls)
@@ -67,21 +68,25 @@ class OtlpGrpcExporter:
         """
         timeout_ns = self._settings.timeout if timeout_ns is None else timeout_ns
         try:
-            response = self._call(request, timeout=timeout_ns / 1e9, metadata=self._metadata)
+            response = self._call(request, timeout=timeout_ns / 1e9, metadata=self._list_metadata())
         except grpc.RpcError as error:
             fault = self._follow_renewal() if error.code() is grpc.StatusCode.UNAVAILABLE else ""
-            raise _map_error(error, self._secrets, fault) from error
+            raise _map_error(error, self._auth.list_secrets(), fault) from error
         except ValueError as error:
             # grpc raises it for a call on a closed channel.
             raise RetryableExportError("CANCELLED", "the exporter is closed") from error
         result = read_result(response)
-        return ExportResult(result.rejected_spans, blot_out(result.message, self._secrets))
+        return ExportResult(result.rejected_spans, blot_out(result.message, self._auth.list_secrets()))
 
     def close(self) -> None:
         """Close the channel; calls in flight end as CANCELLED."""
         with self._lock:
             self._closed = True
             self._channel.close()
+
+    def _list_metadata(self) -> tuple[tuple[str, str], ...]:
+        authorization = self._auth.read_authorization()
+        return self._metadata if authorization is None else (*self._metadata, ("authorization", authorization))
 
     def _follow_renewal(self) -> str:
         """Begin afresh where a TLS file has changed: certificates live for weeks, and gRPC keeps what it got.

@@ -5,7 +5,8 @@ Pure. The strings under the fields are their documentation: meaning, unit, defau
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -58,6 +59,13 @@ class TlsClient(msgspec.Struct, frozen=True, kw_only=True):
                     yield f"{key}: has no effect while insecure is true"
 
 
+class ExporterAuth(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown to a peer."""
+
+    bearer_token_file: Annotated[str, msgspec.Meta(min_length=1)]
+    """File whose first line is a bearer token; it is read again when it changes. Required."""
+
+
 class OtlpExporter(msgspec.Struct, frozen=True, kw_only=True):
     """An OTLP/gRPC peer that requests are sent to."""
 
@@ -67,6 +75,8 @@ class OtlpExporter(msgspec.Struct, frozen=True, kw_only=True):
     """TLS towards the peer. Without any key: on, with the authorities that gRPC brings."""
     headers: dict[str, str] = {}
     """Metadata sent with each request, such as credentials. Names are case-insensitive. Default: none."""
+    auth: ExporterAuth | None = None
+    """A bearer token from a file, sent as the header `authorization`. Default: none."""
     compression: Compression = Compression.NONE
     """`none` or `gzip`. Default `none`: inside a cluster the CPU is dearer than the bytes."""
     timeout: PositiveDuration = DEFAULT_TIMEOUT_NS
@@ -78,11 +88,18 @@ class OtlpExporter(msgspec.Struct, frozen=True, kw_only=True):
 
     def validate(self) -> Iterator[str]:
         """Yield faults: headers that gRPC would refuse. Their values are never repeated."""
+        yield from find_second_authorization(self.auth, self.headers)
         for name, value in self.headers.items():
             if not _METADATA_KEY.fullmatch(name.lower()):
                 yield f"headers.{name}: is not a header name that can be set"
             if not _METADATA_VALUE.fullmatch(value):
                 yield f"headers.{name}: its value has characters other than printable ASCII"
+
+
+def find_second_authorization(auth: ExporterAuth | None, headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield a fault where the header that `auth` sets is among the headers."""
+    if auth is not None and any(name.lower() == "authorization" for name in headers):
+        yield "auth: has authorization among headers beside it (give one of them)"
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from collector_plugin.bearer_auth import RENEW_INTERVAL_NS, BearerAuth, BearerTokens
+from collector_plugin.bearer_auth import BearerAuth, BearerTokens
 from hopspan.errors import HopspanError
+from hopspan.token_file import RENEW_INTERVAL_NS
 
 
 @pytest.mark.parametrize(

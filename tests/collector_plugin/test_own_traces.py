@@ -147,7 +147,7 @@ def test_ratio_of_none_traces_nothing() -> None:
 
 def test_sdk_is_loaded_only_where_traces_are_on() -> None:
     """Off, it costs no memory, and need not be there."""
-    code = "import sys, collector_plugin.__main__; print(any('opentelemetry.sdk' in name for name in sys.modules))"
+    code = "import sys, collector_plugin.plugin; print(any('opentelemetry.sdk' in name for name in sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     assert found.stdout == "False\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from collector_plugin import grpc_watch, receiver_grpc
+from collector_plugin import grpc_service, grpc_watch
 from collector_plugin.admission import Admission
 from collector_plugin.bearer_auth import BearerAuth
 from collector_plugin.config import GrpcProtocol
@@ -140,7 +140,7 @@ def test_request_without_room_is_told_to_come_again() -> None:
             call(b"x", timeout=DEADLINE_S)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         metadata = {item.key: item.value for item in caught.value.trailing_metadata()}
-        assert read_retry_after_ns(metadata[STATUS_KEY]) == receiver_grpc.NO_ROOM_RETRY_NS
+        assert read_retry_after_ns(metadata[STATUS_KEY]) == grpc_service.NO_ROOM_RETRY_NS
         admission.give_back(100)
         assert call(b"x", timeout=DEADLINE_S) == b""
     assert admission.held_bytes == 0

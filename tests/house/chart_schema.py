@@ -25,6 +25,11 @@ SERVICE_NAME: Schema = {"type": "string", "pattern": "^([a-z]([a-z0-9-]*[a-z0-9]
 SECRET_NAME: Schema = {"type": "string", "pattern": "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", "maxLength": 253}
 CIDR: Schema = {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"}
 SHARE: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]}
+TOKEN_SECRET: Schema = {
+    "type": "object",
+    "properties": {"secretName": SECRET_NAME, "key": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"}},
+    "additionalProperties": False,
+}
 
 
 def build_chart_schema() -> Schema:
@@ -68,6 +73,7 @@ def _describe_probe() -> Schema:
         config=_make_optional(config),
         podPoints=_describe(enabled=BOOLEAN, namespaces={"type": "string", "pattern": "^/"}),
         tls=_describe(enabled=BOOLEAN, secretName=SECRET_NAME, clientCertificate=BOOLEAN),
+        auth=TOKEN_SECRET,
         seccompProfile=OF_KUBERNETES,
         seLinuxOptions=OF_KUBERNETES,
         **_describe_pod(),
@@ -82,7 +88,7 @@ def _describe_plugin() -> Schema:
         acknowledgingExporter=TEXT,
         listenAddress={"type": "string", "pattern": r"^([^:/\[\]]+|\[[0-9a-fA-F:.]+\])$"},
         tls=_describe(secretName=SECRET_NAME, clientCa=BOOLEAN),
-        auth=_describe(secretName=SECRET_NAME, key={"type": "string", "pattern": "^[A-Za-z0-9._-]+$"}),
+        auth=TOKEN_SECRET,
         service=_describe(
             type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
             clusterIP={"type": "string", "pattern": "^[0-9a-fA-F.:]*$"},

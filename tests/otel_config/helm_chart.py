@@ -34,6 +34,7 @@ OPTIONS: Values = {
         },
         "podPoints": {"enabled": True},
         "tls": {"enabled": True, "secretName": "probe-tls", "clientCertificate": True},
+        "auth": {"secretName": "probe.token"},
         "secretMounts": ["other"],
         "seLinuxOptions": {"type": "spc_t"},
         "priorityClassName": "system-node-critical",

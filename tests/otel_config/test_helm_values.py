@@ -44,6 +44,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"plugin": {"enabled": False}}, "probe.config.exporters.otlp.endpoint: required while plugin.enabled is false"),
     ({"plugin": {"tls": {"clientCa": True}}}, "plugin.tls.secretName: required with plugin.tls.clientCa"),
     (PLUGIN_TLS, "probe.tls.enabled: required, since the plugin speaks TLS alone"),
+    (
+        {"plugin": {"auth": {"secretName": "tokens"}}},
+        "probe.auth.secretName: required, since the plugin asks for a token",
+    ),
     ({"probe": {"tls": {"enabled": True, "clientCertificate": True}}}, "probe.tls.secretName: required"),
     ({"probe": {"tls": {"secretName": "a"}}}, "probe.tls.secretName: has no effect while probe.tls.enabled is false"),
     ({"probe": {"config": {"points": {"pod": True}}}}, "probe.config.points.pod: set probe.podPoints.enabled"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector_plugin.receiver_grpc import HANDLER_THREADS
+from collector_plugin.grpc_service import HANDLER_THREADS
 from node_probe.capabilities import HOST_POINTS, POD_POINTS
 from node_probe.config import Limits
 from tests.house.repository import ROOT

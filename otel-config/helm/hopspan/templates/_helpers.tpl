@@ -48,10 +48,11 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 
 {{- define "hopspan.port" -}}{{ regexFind "[0-9]+$" . }}{{- end -}}
 
-{{/* Of a list: the names of Secrets to mount. A Secret's files are for the container's user and group alone. */}}
+{{/* Of a list: the names of Secrets to mount. A Secret's files are for the container's user and group alone. Its name
+may be longer than a volume's, and has dots. */}}
 {{- define "hopspan.secretVolumes" -}}
 {{- range . | uniq | sortAlpha }}
-- name: {{ printf "secret-%s" . | replace "." "-" | trunc 63 | trimSuffix "-" }}
+- name: secret-{{ sha256sum . | trunc 8 }}
   secret:
     secretName: {{ . }}
     defaultMode: 0440
@@ -60,7 +61,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 
 {{- define "hopspan.secretMounts" -}}
 {{- range . | uniq | sortAlpha }}
-- name: {{ printf "secret-%s" . | replace "." "-" | trunc 63 | trimSuffix "-" }}
+- name: secret-{{ sha256sum . | trunc 8 }}
   mountPath: /etc/hopspan/secrets/{{ . }}
   readOnly: true
 {{- end }}

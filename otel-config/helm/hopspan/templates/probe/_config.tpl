@@ -3,6 +3,9 @@
 {{- $values := .Values.probe -}}
 {{- $address := ternary "0.0.0.0" "127.0.0.1" .Values.metrics.monitors.enabled -}}
 {{- $otlp := dict "tls" (fromYaml (include "hopspan.probe.tls" $values)) -}}
+{{- with $values.auth.secretName -}}
+{{- $_ := set $otlp "auth" (dict "bearer_token_file" (printf "/etc/hopspan/secrets/%s/%s" . $values.auth.key)) -}}
+{{- end -}}
 {{- if .Values.plugin.enabled -}}
 {{- $port := include "hopspan.plugin.config" . | fromYaml | dig "receivers" "otlp" "protocols" "grpc" "endpoint" "" -}}
 {{- $_ := set $otlp "endpoint" (printf "%s.%s.svc:%s" (include "hopspan.plugin.name" .) .Release.Namespace (include "hopspan.port" $port)) -}}
@@ -21,6 +24,9 @@
 {{- end -}}
 {{- if and (not $given) $.Values.plugin.tls.secretName (not $values.tls.enabled) -}}
 {{- fail "probe.tls.enabled: required, since the plugin speaks TLS alone (plugin.tls.secretName)" -}}
+{{- end -}}
+{{- if and (not $given) $.Values.plugin.auth.secretName (not (dig "exporters" "otlp" "auth" "" $config)) (not (dig "exporters" "otlp" "headers" "" $config)) -}}
+{{- fail "probe.auth.secretName: required, since the plugin asks for a token (plugin.auth.secretName)" -}}
 {{- end -}}
 {{- if and (dig "points" "pod" false $config) (not $values.podPoints.enabled) -}}
 {{- fail "probe.config.points.pod: set probe.podPoints.enabled, which gives the rights too" -}}
@@ -51,7 +57,7 @@ key_file: {{ $directory }}/tls.key
 {{- end -}}
 
 {{- define "hopspan.probe.secrets" -}}
-{{- toYaml (concat .Values.probe.secretMounts (without (list .Values.probe.tls.secretName) "")) -}}
+{{- toYaml (concat .Values.probe.secretMounts (without (list .Values.probe.tls.secretName .Values.probe.auth.secretName) "")) -}}
 {{- end -}}
 
 {{/* Where the kubelet, in the same network, finds the metrics. */}}
