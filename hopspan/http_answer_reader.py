@@ -45,6 +45,8 @@ class AnswerReader:
         self._is_kept_alive = False
         self._has_more = False
         self.is_whole = False
+        self.is_cut_short = False
+        """Whether a part of the body had no room: it may still be whole as HTTP goes."""
 
     @property
     def is_known(self) -> bool:
@@ -116,7 +118,9 @@ class AnswerReader:
     def on_body(self, data: bytes) -> None:
         """Keep, for httptools, a piece of the body, up to the bound."""
         if not self.is_whole:
-            self._body += data[: self._max_bytes - len(self._body)]
+            room = self._max_bytes - len(self._body)
+            self._body += data[:room]
+            self.is_cut_short |= len(data) > room
 
     def on_message_complete(self) -> None:
         """Notice, for httptools, the end of a message."""

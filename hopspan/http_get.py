@@ -6,7 +6,7 @@ On httptools and our own socket, as `http_connection` is: each operation ends by
 import ssl
 
 from hopspan.http_answer import HttpAnswer
-from hopspan.http_answer_reader import AnswerReader
+from hopspan.http_answer_reader import AnswerReader, AnswerTooLargeError
 from hopspan.timed_socket import TimedSocket
 from hopspan.values import Endpoint
 
@@ -84,3 +84,5 @@ class GetConnection:
         if not data:
             raise ConnectionResetError("it closed the connection within an answer")
         self._reader.feed(data)
+        if self._reader.is_cut_short:
+            raise AnswerTooLargeError("its answer has more bytes than are taken")

@@ -1,7 +1,8 @@
 """Stories in files: spans and transits that arrive at given times, and what must come out and when.
 
 A folder has `spans.json` (OTLP JSON requests, each with the time of its arrival), `transits.json` (batches of nodes,
-as readable values), `expected.json`, and `settings.json` where a story needs other settings than the defaults.
+as readable values), `expected.json`, and where a story needs them `settings.json`, other than the defaults, and
+`kubernetes.json`, the pods and services of the cluster as its API server lists them.
 """
 
 import json
@@ -12,14 +13,19 @@ from typing import Any
 
 import msgspec
 
+from collector_plugin.end_names import EndNames
+from collector_plugin.hops import PLAIN_ENDS, DescribeEnds
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
+from collector_plugin.kubernetes_cluster import Cluster
+from collector_plugin.kubernetes_feed import Feed, handle_pods, handle_services
 from collector_plugin.otlp_json import decode_request, encode_request
 from collector_plugin.otlp_spans import encode_emissions
 from collector_plugin.otlp_walk import walk_request
 from node_probe.transit import Context, ContextFormat, Direction, Point, Stamp, Transit, Tunnel
 from node_probe.wire_batch import NodeIdentity, RawBatch
-from tests.collector_plugin.builders import MS, SECOND, address, make_raw
+from tests.collector_plugin.builders import EPOCH_NS, MS, SECOND, address, make_raw
+from tests.collector_plugin.cluster_objects import write_page
 
 DEFAULT_SETTINGS = {"window_ns": 60 * SECOND, "settle_ns": 2 * SECOND, "min_duration_ns": 0, "max_per_trace": 1000}
 VERSION = "0.1.0"
@@ -35,7 +41,8 @@ _POINTS = {point.label: point for point in Point}
 
 def run_story(folder: Path) -> dict[str, Any]:
     """Return what comes out of the story, in the form of `expected.json`."""
-    join = Join(msgspec.convert({**DEFAULT_SETTINGS, **_load(folder / "settings.json", {})}, JoinSettings))
+    settings = msgspec.convert({**DEFAULT_SETTINGS, **_load(folder / "settings.json", {})}, JoinSettings)
+    join = Join(settings, _read_cluster(_load(folder / "kubernetes.json", None)))
     requests, batches = _load(folder / "spans.json", []), _load(folder / "transits.json", [])
     arrivals: list[tuple[int, Callable[[int], None]]] = [
         *((request["at_ms"], _plan_spans(join, request)) for request in requests),
@@ -108,6 +115,17 @@ def read_transit(value: dict[str, Any]) -> Transit:
         outer_destination=address(value["outer"][1]),
         stamps=tuple(Stamp(_POINTS[label], ifindex, ns) for label, ifindex, ns in value["stamps"]),
     )
+
+
+def _read_cluster(value: dict[str, Any] | None) -> DescribeEnds:
+    if value is None:
+        return PLAIN_ENDS
+    cluster = Cluster(150 * SECOND)
+    for kind, handler in (("pods", handle_pods(cluster)), ("services", handle_services(cluster))):
+        feed = Feed(handler, 90 * SECOND)
+        feed.begin_list(EPOCH_NS)
+        feed.add_page(write_page(value[kind]), EPOCH_NS)
+    return EndNames(cluster).describe
 
 
 def _read_batch(value: dict[str, Any]) -> RawBatch:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 
 from collector_plugin.config import (
@@ -17,6 +18,7 @@ from collector_plugin.config import (
     PluginTelemetry,
     Receivers,
 )
+from collector_plugin.kubernetes_settings import KubernetesSettings
 from collector_plugin.plugin import Plugin
 from hopspan.logs import Log
 from hopspan.otlp_export import EXPORT_METHOD
@@ -34,6 +36,7 @@ from tests.collector_plugin.builders import (
 from tests.hopspan.grpc_peer import DEADLINE_S, GrpcPeer
 from tests.node_probe.batch_reference import encode_batch
 
+NO_NAMES = KubernetesSettings()
 ANY_PORT = Endpoint("localhost", 0)
 SPANS = make_request(make_resource_spans([make_span()]), make_resource_spans([make_span(span_id=b"\1" * 8)]))
 NEAR = encode_batch(make_decoded_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
@@ -53,11 +56,14 @@ def make_config(peer: GrpcPeer, **exporters: OtlpExporter | FileExporter) -> Plu
 class Bench:
     """A running plugin, its peer and its client."""
 
-    def __init__(self, **exporters: OtlpExporter | FileExporter) -> None:
+    def __init__(
+        self, kubernetes: KubernetesSettings = NO_NAMES, /, **exporters: OtlpExporter | FileExporter
+    ) -> None:
         """Start all."""
         self.peer = GrpcPeer()
         self.stderr = io.StringIO()
-        self.plugin = Plugin(make_config(self.peer, **exporters), Log(stream=self.stderr))
+        config = msgspec.structs.replace(make_config(self.peer, **exporters), kubernetes=kubernetes)
+        self.plugin = Plugin(config, Log(stream=self.stderr))
         self.plugin.start()
         self.channel = grpc.insecure_channel(str(self.plugin.endpoints["otlp_grpc"]))
         self._call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(EXPORT_METHOD)

@@ -57,6 +57,22 @@ FAULTY = [
         ["receivers.zipkin.auth.tokens: expected at least one"],
     ),
     (
+        GOOD + "kubernetes: {auth_type: kubeConfig}",
+        ["kubernetes.auth_type: 'kubeConfig' is not one of serviceAccount, none"],
+    ),
+    (
+        GOOD + "kubernetes: {tls: {insecure: true}}",
+        ["kubernetes.tls.insecure: contradicts the https of a cluster's own API server (give api_server)"],
+    ),
+    (
+        GOOD + "kubernetes: {api_server: 'https://a:1', tls: {insecure: true}}",
+        ["kubernetes.tls.insecure: contradicts the https of api_server"],
+    ),
+    (
+        GOOD + "kubernetes: {api_server: 'http://a:1', tls: {ca_file: a}}",
+        ["kubernetes.tls.ca_file: has no effect while api_server begins with http:"],
+    ),
+    (
         GOOD + "receivers: {zipkin: {endpoint: 'localhost:24317'}, otlp: {protocols: {http: {endpoint: 'a:1'}}}}",
         ["receivers.zipkin.endpoint: takes the port of receivers.otlp.protocols.grpc"],
     ),
