@@ -3,7 +3,7 @@
 # `ctr -n k8s.io images import`, `docker load` and `podman load`, and prints its name:
 # localhost/hopspan-PROGRAM:VERSION, the version of pyproject.toml. What is not of this checkout is made once and kept
 # outside, in ${XDG_CACHE_HOME:-~/.cache}/hopspan/images/PROGRAM; remove that to take the distribution's updates.
-# Needs apt, dpkg-deb, flock, strip (binutils), and the distribution's python3 with python3-venv.
+# Needs apt, dpkg-deb, binutils, flock, and the distribution's python3 with python3-venv.
 set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
@@ -15,8 +15,8 @@ fail() {
 
 (($# == 2)) && [[ -f $here/$1/Containerfile ]] || fail "usage: ${0##*/} node-probe|collector-plugin OUT.tar"
 program=$1 out=$(realpath -m "$2")
-for command in apt-get dpkg-deb flock strip; do
-  command -v "$command" >/dev/null || fail "needs $command"
+for command in apt-get dpkg-deb flock ld; do
+  command -v "$command" >/dev/null || fail "needs the command '$command'"
 done
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hopspan/images
@@ -38,7 +38,7 @@ run() {
 make_base() {
   local made_from base=$work/base
   made_from=$({
-    cat "$here"/{root.sh,python.sh,remove.sh,requirements.py,archive.py,leave-out,remove} "$here/$program"/[a-z]*
+    cat "$here"/{root.sh,hollow.sh,python.sh,finish.sh,requirements.py,archive.py,leave-out,remove} "$here/$program"/[a-z]*
     cat "$here/../../pyproject.toml"
     cat "$here/../../constraints.txt" /etc/os-release
     uname -m

@@ -39,4 +39,4 @@ add_program() {
 }
 
 "add_$what"
-"$here/remove.sh" "$root"
+"$here/finish.sh" "$root"

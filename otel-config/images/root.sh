@@ -2,7 +2,7 @@
 # root.sh PROGRAM ROOT: lays the distribution's part of PROGRAM's image into the new folder ROOT: what PROGRAM/packages
 # asks for and what that needs, but leave-out and remove, from the mirrors that this machine's apt is set up for. Of the
 # machine's own set-up nothing gets there. No package's script is run: the image has no shell and no package manager.
-# Called by build.sh and by the Containerfiles. Needs apt and dpkg-deb, of Debian or Ubuntu.
+# Called by build.sh and by the Containerfiles. Needs apt, dpkg-deb, binutils and python3 of a Debian or Ubuntu.
 set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
@@ -35,11 +35,12 @@ unpack() {
   mkdir -p "$root"/{etc,proc,sys,dev,run,tmp,var/lib/dpkg/status.d,usr/{bin,sbin,lib,lib64}}
   local name
   for name in bin sbin lib lib64; do ln -s "usr/$name" "$root/$name"; done
-  read_list "$here/leave-out" >"$work/leave-out"
+  local left_out
+  left_out=$(read_list "$here/leave-out" | paste -s -d '|')
   local file
   for file in "$work"/archives/*.deb; do
     name=$(dpkg-deb -f "$file" Package)
-    ! grep -qxF -e "$name" "$work/leave-out" || continue
+    [[ ! $name =~ ^($left_out)$ ]] || continue
     dpkg-deb -f "$file" >"$root/var/lib/dpkg/status.d/$name"
     dpkg-deb --fsys-tarfile "$file" | tar -xp -C "$root" --keep-directory-symlink --no-same-owner
   done
@@ -47,7 +48,7 @@ unpack() {
 }
 
 # What the packages' scripts would have made.
-finish() {
+add_files() {
   cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$work/certificates"
   mkdir -p "$root/etc/ssl/certs"
   mv "$work/certificates" "$root/etc/ssl/certs/ca-certificates.crt"
@@ -57,13 +58,14 @@ finish() {
   printf '%s\n' '127.0.0.1 localhost' '::1 localhost' >"$root/etc/hosts"
 }
 
-# The patterns are find's, where * goes across folders.
-strip_root() {
+# Of the packages' documents the licences stay.
+make_small() {
   find "$root/usr/share/doc" ! -type d ! -name copyright -delete
-  "$here/remove.sh" "$root"
+  "$here/hollow.sh" "$root"
+  "$here/finish.sh" "$root"
 }
 
 fetch
 unpack
-finish
-strip_root
+add_files
+make_small
