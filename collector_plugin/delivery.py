@@ -1,10 +1,12 @@
 """Delivers application spans while their clients wait: at once when no export is in flight, merged while one is.
 
-Whoever comes while nothing is in flight sends; who comes meanwhile waits, and the first of them sends for all. No
-thread of its own, and no timer: what limits the wait is the exporter's timeout.
+Whoever comes while nothing is in flight sends; who comes meanwhile waits, and the first of them sends for all. For
+those without a thread to wait in, one of its own sends. No timer: what limits the wait is the exporter's timeout.
 """
 
 import collections
+import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -13,11 +15,13 @@ from collector_plugin.exporter import Exporter, merge_fits
 from collector_plugin.formats import convert_request, merge_requests
 from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.outcomes import SendOutcome
+from collector_plugin.parcel import Done, Parcel
 from collector_plugin.span_request import SpanFormat, SpanRequest
 from collector_plugin.split import split_request
 from hopspan.backoff import draw_delay_ns
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
+from hopspan.protowire import WireError
 
 MAX_WAITING_BYTES = 64 << 20
 """What may wait while an export is in flight: sixteen merged requests, more than their clients would wait for."""
@@ -39,9 +43,12 @@ class Delivery:
         self._format = span_format
         self._outcomes = outcomes
         self._lock = threading.Lock()
-        self._waiting: collections.deque[_Parcel] = collections.deque()
+        self._waiting: collections.deque[Parcel] = collections.deque()
         self._waiting_bytes = 0
         self._in_flight = False
+        self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """One for each time that the thread of its own sends; False: it ends."""
+        self._thread: threading.Thread | None = None
         self.failed_attempts = 0
         """In a row, the last ones; read by the health page."""
 
@@ -56,10 +63,38 @@ class Delivery:
         `is_wanted` tells whether the client still waits: what nobody waits for is not sent, as it will come again.
         Raises RetryableExportError, PermanentExportError, or WireError where the exporter's format cannot hold it.
         """
+        pieces = self._prepare(request)
+        return self._deliver(pieces[0], is_wanted) if len(pieces) == 1 else self._deliver_pieces(pieces, is_wanted)
+
+    def begin(self, request: SpanRequest, is_wanted: Callable[[], bool], done: Done) -> None:
+        """Do the same, but return at once: `done` gets what `deliver` would return or raise."""
+        try:
+            pieces = self._prepare(request)
+            if len(pieces) == 1:
+                self._enter(Parcel(pieces[0], is_wanted, done))
+                return
+        except (ExportError, WireError) as error:
+            done(error)
+            return
+        # Seldom: 4 MiB each, so that not many can be there at once.
+        threading.Thread(target=self._deliver_and_tell, args=(pieces, is_wanted, done), daemon=True).start()
+
+    def close(self) -> None:
+        """End the thread once it has nothing to send."""
+        self._turns.put(False)  # noqa: FBT003 - what the queue holds
+
+    def _prepare(self, request: SpanRequest) -> list[SpanRequest]:
         converted = convert_request(request, self._format)
         self._outcomes.add(SendOutcome.LEFT_OUT, converted.left_out)
-        pieces = split_request(converted)
-        return self._deliver(pieces[0], is_wanted) if len(pieces) == 1 else self._deliver_pieces(pieces, is_wanted)
+        return split_request(converted)
+
+    def _deliver_and_tell(self, pieces: list[SpanRequest], is_wanted: Callable[[], bool], done: Done) -> None:
+        try:
+            result = self._deliver_pieces(pieces, is_wanted)
+        except (ExportError, WireError) as error:
+            done(error)
+        else:
+            done(result)
 
     def _deliver_pieces(self, pieces: list[SpanRequest], is_wanted: Callable[[], bool]) -> ExportResult:
         """Deliver the pieces of a request that is too large for the peer, one by one.
@@ -90,15 +125,8 @@ class Delivery:
                     raise
 
     def _deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
-        parcel = _Parcel(request, is_wanted)
-        with self._lock:
-            if self._in_flight and self._waiting_bytes + parcel.size > MAX_WAITING_BYTES:
-                self._outcomes.add(SendOutcome.QUEUE_FULL, request.span_count)
-                raise RetryableExportError("UNAVAILABLE", "too many spans wait to be sent", OVERLOAD_RETRY_NS)
-            self._waiting.append(parcel)
-            self._waiting_bytes += parcel.size
-            parcel.leads = not self._in_flight
-            self._in_flight = True
+        parcel = Parcel(request, is_wanted)
+        self._enter(parcel)
         if not parcel.leads:
             parcel.turn.acquire()
         if parcel.leads:
@@ -108,9 +136,37 @@ class Delivery:
         assert parcel.result is not None
         return parcel.result
 
+    def _enter(self, parcel: Parcel) -> None:
+        """Let a parcel wait, and see to it that somebody sends. Raises RetryableExportError."""
+        with self._lock:
+            if self._in_flight and self._waiting_bytes + parcel.size > MAX_WAITING_BYTES:
+                self._outcomes.add(SendOutcome.QUEUE_FULL, parcel.request.span_count)
+                raise RetryableExportError("UNAVAILABLE", "too many spans wait to be sent", OVERLOAD_RETRY_NS)
+            self._waiting.append(parcel)
+            self._waiting_bytes += parcel.size
+            parcel.leads = not self._in_flight
+            self._in_flight = True
+        if parcel.leads and parcel.done is not None:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Have the thread of its own send. Called by whoever has the lead, thus by one at a time."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="deliver", daemon=True)
+            self._thread.start()
+        self._turns.put(True)  # noqa: FBT003 - what the queue holds
+
+    def _run(self) -> None:
+        while self._turns.get():
+            try:
+                self._lead()
+            except Exception:
+                # A fault of an exporter. Its requests were told; others must not wait for ever.
+                logging.getLogger(__name__).exception("an export broke off")
+
     def _lead(self) -> None:
         """Send the first waiting requests as one, then hand on."""
-        batch: list[_Parcel] = []
+        batch: list[Parcel] = []
         try:
             batch = self._take_batch()
             self._send(batch)
@@ -118,11 +174,12 @@ class Delivery:
             for parcel in batch:
                 if parcel.result is None and parcel.error is None:
                     parcel.error = RetryableExportError("UNAVAILABLE", "the export broke off")
-                parcel.turn.release()
             self._hand_on()
+            for parcel in batch:
+                parcel.end()
 
-    def _take_batch(self) -> list["_Parcel"]:
-        batch: list[_Parcel] = []
+    def _take_batch(self) -> list[Parcel]:
+        batch: list[Parcel] = []
         size = 0
         with self._lock:
             while self._waiting and merge_fits(size, self._waiting[0].size, MAX_REQUEST_BYTES):
@@ -139,10 +196,13 @@ class Delivery:
                 return
             heir = self._waiting[0]
             heir.leads = True
-        heir.turn.release()
+        if heir.done is not None:
+            self._take_turn()
+        else:
+            heir.turn.release()
 
-    def _send(self, batch: list["_Parcel"]) -> None:
-        wanted: list[_Parcel] = []
+    def _send(self, batch: list[Parcel]) -> None:
+        wanted: list[Parcel] = []
         for parcel in batch:
             if parcel.is_wanted():
                 wanted.append(parcel)
@@ -153,7 +213,7 @@ class Delivery:
         elif wanted:
             self._send_merged(wanted)
 
-    def _send_merged(self, parcels: list["_Parcel"]) -> None:
+    def _send_merged(self, parcels: list[Parcel]) -> None:
         try:
             result = self._exporter.export(merge_requests([parcel.request for parcel in parcels]))
         except RetryableExportError as error:
@@ -171,7 +231,7 @@ class Delivery:
                 parcel.result = ExportResult()
             self._count_delivered(sum(parcel.request.span_count for parcel in parcels), result)
 
-    def _send_alone(self, parcel: "_Parcel") -> None:
+    def _send_alone(self, parcel: Parcel) -> None:
         try:
             parcel.result = self._exporter.export(parcel.request.data)
         except ExportError as error:
@@ -187,20 +247,3 @@ class Delivery:
         rejected = max(0, min(result.rejected_spans, span_count))
         self._outcomes.add(SendOutcome.SENT, span_count - rejected)
         self._outcomes.add(SendOutcome.REJECTED, rejected)
-
-
-class _Parcel:
-    """One client's request, while it waits."""
-
-    __slots__ = ("error", "is_wanted", "leads", "request", "result", "size", "turn")
-
-    def __init__(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> None:
-        self.request = request
-        self.size = len(request.data)
-        self.is_wanted = is_wanted
-        # Released when there is a result, or when it leads. An Event would be a lock too, with a lock for each wait.
-        self.turn = threading.Lock()
-        self.turn.acquire()
-        self.leads = False
-        self.result: ExportResult | None = None
-        self.error: ExportError | None = None

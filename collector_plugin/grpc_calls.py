@@ -39,17 +39,18 @@ class Service(Protocol):
 class ServerCall:
     """One request of a client. Its methods may be called by any thread, but for `read` and `watch`."""
 
-    __slots__ = ("_call", "_is_watched", "_server", "is_active", "metadata", "method", "number")
+    __slots__ = ("_call", "_server", "is_active", "is_watched", "metadata", "method", "number")
 
     def __init__(self, server: "CallServer", event: Any) -> None:
         """Begin where `event` tells of its headers."""
         self._server = server
         self._call = event.call
-        self._is_watched = False
+        self.is_watched = False
+        """Whether `is_active` follows the client."""
         self.method: str = event.call_details.method.decode("latin-1")
         self.metadata: Metadata = event.invocation_metadata or ()
         self.is_active = True
-        """Whether an answer may be waited for. Follows the client once the call is watched."""
+        """Whether an answer may be waited for."""
         self.number = 0
         """Left to whoever serves the call."""
 
@@ -59,7 +60,7 @@ class ServerCall:
 
     def watch(self) -> None:
         """Let `is_active` follow the client, since the answer takes time. The server's thread's."""
-        self._is_watched = True
+        self.is_watched = True
         self._server.start_batch(self._call, (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._end)
 
     def answer(self, response: bytes) -> None:
@@ -88,7 +89,7 @@ class ServerCall:
             *message,
             cygrpc.SendStatusFromServerOperation(metadata, code.value[0], details.encode(), _NO_FLAGS),
         ]
-        if not self._is_watched:
+        if not self.is_watched:
             # gRPC wants to tell of each call's end; so it does without an event more.
             operations.append(cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))
         self._server.start_batch(self._call, operations, self._end)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent import futures
 
 import grpc
+import msgspec
 
 from collector_plugin.admission import Admission, Reservation
 from collector_plugin.bearer_auth import BearerTokens
@@ -45,20 +46,30 @@ MAX_POSTPONED = 32
 Accept = Callable[[bytes, Callable[[], bool], int], ExportResult]
 """(request, whether the client still waits, monotonic now) -> what the peer said."""
 
+Begin = Callable[[bytes, Callable[[], bool], int, Callable[[ExportResult | Exception], None]], None]
+"""The same without waiting: what Accept returns or raises is handed to the last argument, in any thread."""
+
+
+class Taker(msgspec.Struct, frozen=True):
+    """What takes requests."""
+
+    accept: Accept
+    waits: bool = True
+    """Whether `accept` waits for a peer."""
+    begin: Begin | None = None
+    """What need not wait, where there is such a thing."""
+
 
 class TraceService:
     """Raw bytes in, raw bytes out: requests keep the bytes that they came with."""
 
-    def __init__(
-        self, accept: Accept, watch: ReadWatch, admission: Admission, tokens: BearerTokens | None, *, waits: bool
-    ) -> None:
-        """Hand requests to `accept`; `waits` tells whether that waits for a peer. `tokens` are what clients show."""
+    def __init__(self, taker: Taker, watch: ReadWatch, admission: Admission, tokens: BearerTokens | None) -> None:
+        """Hand requests to `taker`. `tokens` are what clients show."""
         self.answers = Counters(grpc.StatusCode)
-        self._accept = accept
+        self._taker = taker
         self._watch = watch
         self._admission = admission
         self._tokens = tokens
-        self._waits = waits
         self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="otlp")
         self._handed_on = 0
         self._lock = threading.Lock()
@@ -82,10 +93,12 @@ class TraceService:
         if not reservation.grow(len(message)) or self._handed_on >= MAX_CALLS:
             reservation.release()
             self._refuse_now(call, "too many requests are under way", NO_ROOM_RETRY_NS)
-        elif self._waits or len(message) > QUICK_BYTES:
-            call.watch()
-            self._count_handed_on(1)
-            self._threads.submit(self._handle_elsewhere, call, message, reservation)
+        elif len(message) > QUICK_BYTES or (self._taker.waits and self._taker.begin is None):
+            self._hand_on(call)
+            self._threads.submit(self._handle, call, message, reservation)
+        elif self._taker.begin is not None:
+            self._hand_on(call)
+            self._begin(self._taker.begin, call, message, reservation)
         else:
             self._handle(call, message, reservation)
 
@@ -124,36 +137,50 @@ class TraceService:
         else:
             self._refuse_for_memory(call)
 
-    def _handle_elsewhere(self, call: ServerCall, message: bytes, reservation: Reservation) -> None:
+    def _hand_on(self, call: ServerCall) -> None:
+        """Leave the call to another thread from now on."""
+        call.watch()
+        with self._lock:
+            self._handed_on += 1
+
+    def _begin(self, begin: Begin, call: ServerCall, message: bytes, reservation: Reservation) -> None:
+        def done(outcome: ExportResult | Exception) -> None:
+            self._end(call, reservation, outcome)
+
         try:
-            self._handle(call, message, reservation)
-        finally:
-            self._count_handed_on(-1)
+            begin(message, lambda: call.is_active, time.monotonic_ns(), done)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+            done(error)
 
     def _handle(self, call: ServerCall, message: bytes, reservation: Reservation) -> None:
+        outcome: ExportResult | Exception
         try:
-            result = self._accept(message, lambda: call.is_active, time.monotonic_ns())
-        except TooManySpansError as error:
-            self._refuse(call, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-        except WireError as error:
-            self._refuse(call, grpc.StatusCode.INVALID_ARGUMENT, f"not an ExportTraceServiceRequest: {error}")
-        except RetryableExportError as error:
-            self._refuse_now(call, str(error), error.retry_after_ns)
-        except PermanentExportError as error:
-            self._refuse(call, _find_code(error.code), str(error))
-        except Exception:
-            # A fault of ours. By this way it reaches the log.
-            logging.getLogger(__name__).exception("a request could not be handled")
-            self._refuse(call, grpc.StatusCode.UNKNOWN, "the request could not be handled")
-        else:
-            self.answers.add(grpc.StatusCode.OK)
-            call.answer(_write_response(result))
-        finally:
-            reservation.release()
+            outcome = self._taker.accept(message, lambda: call.is_active, time.monotonic_ns())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+            outcome = error
+        self._end(call, reservation, outcome)
 
-    def _count_handed_on(self, step: int) -> None:
-        with self._lock:
-            self._handed_on += step
+    def _end(self, call: ServerCall, reservation: Reservation, outcome: ExportResult | Exception) -> None:
+        """Answer a call, in whatever thread."""
+        reservation.release()
+        if call.is_watched:
+            with self._lock:
+                self._handed_on -= 1
+        if isinstance(outcome, ExportResult):
+            self.answers.add(grpc.StatusCode.OK)
+            call.answer(_write_response(outcome))
+        elif isinstance(outcome, TooManySpansError):
+            self._refuse(call, grpc.StatusCode.RESOURCE_EXHAUSTED, str(outcome))
+        elif isinstance(outcome, WireError):
+            self._refuse(call, grpc.StatusCode.INVALID_ARGUMENT, f"not an ExportTraceServiceRequest: {outcome}")
+        elif isinstance(outcome, RetryableExportError):
+            self._refuse_now(call, str(outcome), outcome.retry_after_ns)
+        elif isinstance(outcome, PermanentExportError):
+            self._refuse(call, _find_code(outcome.code), str(outcome))
+        else:
+            # A fault of ours. By this way it reaches the log.
+            logging.getLogger(__name__).error("a request could not be handled", exc_info=outcome)
+            self._refuse(call, grpc.StatusCode.UNKNOWN, "the request could not be handled")
 
     def _refuse_for_memory(self, call: ServerCall) -> None:
         self._refuse_now(call, "messages that do not end take too much memory", NO_ROOM_RETRY_NS)

@@ -13,11 +13,13 @@ import msgspec
 
 from collector_plugin.acknowledge import Acknowledger
 from collector_plugin.arrivals import Arrival, Arrivals
+from collector_plugin.delivery import Delivery
 from collector_plugin.join import Join
 from collector_plugin.network_span import Emission
 from collector_plugin.otlp_spans import encode_emissions
 from collector_plugin.otlp_walk import ApplicationSpans, TransitSlice, walk_request
 from collector_plugin.outcomes import ReceiveOutcome
+from collector_plugin.parcel import Done
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sending_queue import SendingQueue
 from collector_plugin.span_request import SpanFormat, SpanRequest
@@ -88,6 +90,25 @@ class Pipeline:
         request = SpanRequest(walk.forward, walk.span_count)
         return self._accept(_Received(request, walk.application, walk.transits), is_wanted, now_ns)
 
+    def begin(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int, done: Done) -> None:
+        """Do as `accept`, but wait for nothing: `done` gets what it would return, or the error of the delivery.
+
+        For a delivery that waits. Raises WireError or TooManySpansError, as `accept` does.
+        """
+        walk = walk_request(data)
+        request = SpanRequest(walk.forward, walk.span_count)
+        rejected = self._hand_over_safely(_Received(request, walk.application, walk.transits), now_ns)
+        if not request.data:
+            done(rejected)
+            return
+
+        def end(outcome: ExportResult | ExportError | WireError) -> None:
+            done(self._settle(request, rejected, outcome))
+
+        delivery = self._outlets.delivery
+        assert isinstance(delivery, Delivery)
+        delivery.begin(request, is_wanted, end)
+
     def accept_zipkin(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
         """Take in one JSON array of Zipkin v2 spans, as `accept` does."""
         walk = walk_zipkin(data)
@@ -121,35 +142,38 @@ class Pipeline:
         self._send_network_spans(emissions)
 
     def _accept(self, received: "_Received", is_wanted: Callable[[], bool], now_ns: int) -> ExportResult:
-        try:
-            rejected = self._hand_over(received, now_ns)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must never cost an application span
-            self._log_fault(error)
-            rejected = ExportResult()
+        rejected = self._hand_over_safely(received, now_ns)
         request = received.request
         if not request.data:
             return rejected
         try:
-            result = self._deliver(request, is_wanted)
-        except (ExportError, WireError):
+            outcome = self._settle(request, rejected, self._outlets.delivery.deliver(request, is_wanted))
+        except (ExportError, WireError) as error:
+            self._settle(request, rejected, error)
+            raise
+        assert isinstance(outcome, ExportResult)
+        return outcome
+
+    def _settle(
+        self, request: SpanRequest, rejected: ExportResult, outcome: ExportResult | ExportError | WireError
+    ) -> ExportResult | ExportError | WireError:
+        """Do what follows a delivery; return what the client is told."""
+        if isinstance(outcome, (ExportResult, PermanentExportError)):
+            # After a permanent error too: the client will not come again, so the others get their copy now or never.
+            for queue in self._outlets.application:
+                queue.offer(request)
+        if not isinstance(outcome, ExportResult):
             self.outcomes.add(ReceiveOutcome.REFUSED, request.span_count)
-            raise
+            return outcome
         self.outcomes.add(ReceiveOutcome.ACCEPTED, request.span_count)
-        return ExportResult(result.rejected_spans + rejected.rejected_spans, result.message or rejected.message)
+        return ExportResult(outcome.rejected_spans + rejected.rejected_spans, outcome.message or rejected.message)
 
-    def _deliver(self, request: SpanRequest, is_wanted: Callable[[], bool]) -> ExportResult:
+    def _hand_over_safely(self, received: "_Received", now_ns: int) -> ExportResult:
         try:
-            result = self._outlets.delivery.deliver(request, is_wanted)
-        except PermanentExportError:
-            # The client will not come again, so the other exporters get their copy now or never.
-            self._send_copies(request)
-            raise
-        self._send_copies(request)
-        return result
-
-    def _send_copies(self, request: SpanRequest) -> None:
-        for queue in self._outlets.application:
-            queue.offer(request)
+            return self._hand_over(received, now_ns)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must never cost an application span
+            self._log_fault(error)
+            return ExportResult()
 
     def _send_network_spans(self, emissions: list[Emission]) -> None:
         by_format = {

@@ -12,7 +12,7 @@ from collector_plugin.bearer_auth import open_tokens
 from collector_plugin.config import GrpcProtocol
 from collector_plugin.grpc_calls import CallServer
 from collector_plugin.grpc_credentials import open_credentials
-from collector_plugin.grpc_service import Accept, TraceService
+from collector_plugin.grpc_service import Taker, TraceService
 from collector_plugin.grpc_watch import ReadWatch
 from collector_plugin.http_listener import find_connection_limit
 from hopspan.errors import HopspanError
@@ -31,16 +31,13 @@ class GrpcReceiver:
     def __init__(
         self,
         settings: GrpcProtocol,
-        accept: Accept,
+        taker: Taker,
         admission: Admission | None = None,
         read_stored_bytes: Callable[[], int] = int,
-        *,
-        waits: bool = True,
     ) -> None:
         """Listen, without serving yet. Raises HopspanError, with the key, where that cannot be.
 
-        `waits` tells whether `accept` waits for a peer. What requests hold is taken from `admission`, by default one
-        of its own. `read_stored_bytes` is the watch's.
+        What requests hold is taken from `admission`, by default one of its own. `read_stored_bytes` is the watch's.
         """
         self._has_served = False
         message_bytes = settings.max_recv_msg_size_mib << 20
@@ -48,7 +45,7 @@ class GrpcReceiver:
         self.watch = ReadWatch(admission, message_bytes, read_stored_bytes)
         """The messages that are being read."""
         tokens = open_tokens(settings.auth, f"{KEY}.auth")
-        self._service = TraceService(accept, self.watch, admission, tokens, waits=waits)
+        self._service = TraceService(taker, self.watch, admission, tokens)
         self._server = CallServer(
             self._service,
             [
@@ -91,6 +88,7 @@ class GrpcReceiver:
         if not self._has_served:
             # gRPC never closes the sockets of a server that was not started.
             self._server.start()
+            self._has_served = True
         self._server.stop(grace_s)
         self._service.close()
 

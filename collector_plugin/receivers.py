@@ -8,6 +8,7 @@ from typing import Protocol
 
 from collector_plugin.admission import Admission
 from collector_plugin.config import Receivers
+from collector_plugin.grpc_service import Taker
 from collector_plugin.http_services import Accept, make_otlp_service, make_zipkin_service
 from collector_plugin.otlp_json_request import read_otlp_json
 from collector_plugin.pipeline import Pipeline
@@ -16,6 +17,9 @@ from collector_plugin.receiver_http import HttpReceiver
 from collector_plugin.span_request import SpanFormat
 from collector_plugin.zipkin_proto import read_list_of_spans
 from hopspan.values import Endpoint
+
+Trace = Callable[[str, str, Accept], Accept]
+"""(receiver, transport, what takes requests) -> the same, or something around it."""
 
 
 class Receiver(Protocol):
@@ -42,22 +46,21 @@ def open_receivers(
     pipeline: Pipeline,
     admission: Admission,
     read_stored_bytes: Callable[[], int],
-    trace: Callable[[str, str, Accept], Accept],
+    trace: Trace,
 ) -> Iterator[tuple[str, Receiver]]:
     """Yield each receiver with its name, listening; HopspanError names the key of one that cannot.
 
     All of them share `admission`, the bytes that requests may hold; `read_stored_bytes` tells what is remembered.
-    `trace` (receiver, transport, taker) may put something around what takes requests.
+    `trace` may put something around what takes requests.
     """
     protocols = settings.otlp.protocols
     yield (
         "otlp_grpc",
         GrpcReceiver(
             protocols.grpc,
-            trace("otlp", "grpc", pipeline.accept),
+            _make_taker(pipeline, trace),
             admission,
             read_stored_bytes,
-            waits=pipeline.waits,
         ),
     )
     if protocols.http is not None:
@@ -71,3 +74,10 @@ def open_receivers(
             converts=pipeline.converts(SpanFormat.ZIPKIN),
         )
         yield "zipkin", HttpReceiver(settings.zipkin, service, admission, "receivers.zipkin")
+
+
+def _make_taker(pipeline: Pipeline, trace: Trace) -> Taker:
+    accept = trace("otlp", "grpc", pipeline.accept)
+    # What is around `accept` sees its end, so that somebody has to wait for it.
+    can_begin = pipeline.waits and accept == pipeline.accept
+    return Taker(accept, pipeline.waits, pipeline.begin if can_begin else None)

@@ -53,6 +53,8 @@ class Senders:
         """Send what is left until `deadline_ns` of the monotonic clock; count the rest."""
         for queue in self._queues:
             queue.close(deadline_ns)
+        if isinstance(self.outlets.delivery, Delivery):
+            self.outlets.delivery.close()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the threads, once the exporters were closed."""

@@ -15,9 +15,11 @@ import pytest
 from collector_plugin import grpc_service, grpc_watch
 from collector_plugin.config import GrpcProtocol
 from collector_plugin.grpc_polling import FORMER_POLLING, VARIABLE, poll_in_one_thread
+from collector_plugin.grpc_service import Taker
 from collector_plugin.receiver_grpc import GrpcReceiver
-from hopspan.export_errors import ExportResult
+from hopspan.export_errors import ExportResult, PermanentExportError
 from hopspan.otlp_export import EXPORT_METHOD
+from hopspan.protowire import WireError
 from hopspan.values import Endpoint
 
 DEADLINE_S = 20.0
@@ -29,7 +31,7 @@ Send = Callable[[bytes], bytes]
 @contextmanager
 def serve(accept: Callable[[bytes, Callable[[], bool], int], ExportResult], *, waits: bool) -> Iterator[GrpcReceiver]:
     """Hold a receiver that serves."""
-    receiver = GrpcReceiver(SETTINGS, accept, waits=waits)
+    receiver = GrpcReceiver(SETTINGS, Taker(accept, waits=waits))
     receiver.start()
     try:
         yield receiver
@@ -78,6 +80,37 @@ def test_fault_of_ours_ends_its_request_alone(waits: bool) -> None:  # noqa: FBT
         assert "secret" not in (caught.value.details() or "")
         assert send(b"good") == b""
         assert receiver.count_answers()["UNKNOWN"] == 1
+
+
+def test_requests_that_are_begun_need_no_other_thread() -> None:
+    """Each is answered when its end is told, in whatever order, and an error as if it had been waited for."""
+    ends: queue.Queue[Callable[[ExportResult | Exception], None]] = queue.Queue()
+
+    def begin(
+        request: bytes, _: Callable[[], bool], __: int, done: Callable[[ExportResult | Exception], None]
+    ) -> None:
+        assert threading.current_thread().name == "otlp"
+        if request == b"bad":
+            raise WireError("bad")
+        ends.put(done)
+
+    receiver = GrpcReceiver(SETTINGS, Taker(lambda *_: ExportResult(), begin=begin))
+    receiver.start()
+    try:
+        with connect(receiver) as send, futures.ThreadPoolExecutor(2) as threads:
+            answers = [threads.submit(send, b"x") for _ in range(2)]
+            first, second = (ends.get(timeout=DEADLINE_S) for _ in range(2))
+            second(ExportResult())
+            first(PermanentExportError("UNAUTHENTICATED", "no"))
+            codes = [answer.exception(DEADLINE_S) for answer in answers]
+            assert sorted(str(error.code().name) for error in codes if isinstance(error, grpc.RpcError)) == [
+                "UNAUTHENTICATED"
+            ]
+            with pytest.raises(grpc.RpcError) as caught:
+                send(b"bad")
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    finally:
+        receiver.stop(0)
 
 
 def test_many_clients_wait_for_their_delivery_at_once() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -42,8 +43,9 @@ FAR = encode_batch(make_decoded_batch(NODE_2, make_transit({5: 1120, 6: 1130})),
 class Bench:
     """A pipeline with two exporters: the first acknowledges."""
 
-    def __init__(self) -> None:
-        """Begin empty, all threads running."""
+    def __init__(self, *, waits: bool = True) -> None:
+        """Begin empty, all threads running. Requests wait for their delivery, or are told of it."""
+        self.waits = waits
         self.stderr = io.StringIO()
         log = Log(stream=self.stderr)
         self.join = Join(JoinSettings(60 * SECOND, 2 * SECOND, 0, 1000))
@@ -58,8 +60,15 @@ class Bench:
             queue.start()
 
     def accept(self, data: bytes, now_ns: int = 0) -> ExportResult:
-        """Let a request arrive."""
-        return self.pipeline.accept(data, lambda: True, now_ns)
+        """Let a request arrive; return what its client is told, or raise it."""
+        if self.waits:
+            return self.pipeline.accept(data, lambda: True, now_ns)
+        future: Future[ExportResult | Exception] = Future()
+        self.pipeline.begin(data, lambda: True, now_ns, future.set_result)
+        outcome = future.result(DEADLINE_S)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def take_in(self) -> Join:
         """Let the join take in what has come."""
@@ -77,10 +86,10 @@ class Bench:
         return [json.loads(line) for line in self.stderr.getvalue().splitlines()]
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
+@pytest.fixture(params=[True, False], ids=["waits", "begins"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """A pipeline, and no thread left behind."""
-    bench = Bench()
+    bench = Bench(waits=request.param)
     yield bench
     bench.close()
 

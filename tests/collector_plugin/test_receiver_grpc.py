@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from collector_plugin.config import GrpcProtocol
+from collector_plugin.grpc_service import Taker
 from collector_plugin.otlp_walk import TooManySpansError
 from collector_plugin.receiver_grpc import GrpcReceiver
 from hopspan.errors import HopspanError
@@ -29,7 +30,7 @@ class Bench:
         """Serve, and take everything."""
         self.requests: queue.Queue[bytes] = queue.Queue()
         self.outcome: Callable[[Callable[[], bool]], ExportResult] = lambda _is_wanted: ExportResult()
-        self.receiver = GrpcReceiver(ANY_PORT, self._accept)
+        self.receiver = GrpcReceiver(ANY_PORT, Taker(self._accept))
         self.receiver.start()
         self.channel = grpc.insecure_channel(
             str(self.receiver.endpoint), options=[("grpc.max_send_message_length", -1)]
@@ -159,18 +160,18 @@ def test_client_that_is_gone_is_known(bench: Bench) -> None:
 def test_host_without_address_is_named() -> None:
     """A name that nobody knows is told, not thrown."""
     with pytest.raises(HopspanError, match=r"grpc.endpoint: cannot listen on no-such-host.invalid:0"):
-        GrpcReceiver(GrpcProtocol(endpoint=Endpoint("no-such-host.invalid", 0)), lambda *_: ExportResult())
+        GrpcReceiver(GrpcProtocol(endpoint=Endpoint("no-such-host.invalid", 0)), Taker(lambda *_: ExportResult()))
 
 
 def test_port_in_use_is_named(bench: Bench) -> None:
     """A start on a taken port names the key and the endpoint, and takes no connection from who has it."""
     taken = GrpcProtocol(endpoint=bench.receiver.endpoint)
     with pytest.raises(HopspanError, match=r"receivers.otlp.protocols.grpc.endpoint: cannot listen on localhost:\d+"):
-        GrpcReceiver(taken, lambda *_: ExportResult())
+        GrpcReceiver(taken, Taker(lambda *_: ExportResult()))
 
 
 def test_receiver_that_never_served_lets_go_of_its_port() -> None:
     """Another part of the plugin could not be opened."""
-    first = GrpcReceiver(ANY_PORT, lambda *_: ExportResult())
+    first = GrpcReceiver(ANY_PORT, Taker(lambda *_: ExportResult()))
     first.stop(0)
-    GrpcReceiver(GrpcProtocol(endpoint=first.endpoint), lambda *_: ExportResult()).stop(0)
+    GrpcReceiver(GrpcProtocol(endpoint=first.endpoint), Taker(lambda *_: ExportResult())).stop(0)

@@ -12,6 +12,7 @@ from collector_plugin import grpc_service, grpc_watch
 from collector_plugin.admission import Admission
 from collector_plugin.bearer_auth import BearerAuth
 from collector_plugin.config import GrpcProtocol
+from collector_plugin.grpc_service import Taker
 from collector_plugin.receiver_grpc import GrpcReceiver
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult
@@ -36,7 +37,7 @@ def serve(
     admission: Admission | None = None,
 ) -> Iterator[GrpcReceiver]:
     """Hold a receiver that serves."""
-    receiver = GrpcReceiver(settings, accept, admission)
+    receiver = GrpcReceiver(settings, Taker(accept), admission)
     receiver.start()
     try:
         yield receiver
@@ -125,10 +126,10 @@ def test_unusable_files_are_named(tmp_path: Path) -> None:
     """The start fails with the key of the file, for certificates and tokens alike."""
     tls = TlsServer(cert_file=str(tmp_path / "none.pem"), key_file=str(tmp_path / "none.key"))
     with pytest.raises(HopspanError, match=r"^receivers.otlp.protocols.grpc.tls.cert_file: .*none.pem"):
-        GrpcReceiver(GrpcProtocol(endpoint=ANY_PORT, tls=tls), lambda *_: ExportResult())
+        GrpcReceiver(GrpcProtocol(endpoint=ANY_PORT, tls=tls), Taker(lambda *_: ExportResult()))
     auth = BearerAuth(bearer_token_file=str(tmp_path / "none.txt"))
     with pytest.raises(HopspanError, match=r"^receivers.otlp.protocols.grpc.auth.bearer_token_file: .*none.txt"):
-        GrpcReceiver(GrpcProtocol(endpoint=ANY_PORT, auth=auth), lambda *_: ExportResult())
+        GrpcReceiver(GrpcProtocol(endpoint=ANY_PORT, auth=auth), Taker(lambda *_: ExportResult()))
 
 
 def test_request_without_room_is_told_to_come_again() -> None:
