@@ -1,5 +1,6 @@
 """The docs are tested: every key, metric and reason has its place there, and every link leads somewhere."""
 
+import html
 import re
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.house.schemas import SCHEMAS
 from tests.pictures.names import DIRECTORY, PICTURES
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+README = (ROOT / "README.md").read_text()
+TRACE_PICTURE = (ROOT / "docs" / "pictures" / "trace.svg").read_text()
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -111,6 +114,17 @@ def test_every_picture_is_made_and_shown() -> None:
     }
     assert shown == {DIRECTORY / name for name in PICTURES}
     assert set(tracked_files("docs/pictures")) == shown
+
+
+@pytest.mark.parametrize("span", ["router cart egress", "cart ingress", "→ underlay"])
+def test_readme_tells_the_times_of_its_picture(span: str) -> None:
+    """What the span took that waited, the one that worked, and the hop that was slow."""
+    lines: dict[str, str] = {}
+    for height, text in re.findall(r'<text[^>]* y="([0-9.]+)"[^>]*>(.*?)</text>', TRACE_PICTURE):
+        lines[height] = lines.get(height, "") + html.unescape(text).replace("\N{NO-BREAK SPACE}", " ")
+    line = next(line for line in lines.values() if re.search(rf"(^|[├└ ] ){span} ", line))
+    (duration_us,) = re.findall(r" ([0-9.]+) us", line)
+    assert f"{float(duration_us) / 1000:.1f} ms" in README
 
 
 CHART = ROOT / "otel-config" / "helm" / "hopspan"
