@@ -19,6 +19,7 @@ BOOLEAN: Schema = {"type": "boolean"}
 TEXT: Schema = {"type": "string"}
 SECONDS: Schema = {"type": "integer", "minimum": 0}
 OF_KUBERNETES: Schema = {"type": "object"}
+PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 LABELS: Schema = {"type": "object", "additionalProperties": TEXT}
 # RFC 1123, as Kubernetes has it for names of Services; of Secrets with dots.
 SERVICE_NAME: Schema = {"type": "string", "pattern": "^([a-z]([a-z0-9-]*[a-z0-9])?)?$", "maxLength": 46}
@@ -46,6 +47,7 @@ def build_chart_schema() -> Schema:
         imagePullSecrets=_list(OF_KUBERNETES),
         probe=_describe_probe(),
         plugin=_describe_plugin(),
+        kubernetes=_describe(names=_describe(enabled=BOOLEAN)),
         metrics=_describe(
             monitors=_describe(
                 enabled=BOOLEAN, interval={"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}, labels=LABELS
@@ -58,7 +60,8 @@ def build_chart_schema() -> Schema:
             nodes=_list(CIDR),
             metricsFrom=_list(OF_KUBERNETES),
             to=_list(OF_KUBERNETES),
-            backendPorts=_list({"type": "integer", "minimum": 1, "maximum": 65535}),
+            backendPorts=_list(PORT),
+            apiServerPorts=_list(PORT),
         ),
     )
     # Where the chart is a dependency, Helm adds `global`.

@@ -65,6 +65,7 @@ OPTIONS: Values = {
         "podAnnotations": {"a": "b"},
         "podLabels": {"c": "d"},
     },
+    "kubernetes": {"names": {"enabled": True}},
     "metrics": {
         "monitors": {"enabled": True, "labels": {"release": "prometheus"}},
         "rules": {"enabled": True, "labels": {"release": "prometheus"}},

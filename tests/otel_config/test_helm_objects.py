@@ -103,7 +103,8 @@ def test_policy_lets_in_whom_it_names(objects: list[Object]) -> None:
     assert applications["from"] == [{"namespaceSelector": {}}]
     assert {port["port"] for port in applications["ports"]} == ports - {"metrics"}
     assert [port["port"] for port in metrics["ports"]] == ["metrics"]
-    dns, backends = policy["egress"]
+    dns, api_server, backends = policy["egress"]
+    assert [port["port"] for port in api_server["ports"]] == [443, 6443]
     assert {(port["port"], port["protocol"]) for port in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
     assert sorted(port["port"] for port in backends["ports"]) == [443, 4317, 4318]
     assert backends["to"] == [{"podSelector": {}}]
@@ -158,11 +159,25 @@ def test_namespaces_are_seen_with_pod_points_alone() -> None:
     assert not [volume for volume in without["volumes"] if "hostPath" in volume]
 
 
+def test_names_take_the_least_rights() -> None:
+    """Lists and watches of pods and services, for the plugin's account alone; none without them."""
+    objects = render({"kubernetes": {"names": {"enabled": True}}})
+    role, binding = find(objects, "ClusterRole"), find(objects, "ClusterRoleBinding")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list", "watch"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    account = find(objects, "ServiceAccount", "-plugin")["metadata"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    ]
+    assert "kubernetes:\n  enabled: true\n" in read_config(objects, "collector-plugin")
+    assert not [one for one in render() if one["kind"].startswith(("Cluster", "Role"))]
+
+
 def test_nothing_outlives_the_release(objects: list[Object]) -> None:
-    """No hooks, no definitions, nothing that is kept, and everything in the release's namespace."""
+    """No hooks, no definitions, nothing that is kept, and everything but a role in the release's namespace."""
     for one in objects:
         metadata = one["metadata"]
-        assert metadata["namespace"] == NAMESPACE
+        assert metadata.get("namespace") == (None if one["kind"].startswith("Cluster") else NAMESPACE)
         assert "finalizers" not in metadata
         assert not [key for key in metadata.get("annotations", {}) if key.startswith("helm.sh/")]
         assert one["kind"] not in {"CustomResourceDefinition", "Namespace", "PersistentVolumeClaim"}
@@ -185,5 +200,6 @@ def test_names_of_any_release(release: str) -> None:
     """They are the release's, unlike each other, and no longer than a label may be."""
     names = [(one["kind"], one["metadata"]["name"]) for one in render(OPTIONS, release=release)]
     assert len(names) == len(set(names))
-    assert all(len(name) <= 63 and name.startswith(release[:46]) for _, name in names)
+    assert all(name.startswith(release[:46]) for _, name in names)
+    assert all(len(name) <= 63 or kind.startswith("Cluster") for kind, name in names)
     assert ("Service", "hopspan-plugin") in names or release != "hopspan"

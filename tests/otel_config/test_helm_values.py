@@ -50,6 +50,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"probe": {"tls": {"enabled": True, "clientCertificate": True}}}, "probe.tls.secretName: required"),
     ({"probe": {"tls": {"secretName": "a"}}}, "probe.tls.secretName: has no effect while probe.tls.enabled is false"),
+    (
+        {"plugin": {"config": {"kubernetes": {"enabled": True}}}},
+        "plugin.config.kubernetes.enabled: set kubernetes.names",
+    ),
     ({"probe": {"config": {"points": {"pod": True}}}}, "probe.config.points.pod: set probe.podPoints.enabled"),
     (
         {

@@ -10,10 +10,16 @@
 {{- $defaults := dict
   "receivers" (dict "otlp" (dict "protocols" $protocols))
   "telemetry" (dict "metrics" (dict "endpoint" (printf "%s:29465" $values.listenAddress))) -}}
+{{- if .Values.kubernetes.names.enabled -}}
+{{- $_ := set $defaults "kubernetes" (dict "enabled" true) -}}
+{{- end -}}
 {{- if kindIs "map" (dig "zipkin" "" $receivers) -}}
 {{- $_ := set $defaults.receivers "zipkin" (merge (dict "endpoint" (printf "%s:29411" $values.listenAddress)) $guard) -}}
 {{- end -}}
 {{- $config := mustMergeOverwrite $defaults (mustDeepCopy $values.config) -}}
+{{- if ne (dig "kubernetes" "enabled" false $config) .Values.kubernetes.names.enabled -}}
+{{- fail "plugin.config.kubernetes.enabled: set kubernetes.names.enabled, which gives the rights too" -}}
+{{- end -}}
 {{- range $port, $endpoint := include "hopspan.plugin.endpoints" $config | fromYaml -}}
 {{- if regexMatch "^(localhost|127\\.[0-9.]+|\\[::1\\]):" $endpoint -}}
 {{- fail (printf "plugin.config: nobody outside of the pod reaches %s (%s)" $endpoint $port) -}}

@@ -1,0 +1,59 @@
+"""The Helm chart's files: of one version and one mind with what they are made from. Rendering is tested by Helm."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from tests.house.repository import ROOT
+from tests.house.schemas import CHART_SCHEMA, render_chart_schema
+
+CHART = CHART_SCHEMA.parent
+
+
+def test_version_is_that_of_the_programs() -> None:
+    """Chart and images are released together."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+
+
+def test_rules_are_those_of_the_repository() -> None:
+    """The chart has a copy, since Helm reads nothing outside of it."""
+    original = ROOT / "otel-config" / "prometheus" / "hopspan-rules.yaml"
+    copy = CHART / "files" / original.name
+    assert copy.read_text() == original.read_text(), f"copy {original.name} into {copy.parent.relative_to(ROOT)}"
+
+
+def test_committed_schema_is_that_of_the_code() -> None:
+    """`make schemas` writes it, with the programs' own schemas in it."""
+    assert CHART_SCHEMA.read_text(encoding="utf-8") == render_chart_schema(), "run `make schemas`"
+
+
+def test_every_value_has_a_default_and_a_place_in_the_schema() -> None:
+    """values.yaml shows all that can be set."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads(render_chart_schema())
+    schema["properties"].pop("global")
+    assert sorted(list_values(values)) == sorted(list_properties(schema))
+
+
+def list_values(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the paths of the chart's own values: what is Kubernetes' or a program's is one."""
+    free = ("config", "seccompProfile", "updateStrategy", "nodeSelector", "resources")
+    for name, value in values.items():
+        if isinstance(value, dict) and value and name not in free:
+            yield from list_values(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
+
+
+def list_properties(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the same of the schema."""
+    for name, inner in schema["properties"].items():
+        if "properties" in inner and name != "config":
+            yield from list_properties(inner, f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
