@@ -1,5 +1,6 @@
 """The Helm chart's files: of one version and one mind with what they are made from. Rendering is tested by Helm."""
 
+import itertools
 import json
 import tomllib
 from collections.abc import Iterator
@@ -38,6 +39,17 @@ def test_every_value_has_a_default_and_a_place_in_the_schema() -> None:
     schema = json.loads(render_chart_schema())
     schema["properties"].pop("global")
     assert sorted(list_values(values)) == sorted(list_properties(schema))
+
+
+def test_every_value_has_a_comment() -> None:
+    """On the line above it."""
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    names = {path.rpartition(".")[2] for path in list_values(yaml.safe_load("\n".join(lines)))}
+    assert [
+        line
+        for above, line in itertools.pairwise(lines)
+        if line.strip().partition(":")[0] in names and not above.strip().startswith("#")
+    ] == []
 
 
 def list_values(values: dict[str, Any], path: str = "") -> Iterator[str]:

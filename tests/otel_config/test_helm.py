@@ -1,5 +1,7 @@
 """The Helm chart: what it gives is accepted by the programs, has their least rights, and leaves nothing behind."""
 
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from collector_plugin.plugin import DRAIN_NS, IN_FLIGHT_GRACE_S, TRACES_DRAIN_NS
 from hopspan.config import parse_config
 from node_probe.capabilities import HOST_POINTS, Capability
 from node_probe.config import ProbeConfig
+from tests.house.repository import tracked_files
 from tests.otel_config.helm_chart import (
     CHART,
     LEAST,
@@ -68,6 +71,18 @@ def test_lint(values: Values) -> None:
     done = run_helm("lint", "--strict", str(CHART), "-f", "-", values=values)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[WARNING]" not in done.stdout
+
+
+def test_package_has_what_it_needs(tmp_path: Path) -> None:
+    """All files of the folder and no others, and it renders as the folder does."""
+    done = run_helm("package", str(CHART), "-d", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (package,) = tmp_path.iterdir()
+    with tarfile.open(package) as archive:
+        names = {name.removeprefix("hopspan/") for name in archive.getnames()}
+    assert names == {str(path.relative_to(CHART)) for path in tracked_files("otel-config/helm/*")}
+    rendered = run_helm("template", "demo", str(package), "-n", NAMESPACE, "-f", "-", values=LEAST).stdout
+    assert [document for document in yaml.safe_load_all(rendered) if document] == render()
 
 
 def test_images_are_those_of_the_version() -> None:
