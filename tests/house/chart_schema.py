@@ -53,6 +53,7 @@ def build_chart_schema() -> Schema:
                 enabled=BOOLEAN, interval={"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}, labels=LABELS
             ),
             rules=_describe(enabled=BOOLEAN, labels=LABELS),
+            dashboard=_describe(enabled=BOOLEAN, labels=LABELS),
         ),
         networkPolicy=_describe(
             **{"from": _list(OF_KUBERNETES)},

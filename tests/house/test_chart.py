@@ -6,12 +6,14 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.house.repository import ROOT
 from tests.house.schemas import CHART_SCHEMA, render_chart_schema
 
 CHART = CHART_SCHEMA.parent
+COPIES = [("prometheus/hopspan-rules.yaml", "hopspan-rules.yaml"), ("grafana/hopspan.json", "hopspan-dashboard.json")]
 
 
 def test_version_is_that_of_the_programs() -> None:
@@ -21,11 +23,11 @@ def test_version_is_that_of_the_programs() -> None:
     assert (chart["version"], chart["appVersion"]) == (version, version)
 
 
-def test_rules_are_those_of_the_repository() -> None:
-    """The chart has a copy, since Helm reads nothing outside of it."""
-    original = ROOT / "otel-config" / "prometheus" / "hopspan-rules.yaml"
-    copy = CHART / "files" / original.name
-    assert copy.read_text() == original.read_text(), f"copy {original.name} into {copy.parent.relative_to(ROOT)}"
+@pytest.mark.parametrize(("place", "name"), COPIES)
+def test_copies_are_equal(place: str, name: str) -> None:
+    """The chart has copies, since Helm reads nothing outside of it."""
+    original, copy = ROOT / "otel-config" / place, CHART / "files" / name
+    assert copy.read_text() == original.read_text(), f"cp {original.relative_to(ROOT)} {copy.relative_to(ROOT)}"
 
 
 def test_committed_schema_is_that_of_the_code() -> None:
@@ -54,7 +56,7 @@ def test_every_value_has_a_comment() -> None:
 
 def list_values(values: dict[str, Any], path: str = "") -> Iterator[str]:
     """Yield the paths of the chart's own values: what is Kubernetes' or a program's is one."""
-    free = ("config", "seccompProfile", "updateStrategy", "nodeSelector", "resources")
+    free = ("config", "seccompProfile", "updateStrategy", "nodeSelector", "resources", "labels")
     for name, value in values.items():
         if isinstance(value, dict) and value and name not in free:
             yield from list_values(value, f"{path}{name}.")

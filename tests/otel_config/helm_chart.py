@@ -69,6 +69,7 @@ OPTIONS: Values = {
     "metrics": {
         "monitors": {"enabled": True, "labels": {"release": "prometheus"}},
         "rules": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboard": {"enabled": True},
     },
     "networkPolicy": {
         "enabled": True,

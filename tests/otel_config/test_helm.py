@@ -1,5 +1,6 @@
 """The Helm chart: what it gives is accepted by the programs, has their least rights, and leaves nothing behind."""
 
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,14 @@ def test_images_are_those_of_the_version() -> None:
             assert container["image"] == image.format(container["name"]) + tag
 
 
-def test_rules_are_in_the_object_whole() -> None:
-    """Alerts have braces of their own, which Helm leaves alone."""
-    rule = find(render(CASES["monitored"]), "PrometheusRule")
-    assert rule["spec"] == yaml.safe_load((CHART / "files" / "hopspan-rules.yaml").read_text())
+def test_rules_and_dashboard_are_in_their_objects_whole() -> None:
+    """They have braces of their own, which Helm leaves alone."""
+    objects, files = render(OPTIONS), CHART / "files"
+    rule, dashboard = find(objects, "PrometheusRule"), find(objects, "ConfigMap", "-dashboard")
+    assert rule["spec"] == yaml.safe_load((files / "hopspan-rules.yaml").read_text())
+    (page,) = dashboard["data"].values()
+    assert json.loads(page) == json.loads((files / "hopspan-dashboard.json").read_text())
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
 def test_programs_take_their_configuration(objects: list[Object]) -> None:
