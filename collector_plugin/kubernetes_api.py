@@ -22,6 +22,7 @@ from hopspan.http_connection import ERRORS, describe_error
 from hopspan.http_get import GetConnection
 from hopspan.http_url import HttpUrl
 from hopspan.tls_context import open_client_context
+from hopspan.token_file import TokenFile
 from hopspan.user_agent import USER_AGENT
 from hopspan.values import Endpoint
 
@@ -30,9 +31,6 @@ MAX_ANSWER_BYTES = 8 << 20
 
 TIMEOUT_NS = 30 * 10**9
 """Of a page, as long as the API server may take for it; and of a watch until its answer begins."""
-
-MAX_TOKEN_BYTES = 64 << 10
-"""Far more than any token; whoever names the wrong file shall not have it sent."""
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _GONE = 200, 401, 403, 410
 
@@ -78,7 +76,9 @@ class KubernetesApi:
             self._tls = msgspec.structs.replace(self._tls, ca_file=str(own))
         self._connection: GetConnection | None = None
         self._closed = False
+        self._tokens: TokenFile | None = None
         self._token = ""
+        """The one shown last, which no text may repeat."""
 
     def get(self, target: str) -> bytes:
         """Return the body of what `target`, path and query, names. Raises ApiError."""
@@ -148,10 +148,18 @@ class KubernetesApi:
             "Accept-Encoding": "identity",
         }
         if self._settings.auth_type is AuthType.SERVICE_ACCOUNT:
-            self._token = _read_token(Path(self._settings.token_file))
+            self._token = self._read_token()
             headers["Authorization"] = f"Bearer {self._token}"
         lines = [f"GET {self._url.path.rstrip('/')}{target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+    def _read_token(self) -> str:
+        try:
+            if self._tokens is None:
+                self._tokens = TokenFile(Path(self._settings.bearer_token_file))
+        except HopspanError as error:
+            raise ApiError(Result.CREDENTIALS, str(error)) from error
+        return self._tokens.read(time.monotonic_ns())[0]
 
     def _open_context(self) -> ssl.SSLContext | None:
         """Return a new one for each connection, so that a renewed file counts with the next."""
@@ -194,14 +202,3 @@ def _find_own_server(environment: Mapping[str, str]) -> HttpUrl:
     if not host or not port.isdecimal():
         raise HopspanError("kubernetes.api_server: missing (KUBERNETES_SERVICE_HOST is not set, so this is no pod)")
     return HttpUrl("https", Endpoint(host, int(port)))
-
-
-def _read_token(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TOKEN_BYTES + 1).strip()
-    except OSError as error:
-        raise ApiError(Result.CREDENTIALS, f"token_file: {path} cannot be read: {error.strerror}") from error
-    if not data or len(data) > MAX_TOKEN_BYTES or not data.isascii() or len(data.split()) != 1:
-        raise ApiError(Result.CREDENTIALS, f"token_file: {path} has no token")
-    return data.decode("ascii")

@@ -33,8 +33,8 @@ class KubernetesSettings(msgspec.Struct, frozen=True, kw_only=True):
     api_server: Url | None = None
     """URL of the API server, such as `https://10.0.0.1:6443`. Default: where KUBERNETES_SERVICE_HOST and
     KUBERNETES_SERVICE_PORT lead, which every pod has."""
-    token_file: str = f"{ACCOUNT_DIRECTORY}/token"
-    """File with the token, read anew for every request, since it is renewed. Default: the pod's own."""
+    bearer_token_file: str = f"{ACCOUNT_DIRECTORY}/token"
+    """File with the token; it is read again when it changes, as Kubernetes renews it. Default: the pod's own."""
     tls: TlsClient = TlsClient()
     """TLS towards the API server. Without ca_file: the authority that the pod has beside its token, if it has one."""
 

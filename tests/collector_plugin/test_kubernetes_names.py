@@ -32,7 +32,7 @@ class Story:
         self.token_file = directory / "token"
         self.token_file.write_text("first\n")
         settings = KubernetesSettings(
-            api_server=self.peer.url(), token_file=str(self.token_file), tls=parties.trusting(), enabled=True
+            api_server=self.peer.url(), bearer_token_file=str(self.token_file), tls=parties.trusting(), enabled=True
         )
         self._log = io.StringIO()
         self.names = KubernetesNames(settings, 130 * SECOND, Log(stream=self._log))
@@ -223,7 +223,7 @@ def test_missing_token_file_is_told(story: Story) -> None:
     story.names.start()
     story.wait_for_result("credentials", 2)
     assert {line["error"] for line in story.read_log()} == {
-        f"token_file: {story.token_file} cannot be read: No such file or directory"
+        f"bearer_token_file: {story.token_file} cannot be read: No such file or directory"
     }
 
 
