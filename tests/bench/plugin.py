@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import plugin_clock, plugin_join, plugin_width
+from tests.bench import plugin_clock, plugin_join, plugin_names, plugin_width
 from tests.bench.machine import describe_machine
 from tests.bench.pipeline import NOT_BUILT
 from tests.bench.pipeline_report import PIPELINE_SECTIONS, PIPELINE_TARGETS
@@ -25,7 +25,7 @@ DEFAULT_OUT = Path("build/bench/plugin.json")
 EXIT_INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
-PARTS = ("join", "clock", "width", "pipeline")
+PARTS = ("join", "names", "clock", "width", "pipeline")
 """`pipeline` needs the Collector, and is left out where it is not built."""
 
 JOIN_TARGETS = (
@@ -34,11 +34,13 @@ JOIN_TARGETS = (
     Target("pending.us_per_span.ratio", 1.5),
     Target("pending.bytes_per_transit", 400),
     Target("pending.bytes_per_parent", 120),
+    Target("names.us_per_transit", 1.3),
+    Target("names.bytes_per_pod", 1_200),
     Target("clock.error_us_p99", 10),
     Target("width.beyond_copying", 1.2),
 )
 
-JOIN_SECTIONS = ("join", "pending", "clock", "width")
+JOIN_SECTIONS = ("join", "pending", "names", "clock", "width")
 """The parts of a report that hold the figures of all parts but `pipeline`."""
 
 PLUGIN_TARGETS = JOIN_TARGETS + PIPELINE_TARGETS
@@ -52,13 +54,20 @@ def measure(rounds: int, parts: frozenset[str], *, quick: bool) -> dict[str, Any
         **describe_machine(),
         "rounds": rounds,
         "quick": quick,
-        "notes": plugin_join.describe() | plugin_clock.describe() | plugin_width.describe() | describe_pipeline(),
+        "notes": {
+            key: text
+            for part in (plugin_join, plugin_names, plugin_clock, plugin_width)
+            for key, text in part.describe().items()
+        }
+        | describe_pipeline(),
     }
     # First, since it keeps the machine busiest: what comes after has no part in its memory.
     if "pipeline" in parts:
         report |= measure_pipeline(rounds, quick=quick)
     if "join" in parts:
         report |= plugin_join.measure_join(rounds, quick=quick)
+    if "names" in parts:
+        report |= plugin_names.measure_names(rounds, quick=quick)
     if "clock" in parts:
         report |= plugin_clock.measure_clock(rounds)
     if "width" in parts:

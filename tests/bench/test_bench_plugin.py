@@ -19,13 +19,19 @@ FAR = 50
 STEEP = 8
 """Were the cost to grow with the number that waits, it would be 240 times as high at the end as at the beginning."""
 
-REPORTED = ("join.us_per_transit_span_first", "clock.error_us_p50", *(f"pending.us_per_span.at_{n}" for n in PENDING))
+REPORTED = (
+    "join.us_per_transit_span_first",
+    "names.us_per_transit_off",
+    "names.us_per_pod",
+    "clock.error_us_p50",
+    *(f"pending.us_per_span.at_{n}" for n in PENDING),
+)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     out = tmp_path_factory.mktemp("bench") / "deep" / "plugin.json"
-    assert main(["--quick", "--check", "--only", "join,clock,width", "--out", str(out)]) == 0
+    assert main(["--quick", "--check", "--only", "join,names,clock,width", "--out", str(out)]) == 0
     loaded: dict[str, Any] = json.loads(out.read_text())
     return loaded
 
