@@ -10,11 +10,13 @@ from collector_plugin.describe import describe_addresses
 from collector_plugin.halves import Half
 from collector_plugin.kubernetes_cluster import Cluster
 from collector_plugin.network_span import Attributes, Pair
-from collector_plugin.tenures import FOREVER, Lookup, Tenure
+from collector_plugin.tenures import FOREVER, Lookup, Tenure, find_owner
 from node_probe.transit import Direction
 
 MAX_KEPT = 4096
 """Connections whose answer is kept, of each direction; as many as their addresses are."""
+
+Tenures = tuple[Tenure, ...] | None
 
 # Of wire_record's ENDPOINTS, behind two ports.
 _CLIENT, _SERVER = slice(4, 20), slice(20, 36)
@@ -23,7 +25,10 @@ _CLIENT, _SERVER = slice(4, 20), slice(20, 36)
 class _Answer(msgspec.Struct, frozen=True, gc=False):
     """What spans of a connection say, for stamps from `start_ns` up to `end_ns`."""
 
-    version: int
+    client: Tenures
+    server: Tenures
+    """What the table had of both."""
+    generation: int
     start_ns: int
     end_ns: int
     groups: tuple[Attributes, ...]
@@ -37,7 +42,7 @@ class EndNames:
     def __init__(self, cluster: Cluster) -> None:
         """Ask `cluster`; other threads may change it meanwhile."""
         self._cluster = cluster
-        self._table = cluster.tenures
+        self._by_address = cluster.tenures.by_address
         self._pods = cluster.pods_freshness
         self._services = cluster.services_freshness
         self._named = self._searched = 0
@@ -53,10 +58,13 @@ class EndNames:
     def describe(self, half: Half) -> tuple[Attributes, ...]:
         """Return source and destination in the packet's direction, and their names where they are known."""
         at_ns = half.times_ns[0] + half.origin.epoch_offset_ns
-        answer = self._kept[half.course.direction].get(half.endpoints)
+        endpoints, find = half.endpoints, self._by_address.get
+        answer = self._kept[half.course.direction].get(endpoints)
         if (
             answer is None
-            or answer.version != self._table.version
+            or find(endpoints[_CLIENT]) is not answer.client
+            or find(endpoints[_SERVER]) is not answer.server
+            or answer.generation != self._cluster.generation
             or not answer.start_ns <= at_ns < answer.end_ns
             or at_ns > self._pods.until_ns
             or at_ns > self._services.until_ns
@@ -68,11 +76,12 @@ class EndNames:
 
     def _find_answer(self, half: Half, at_ns: int) -> _Answer:
         # Noted first: what changes meanwhile is seen to be newer.
-        version = self._table.version
+        generation = self._cluster.generation
         direction, endpoints = half.course.direction, half.endpoints
-        addresses = (endpoints[_CLIENT], endpoints[_SERVER])
-        is_lasting = all(map(self._table.has_one_owner, addresses))
-        ends = [self._table.find(address, at_ns) for address in addresses]
+        client, server = (self._by_address.get(endpoints[end]) for end in (_CLIENT, _SERVER))
+        # Of several that had an address in turn each has its time.
+        is_lasting = all(tenures is None or len(tenures) == 1 for tenures in (client, server))
+        ends = [find_owner(tenures, at_ns) for tenures in (client, server)]
         if direction is Direction.RESPONSE:
             ends.reverse()
         groups: tuple[Attributes, ...] = describe_addresses(half)
@@ -85,7 +94,7 @@ class EndNames:
                 self._missed[end] += 1
                 # At another time there may be a name.
                 is_lasting = False
-        answer = _Answer(version, start_ns, end_ns, groups, named)
+        answer = _Answer(client, server, generation, start_ns, end_ns, groups, named)
         if is_lasting:
             kept = self._kept[direction]
             if len(kept) >= MAX_KEPT:

@@ -3,10 +3,13 @@
 Pure: no clock, no lock; one thread at a time changes it.
 """
 
+import collections
+
 import msgspec
 
 from collector_plugin.kubernetes_nodes import NodeAddresses
 from collector_plugin.kubernetes_objects import Labels, Pod, Service
+from collector_plugin.service_selectors import ServiceSelectors
 from collector_plugin.tenures import Freshness, Tenure, TenureTable
 
 MAX_OBJECTS = 30_000
@@ -42,7 +45,7 @@ class Cluster:
         self._max_objects = max_objects
         self._pods: dict[str, _KnownPod] = {}
         self._services: dict[str, _KnownService] = {}
-        self._selectors: dict[str, dict[str, tuple[Labels, str]]] = {}
+        self._selectors: collections.defaultdict[str, ServiceSelectors] = collections.defaultdict(ServiceSelectors)
         self._nodes = NodeAddresses(self.tenures, self.pods_freshness)
 
     @property
@@ -105,11 +108,8 @@ class Cluster:
                 tenure.namespace, tenure.service = service.namespace, service.name
                 self.tenures.add(address, tenure)
         self._services[service.uid] = _KnownService(service, tenures)
-        if service.selector:
-            self._selectors.setdefault(service.namespace, {})[service.uid] = (service.selector, service.name)
-        else:
-            self._selectors.get(service.namespace, {}).pop(service.uid, None)
-        self._renew()
+        self._selectors[service.namespace].put(service.uid, service.selector, service.name)
+        self.generation += 1
 
     def remove_service(self, uid: str, end_ns: int, now_ns: int) -> None:
         """Let go of a service that had its addresses until `end_ns` at most."""
@@ -118,16 +118,13 @@ class Cluster:
             return
         for address, tenure in known.tenures.items():
             self.tenures.end(address, tenure, end_ns, now_ns)
-        selectors = self._selectors.get(known.service.namespace, {})
-        selectors.pop(uid, None)
-        if not selectors:
-            self._selectors.pop(known.service.namespace, None)
-        self._renew()
+        self._selectors[known.service.namespace].remove(uid)
+        self.generation += 1
 
     def find_service(self, namespace: str, labels: Labels) -> str:
         """Return the one service that a pod stands behind; nothing where there is none, or several."""
-        selectors = tuple(self._selectors.get(namespace, {}).values())
-        names = [name for selector, name in selectors if selector <= labels]
+        selectors = self._selectors.get(namespace)
+        names = selectors.find(labels) if selectors is not None else ()
         return names[0] if len(names) == 1 else ""
 
     def _is_full(self) -> bool:
@@ -135,22 +132,17 @@ class Cluster:
         self.left_out += is_full
         return is_full
 
-    def _renew(self) -> None:
-        """Let everything be described anew: services have changed."""
-        self.generation += 1
-        self.tenures.version += 1
-
     def _change_pod(self, known: _KnownPod, pod: Pod, now_ns: int) -> None:
         before = known.pod
         if (before.node, before.host_addresses) != (pod.node, pod.host_addresses):
             self._nodes.count_out(before, now_ns, now_ns)
             self._nodes.count_in(pod)
         known.pod = pod
-        for tenure in known.tenures.values():
+        for address, tenure in known.tenures.items():
             tenure.start_ns = max(tenure.start_ns, pod.start_ns)
             tenure.labels = pod.labels
             tenure.generation = -1
-        self.tenures.version += 1
+            self.tenures.renew(address)
 
     def _place_pod(self, known: _KnownPod, now_ns: int) -> None:
         """Give a pod's new addresses to it, and end its tenure of those that it has no more."""

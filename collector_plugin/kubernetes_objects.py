@@ -8,6 +8,7 @@ import ipaddress
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -17,6 +18,9 @@ NS_PER_S = 10**9
 
 MAX_TOLD_LATE_NS = 5 * NS_PER_S
 """The kubelet tells some seconds after the fact that a pod's network is there; by then the pod may have used it."""
+
+MAX_NAME_CHARACTERS = 253
+"""Of names in Kubernetes (RFC 1123). Whoever answers in its place shall not fill spans."""
 
 Labels = frozenset[tuple[str, str]]
 
@@ -55,10 +59,13 @@ class Service(msgspec.Struct, frozen=True):
     start_ns: int
 
 
+_Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)]
+
+
 class _Meta(msgspec.Struct, frozen=True, rename="camel"):
-    name: str
-    uid: str
-    namespace: str = ""
+    name: _Name
+    uid: _Name
+    namespace: _Name = ""
     labels: dict[str, str] | None = None
     creation_timestamp: datetime | None = None
 
@@ -86,7 +93,7 @@ class _Container(msgspec.Struct, frozen=True):
 
 
 class _PodSpec(msgspec.Struct, frozen=True, rename="camel"):
-    node_name: str = ""
+    node_name: _Name = ""
     host_network: bool = False
 
 

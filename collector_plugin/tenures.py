@@ -71,16 +71,14 @@ class TenureTable:
     def __init__(self, keep_ns: int) -> None:
         """Keep what ended for `keep_ns` more."""
         self.ended_count = 0
-        self.version = 0
-        """Differs once anything has changed."""
         self._keep_ns = keep_ns
-        self._by_address: dict[bytes, tuple[Tenure, ...]] = {}
+        self.by_address: dict[bytes, tuple[Tenure, ...]] = {}
+        """The tuple is another one once anything about an address has changed."""
         self._ended: collections.deque[tuple[int, bytes, Tenure]] = collections.deque()
 
     def add(self, address: bytes, tenure: Tenure) -> None:
         """Enter the tenure of an address."""
-        self._by_address[address] = (*self._by_address.get(address, ()), tenure)
-        self.version += 1
+        self.by_address[address] = (*self.by_address.get(address, ()), tenure)
 
     def end(self, address: bytes, tenure: Tenure, end_ns: int, now_ns: int) -> None:
         """End a tenure at `end_ns`, unless it has ended before."""
@@ -88,36 +86,35 @@ class TenureTable:
             tenure.end_ns = end_ns
             self._ended.append((now_ns, address, tenure))
             self.ended_count += 1
-            self.version += 1
+            self.renew(address)
+
+    def renew(self, address: bytes) -> None:
+        """Let others see that a tenure of an address has changed."""
+        self.by_address[address] = (*self.by_address[address],)
 
     def expire(self, now_ns: int) -> None:
         """Forget what ended long ago."""
         while self._ended and self._ended[0][0] + self._keep_ns <= now_ns:
             _, address, tenure = self._ended.popleft()
             self.ended_count -= 1
-            self.version += 1
-            left = tuple(one for one in self._by_address[address] if one is not tenure)
+            left = tuple(one for one in self.by_address[address] if one is not tenure)
             if left:
-                self._by_address[address] = left
+                self.by_address[address] = left
             else:
-                del self._by_address[address]
+                del self.by_address[address]
 
-    def has_one_owner(self, address: bytes) -> bool:
-        """Tell whether the address was never anybody else's: then at any time it is the one's, or nobody's."""
-        return len(self._by_address.get(address, ())) <= 1
 
-    def find(self, address: bytes, at_ns: int) -> Tenure | Lookup:
-        """Return whose the address was, or why that is not known."""
-        tenures = self._by_address.get(address)
-        if tenures is None:
-            return Lookup.UNKNOWN
-        found: Tenure | None = None
-        for tenure in tenures:
-            if tenure.start_ns <= at_ns < tenure.end_ns:
-                if found is not None:
-                    return Lookup.AMBIGUOUS
-                found = tenure
-        if found is None:
-            return Lookup.OTHER_TIME
-        # What was not heard of since may have ended, and the address may be another's.
-        return found if at_ns <= found.freshness.until_ns else Lookup.STALE
+def find_owner(tenures: tuple[Tenure, ...] | None, at_ns: int) -> Tenure | Lookup:
+    """Return who of those that had an address had it at the time, or why that is not known."""
+    if tenures is None:
+        return Lookup.UNKNOWN
+    found: Tenure | None = None
+    for tenure in tenures:
+        if tenure.start_ns <= at_ns < tenure.end_ns:
+            if found is not None:
+                return Lookup.AMBIGUOUS
+            found = tenure
+    if found is None:
+        return Lookup.OTHER_TIME
+    # What was not heard of since may have ended, and the address may be another's.
+    return found if at_ns <= found.freshness.until_ns else Lookup.STALE

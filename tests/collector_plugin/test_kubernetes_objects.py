@@ -62,6 +62,13 @@ def test_service_has_its_addresses_and_its_selector() -> None:
     assert read_service(write_object(make_service("headless")), NOW_NS).addresses == ()
 
 
+def test_name_longer_than_kubernetes_has_is_none() -> None:
+    """It would be on every span."""
+    read_pod(write_object(make_pod("n" * 249)), NOW_NS)
+    with pytest.raises(ObjectError):
+        read_pod(write_object(make_pod("n" * 254)), NOW_NS)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"{}", b'{"metadata": {"name": "a"}}', b'{"metadata": {"uid": 5}}', b"\xff"]
 )
