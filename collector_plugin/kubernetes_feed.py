@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from collector_plugin.kubernetes_cluster import Cluster
+from collector_plugin.kubernetes_cluster import MAX_LATE_NS, Cluster
 from collector_plugin.kubernetes_objects import ObjectError, read_pod, read_service
 from collector_plugin.tenures import Freshness
 
@@ -169,11 +169,11 @@ class Feed:
 
     def lose(self) -> None:
         """Note that nothing more is told: what happens from when it was heard last is not known."""
-        self._handler.freshness.until_ns = self.heard_ns
+        self._handler.freshness.until_ns = max(0, self.heard_ns - MAX_LATE_NS)
 
     def _end_list(self, version: str, now_ns: int) -> None:
         for uid in self._handler.list() - self._listed:
-            self._handler.remove(uid, self.heard_ns, now_ns)
+            self._handler.remove(uid, self.heard_ns - MAX_LATE_NS, now_ns)
         self._listed = set()
         self.version = version
         # All pages show the moment of the first; what came after it the watch will tell.
