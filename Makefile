@@ -71,7 +71,7 @@ soak: build/setup-test
 
 ## make fuzz                   the parsers of bytes from outside, guided by coverage, FUZZ_SECONDS (3600) each: hours
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS := otlp-walk batch otlp-json zipkin-json zipkin-proto otlp-to-zipkin answers backend-answers unpacking
+FUZZ_TARGETS := otlp-walk batch otlp-json zipkin-json zipkin-proto otlp-to-zipkin answers backend-answers kubernetes unpacking
 fuzz: build/setup-test
 	for target in $(FUZZ_TARGETS); do \
 		$(PYTHON) -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \

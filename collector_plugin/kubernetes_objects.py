@@ -19,6 +19,9 @@ NS_PER_S = 10**9
 MAX_NAME_CHARACTERS = 253
 """Of names in Kubernetes (RFC 1123). Whoever answers in its place shall not fill spans."""
 
+JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON that was asked for."""
+
 Labels = frozenset[tuple[str, str]]
 
 
@@ -58,6 +61,7 @@ class Service(msgspec.Struct, frozen=True):
     start_ns: int
 
 
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)]
 
 
@@ -66,7 +70,7 @@ class _Meta(msgspec.Struct, frozen=True, rename="camel"):
     uid: _Name
     namespace: _Name = ""
     labels: dict[str, str] | None = None
-    creation_timestamp: datetime | None = None
+    creation_timestamp: _Time | None = None
 
 
 class _Ip(msgspec.Struct, frozen=True):
@@ -76,16 +80,16 @@ class _Ip(msgspec.Struct, frozen=True):
 class _Condition(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     status: str
-    last_transition_time: datetime | None = None
+    last_transition_time: _Time | None = None
 
 
 class _Running(msgspec.Struct, frozen=True, rename="camel"):
-    started_at: datetime | None = None
+    started_at: _Time | None = None
 
 
 class _Terminated(msgspec.Struct, frozen=True, rename="camel"):
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: _Time | None = None
+    finished_at: _Time | None = None
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -141,7 +145,7 @@ def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
     """Return the pod as of `now_ns`; `is_gone` where the API server has it no more. Raises ObjectError."""
     try:
         pod = _read_pod(data)
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise ObjectError(f"not a pod: {error}") from error
     meta, spec, status = pod.metadata, pod.spec, pod.status
     hosts = [one.ip for one in status.host_ips or ()] or [status.host_ip]
@@ -164,7 +168,7 @@ def read_service(data: bytes, now_ns: int) -> Service:
     """Return the service as of `now_ns`. Raises ObjectError."""
     try:
         service = _read_service(data)
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise ObjectError(f"not a service: {error}") from error
     meta, spec = service.metadata, service.spec
     selector = frozenset((spec.selector or {}).items())
