@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from collector_plugin.kubernetes_objects import JSON_ERRORS
 from collector_plugin.kubernetes_settings import ACCOUNT_DIRECTORY, AuthType, KubernetesSettings
 from hopspan.errors import HopspanError
 from hopspan.header_secrets import blot_out
@@ -174,7 +173,7 @@ class KubernetesApi:
             return
         try:
             text = msgspec.json.decode(answer.body, type=_Status).message
-        except JSON_ERRORS:
+        except msgspec.MsgspecError:
             text = ""
         # Kubernetes names the user, the verb and the resource.
         message = f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"

@@ -23,8 +23,9 @@ from collector_plugin.packed_spans import (
 from collector_plugin.parent_origins import Origins, OriginTable
 from collector_plugin.span_peers import CALLING_KINDS
 
-MAX_BYTES = 128 << 20
-"""Some 2.3 million spans: nearly four minutes at 10,000 spans a second, while most transits come within one."""
+MAX_BYTES = 64 << 20
+"""Some 1.1 million spans: nearly two minutes at 10,000 spans a second, while most transits come within one second. So
+all of a plugin at the end of its core is within 150 MiB."""
 
 GENERATIONS = 16
 """Chunks that a time to live has at least: a span is forgotten at most 1/16 too early or too late."""
@@ -35,8 +36,8 @@ CHUNK_SPANS = 4096
 MIN_CHUNKS = 4 * GENERATIONS
 """Chunks that there is room for at least: time alone opens 17, and their room is taken whether it is used or not."""
 
-MAX_SLOTS = 1 << 19
-"""Slots of the hash table, 8 bytes each. A slot leads to two spans where a million are remembered."""
+MAX_SLOTS = 1 << 20
+"""Slots of the hash table, 4 bytes each. A slot leads to one span where a million are remembered."""
 
 MAX_STEPS = 64
 """Spans of one slot that a look-up passes: as long as only a flood of spans with one id makes a slot."""
@@ -44,9 +45,9 @@ MAX_STEPS = 64
 SPAN_BYTES = PACKED_BYTES + 4 + 4
 """The span, its origin, and the number of the slot's former span."""
 
-_NUMBER_MASK = 0xFFFFFFFF
-"""Of a number the right half is kept: of two spans that far apart the first is gone long since."""
-_SLOT_BYTES = 8
+_NUMBER_MASK = (1 << 30) - 1
+"""Of numbers so much counts: of two spans that far apart the first is gone long since. Python is fast up to here."""
+_SLOT_BYTES = 4
 _TRACE_HIGH_BYTES = 8
 _NO_TRACE_HIGH = bytes(_TRACE_HIGH_BYTES)
 _BEST = 3
@@ -81,8 +82,8 @@ class ParentStore:
         self.evicted = 0
         """Spans forgotten for want of room; those that grew old are not counted."""
         room = max_bytes // SPAN_BYTES
-        slots = 1 << max(0, min(MAX_SLOTS, room // 4).bit_length() - 1)
-        self._heads = array.array("Q", bytes(slots * _SLOT_BYTES))
+        slots = 1 << max(0, min(MAX_SLOTS, room).bit_length() - 1)
+        self._heads = array.array("I", bytes(slots * _SLOT_BYTES))
         self._mask = slots - 1
         self._chunk_spans = max(1, min(CHUNK_SPANS, room // MIN_CHUNKS))
         self._max_bytes = max_bytes
@@ -124,33 +125,32 @@ class ParentStore:
         sender may shorten what it passes on.
         """
         half, high = half_of(key), key[:_TRACE_HIGH_BYTES]
-        number = self._heads[hash(half) & self._mask]
-        if number < self._first * self._chunk_spans:
-            return None
-        best = (-1, 0, 0)
+        chunks, size, (low, count) = self._chunks, self._chunk_spans, self._find_range()
+        place = (self._heads[hash(half) & self._mask] - low) & _NUMBER_MASK
+        best: tuple[int, _Chunk, int] | None = None
         for _ in range(MAX_STEPS):
-            at, place = divmod(number, self._chunk_spans)
-            if at < self._first:
+            if place >= count:
                 break
-            chunk = self._chunks[at - self._first]
-            if chunk.has(half, place):
-                rank = chunk.rank(high, place)
-                if rank > best[0]:
-                    best = (rank, at, place)
+            chunk, inside = chunks[place // size], place % size
+            if inside >= chunk.count:
+                break
+            if chunk.spans.startswith(half, inside * PACKED_BYTES + HALF_PLACE):
+                rank = chunk.rank(high, inside)
+                if rank >= 0 and (best is None or rank > best[0]):
+                    best = (rank, chunk, inside)
                 if rank == _BEST:
                     break
-            distance = (number - chunk.former[place]) & _NUMBER_MASK
-            if not distance:
-                break
-            number -= distance
-        rank, at, place = best
-        return self._chunks[at - self._first].read(place) if rank >= 0 else None
+            # Each leads to an earlier one; what does not is a number from long ago.
+            place, count = (chunk.former[inside] - low) & _NUMBER_MASK, place
+        return best[1].read(best[2]) if best is not None else None
 
     def list_known(self, trace_id: bytes, span_ids: list[bytes]) -> list[bytes]:
         """Return those of some span ids that `find` finds in a trace; nearly always none, and soon said."""
-        heads, mask, oldest = self._heads, self._mask, self._first * self._chunk_spans
+        heads, mask, (low, count) = self._heads, self._mask, self._find_range()
         left = half_of(trace_id)  # of a trace id alone: what stands before the span id
-        may_be = [span_id for span_id in span_ids if heads[hash(left + span_id) & mask] >= oldest]
+        may_be = [
+            span_id for span_id in span_ids if (heads[hash(left + span_id) & mask] - low) & _NUMBER_MASK < count
+        ]
         return [span_id for span_id in may_be if self.find(trace_id + span_id) is not None] if may_be else may_be
 
     def expire(self, now_ns: int) -> None:
@@ -174,12 +174,18 @@ class ParentStore:
     def _enter(self, chunk: "_Chunk", halves: list[bytes]) -> None:
         """Lead the spans' slots to them, and them to the former ones."""
         heads, mask, append = self._heads, self._mask, chunk.former.append
-        number = chunk.first + chunk.count
+        number = chunk.first + chunk.count & _NUMBER_MASK
         for half in halves:
             slot = hash(half) & mask
-            append(heads[slot] & _NUMBER_MASK)
+            append(heads[slot])
             heads[slot] = number
             number += 1
+
+    def _find_range(self) -> tuple[int, int]:
+        """Return the number of the first chunk's first span, and how many numbers there are from there on."""
+        first = self._first * self._chunk_spans
+        last = self._chunks[-1] if self._chunks else None
+        return first & _NUMBER_MASK, last.first + last.count - first if last is not None else 0
 
     def _name_peers(
         self, chunk: "_Chunk", resource: bytes, peers: Mapping[bytes, bytes], spans: PackedSpans, places: range
@@ -224,10 +230,6 @@ class _Chunk:
         self.former = array.array("I")
         self.count = 0
         self.origins = Origins(table)
-
-    def has(self, half: bytes, place: int) -> bool:
-        """Tell whether the span there has the ids, whatever the left half of its trace id is."""
-        return self.spans.startswith(half, place * PACKED_BYTES + HALF_PLACE)
 
     def rank(self, high: bytes, place: int) -> int:
         """Return how well the span there fits, whose right half does; below 0 it is of another trace."""

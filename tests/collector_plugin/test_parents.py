@@ -185,3 +185,23 @@ def test_flood_of_one_id_makes_no_look_up_slow(monkeypatch: pytest.MonkeyPatch) 
         found = store.find(KEY)
         assert found is not None
         assert found.start_ns == expected
+
+
+def test_spans_are_found_though_their_numbers_begin_anew() -> None:
+    """A plugin that runs for long counts past what counts of a number: what is there is found, what went is not."""
+    store = ParentStore(1 << 20, 16 * SECOND)
+    chunk_spans = store._chunk_spans
+    store._first = ((1 << 30) // chunk_spans) - 2
+    kept = 4 * chunk_spans
+    for number in range(kept):
+        store.remember(b"r", [(make_key(number), SPAN_KIND_CLIENT, number, 9)], 0)
+    assert store._chunks[0].first < 1 << 30 < store._chunks[-1].first
+    for number in range(kept):
+        found = store.find(make_key(number))
+        assert found is not None
+        assert found.start_ns == number
+    assert store.list_known(bytes(16), [number.to_bytes(8, "big") for number in (1, kept)]) == [make_key(1)[16:]]
+    for now_s in (15, 20, 40):
+        store.remember(b"r", [(KEY, SPAN_KIND_CLIENT, 1, 2)], now_s * SECOND)
+    assert not any(store.find(make_key(number)) for number in range(kept))
+    assert store.find(KEY) is not None
