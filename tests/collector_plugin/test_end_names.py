@@ -1,62 +1,11 @@
 """Whose an address was at the time of the stamps, as stories: reuse, host network, services, ends, lost watches."""
 
-from typing import Any
-
 import pytest
 
-from collector_plugin.end_names import EndNames
-from collector_plugin.kubernetes_cluster import Cluster
-from collector_plugin.kubernetes_feed import Feed, handle_pods, handle_services
 from collector_plugin.tenures import Lookup
-from tests.collector_plugin.builders import (
-    CLIENT,
-    EPOCH_NS,
-    NODE_1,
-    RESPONSE,
-    SECOND,
-    SERVER,
-    make_half,
-    make_transit,
-)
-from tests.collector_plugin.cluster_objects import (
-    HOST,
-    list_names,
-    make_pod,
-    make_service,
-    write_event,
-    write_page,
-)
-
-KEEP_NS = 130 * SECOND
-TRUST_NS = 90 * SECOND
-CART = {"app": "cart"}
-CLIENT_POD = {"source.namespace": "shop", "source.pod": "frontend-1", "source.node": "node-1"}
-
-
-class Story:
-    """A cluster that is told of pods and services at given seconds after EPOCH_NS."""
-
-    def __init__(self, max_objects: int = 100) -> None:
-        self.cluster = Cluster(KEEP_NS, max_objects)
-        self.pods = Feed(handle_pods(self.cluster), TRUST_NS)
-        self.services = Feed(handle_services(self.cluster), TRUST_NS)
-        self.names = EndNames(self.cluster)
-
-    def list(self, pods: list[dict[str, Any]], services: list[dict[str, Any]], at_s: float = -30) -> "Story":
-        """Let both lists come."""
-        for feed, objects in ((self.pods, pods), (self.services, services)):
-            feed.begin_list(tell(at_s))
-            assert feed.add_page(write_page(objects), tell(at_s)) == ""
-        return self
-
-    def happen(self, kind: str, value: dict[str, Any], at_s: float) -> None:
-        """Let an event come."""
-        feed = self.pods if value["kind"] == "Pod" else self.services
-        feed.add_event(write_event(kind, value), tell(at_s))
-
-
-def tell(at_s: float) -> int:
-    return EPOCH_NS + int(at_s * SECOND)
+from tests.collector_plugin.builders import CLIENT, NODE_1, RESPONSE, SERVER, make_half, make_transit
+from tests.collector_plugin.cluster_objects import HOST, list_names, make_pod, make_service, write_page
+from tests.collector_plugin.cluster_story import CART, CLIENT_POD, Story, tell
 
 
 def test_pod_and_service_are_named_on_both_ends() -> None:
@@ -210,38 +159,3 @@ def test_pod_that_a_new_list_lacks_ended_when_it_was_heard_of_last() -> None:
     story.list([make_pod("cart-1", SERVER)], [], at_s=50)
     assert [list_names(story.names, at_s).get("source.pod") for at_s in (-31, -29)] == ["frontend-1", None]
     assert list_names(story.names, 49)["destination.pod"] == "cart-1"
-
-
-def test_former_owners_are_forgotten_after_their_time() -> None:
-    """What could still ask for them has been emitted or given up by then."""
-    story = Story().list([make_pod("old", SERVER)], [])
-    story.happen("DELETED", make_pod("old", SERVER, ended_s=9), 10)
-    bookmark = {"kind": "Pod", "metadata": {"resourceVersion": "12"}}
-    for second, number in ((139, 2), (141, 0)):
-        story.happen("BOOKMARK", bookmark, second)
-        assert story.cluster.tenures.ended_count == number
-    assert list_names(story.names, 5) == {}
-    assert story.names.lookups[Lookup.UNKNOWN] == 2
-
-
-def test_what_has_no_room_is_left_out_and_counted() -> None:
-    """What is known already stays up to date."""
-    story = Story(max_objects=2).list([make_pod("frontend-1", CLIENT), make_pod("cart-1", SERVER)], [])
-    story.happen("ADDED", make_service("cart", SERVER), 1)
-    story.happen("ADDED", make_pod("more", "10.244.2.9"), 1)
-    assert story.cluster.left_out == 2
-    story.happen("MODIFIED", make_pod("cart-1", "10.244.2.8"), 2)
-    assert list_names(story.names, 3, "10.244.2.8")["destination.pod"] == "cart-1"
-
-
-def test_objects_that_cannot_be_read_are_passed_over_and_counted() -> None:
-    """One faulty object costs no other one its name."""
-    story = Story()
-    story.pods.begin_list(tell(-30))
-    faulty: list[dict[str, Any]] = [
-        {"metadata": 5},
-        {"metadata": {"name": "x", "uid": "y"}, "status": {"startTime": "yesterday"}},
-    ]
-    story.pods.add_page(write_page([*faulty, make_pod("frontend-1", CLIENT)]), tell(-30))
-    assert list_names(story.names) == CLIENT_POD
-    assert story.pods.malformed == 2

@@ -5,6 +5,8 @@ import urllib.request
 
 import pytest
 
+from collector_plugin.kubernetes_settings import KubernetesSettings
+from hopspan.http_url import read_http_url
 from hopspan.metrics import Histogram, MetricKind
 from tests.collector_plugin.plugin_bench import Bench
 from tests.house.repository import ROOT
@@ -29,7 +31,7 @@ def list_expressions() -> list[str]:
 @pytest.fixture(scope="module")
 def served() -> set[str]:
     """Return the names of all samples that the two programs serve."""
-    bench = Bench()
+    bench = Bench(KubernetesSettings(enabled=True, api_server=read_http_url("http://localhost:9")))
     url = f"http://localhost:{bench.plugin.metrics_port}/metrics"
     request = urllib.request.Request(url, headers={"Accept": "application/openmetrics-text"})
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - ours
