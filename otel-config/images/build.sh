@@ -2,7 +2,7 @@
 # build.sh PROGRAM OUT.tar: builds the image of node-probe or collector-plugin without an engine, for
 # `ctr -n k8s.io images import`, `docker load` and `podman load`, and prints its name:
 # localhost/hopspan-PROGRAM:VERSION, the version of pyproject.toml. What is not of this checkout is made once and kept
-# outside, in ${XDG_CACHE_HOME:-~/.cache}/hopspan/images/PROGRAM; remove that to take the distribution's updates.
+# outside, in ${XDG_CACHE_HOME:-~/.cache}/hopspan/images; remove that to take the distribution's updates.
 # Needs apt, dpkg-deb, binutils, flock, and the distribution's python3 with python3-venv.
 set -euo pipefail
 
@@ -20,14 +20,13 @@ for command in apt-get dpkg-deb flock ld; do
 done
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hopspan/images
-target=$cache/$program
-log=$target.log
+log=$cache/$program.log
 mkdir -p "$cache"
-exec 9>"$target.lock"
+exec 9>"$cache/$program.lock"
 flock 9
 # Whoever was killed here left something behind; nobody else is here while we hold the lock.
-rm -rf "$target".part.*
-work=$(mktemp -d "$target.part.XXXXXX")
+rm -rf "$cache/$program".part.*
+work=$(mktemp -d "$cache/$program.part.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # Runs a step with its output in the log; where it fails, the reason is the log's last line.
@@ -35,34 +34,39 @@ run() {
   nice -n 19 "$@" >>"$log" 2>&1 || fail "'${*##*/}' failed, see $log: $(grep -v '^[[:space:]]*$' "$log" | tail -n 1)"
 }
 
+# Layers that the checkout's own files do not change, in a folder that is named by what they are made from.
 make_base() {
-  local made_from base=$work/base
-  made_from=$({
-    cat "$here"/{root.sh,hollow.sh,python.sh,finish.sh,requirements.py,archive.py,leave-out,remove} "$here/$program"/[a-z]*
-    cat "$here/../../pyproject.toml"
+  local sum
+  sum=$({
+    cat "$here"/{root,hollow,finish,python}.sh "$here"/{archive.py,leave-out,remove,"$program/packages"}
+    /usr/bin/python3 "$here/requirements.py" "$program"
     cat "$here/../../constraints.txt" /etc/os-release
     uname -m
   } | sha256sum)
-  [[ $(cat "$target/made-from" 2>/dev/null) != "$made_from" ]] || return 0
-  echo "building what the image of $program stands on: a minute, once" >&2
-  : >"$log"
-  mkdir "$base"
-  run "$here/root.sh" "$program" "$work/root"
-  # Not in $work, since a virtual environment cannot be moved.
-  rm -rf "$target"
-  run "$here/python.sh" libraries "$program" "$work/libraries" "$target.tools"
-  run /usr/bin/python3 "$here/archive.py" layer "$work/root" "$base/root"
-  run /usr/bin/python3 "$here/archive.py" layer "$work/libraries" "$base/libraries"
-  echo "$made_from" >"$base/made-from"
-  mv -T "$base" "$target"
+  base=$cache/$program-${sum:0:12}
+  if [[ ! -d $base ]]; then
+    echo "building what the image of $program stands on: minutes, once" >&2
+    : >"$log"
+    mkdir "$work/base"
+    run "$here/root.sh" "$program" "$work/root"
+    # Not in $work, since a virtual environment cannot be moved.
+    rm -rf "$base.tools"
+    run "$here/python.sh" libraries "$program" "$work/libraries" "$base.tools"
+    run /usr/bin/python3 "$here/archive.py" layer "$work/root" "$work/base/root"
+    run /usr/bin/python3 "$here/archive.py" layer "$work/libraries" "$work/base/libraries"
+    mv -T "$work/base" "$base"
+  fi
+  # Those that no checkout has asked for in a week.
+  touch "$base" "$base.tools"
+  find "$cache" -maxdepth 1 -name "$program-*" -mtime +7 -exec rm -rf {} +
 }
 
 make_base
-run "$here/python.sh" program "$program" "$work/program" "$target.tools"
+run "$here/python.sh" program "$program" "$work/program" "$base.tools"
 run /usr/bin/python3 "$here/archive.py" layer "$work/program" "$work/layer"
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$here/../../pyproject.toml")
 name=localhost/hopspan-$program:$version
 run /usr/bin/python3 "$here/archive.py" image "$here/$program/Containerfile" "$name" "$work/image.tar" \
-  "$target/root" "$target/libraries" "$work/layer"
+  "$base/root" "$base/libraries" "$work/layer"
 mv "$work/image.tar" "$out"
 echo "$name"
