@@ -22,7 +22,8 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump ethtool $(BPFTOOL) qemu-system-x86 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers soak fuzz lint format pictures schemas clean
+.PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers kubernetes test-kubernetes soak fuzz
+.PHONY: lint format pictures schemas clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -60,6 +61,15 @@ peers: collector
 	@tests/peers/fetch_zipkin.sh >/dev/null
 	@for language in go java js; do tests/peers/build_clients.sh $$language >/dev/null; done
 
+## make test-kubernetes        tests of the chart on a real Kubernetes of two nodes; needs what `make kubernetes` needs
+test-kubernetes: build/setup-test kubernetes
+	$(unpack_containerd)
+	$(PYTHON) -m pytest -m kubernetes tests/kubernetes
+
+## make kubernetes             build Kubernetes, its name server, Helm and Jaeger, once a machine: minutes (needs Go 1.26)
+kubernetes:
+	@for program in kubernetes coredns helm jaeger; do tests/peers/build_$$program.sh >/dev/null; done
+
 collector:
 	@tests/peers/build_collector.sh >/dev/null
 
@@ -71,7 +81,7 @@ soak: build/setup-test
 
 ## make fuzz                   the parsers of bytes from outside, guided by coverage, FUZZ_SECONDS (3600) each: hours
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS := otlp-walk batch otlp-json zipkin-json zipkin-proto otlp-to-zipkin answers backend-answers unpacking
+FUZZ_TARGETS := otlp-walk batch otlp-json zipkin-json zipkin-proto otlp-to-zipkin answers backend-answers kubernetes unpacking
 fuzz: build/setup-test
 	for target in $(FUZZ_TARGETS); do \
 		$(PYTHON) -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
@@ -124,6 +134,15 @@ define unpack_nginx
 		get() { apt-get download -q -o APT::Sandbox::User=root nginx >/dev/null 2>&1; }; \
 		get || { apt-get update -q >/dev/null; get; }; \
 		dpkg-deb -x nginx_*.deb .; rm nginx_*.deb; \
+	fi
+endef
+
+# Unpacked for the same reason: an installed containerd is a service that is started.
+define unpack_containerd
+	@mkdir -p build/tools; cd build/tools; if [[ ! -x usr/bin/containerd || ! -x usr/sbin/runc ]]; then \
+		get() { apt-get download -q -o APT::Sandbox::User=root containerd runc >/dev/null 2>&1; }; \
+		get || { apt-get update -q >/dev/null; get; }; \
+		for package in containerd runc; do dpkg-deb -x $${package}_*.deb .; rm $${package}_*.deb; done; \
 	fi
 endef
 

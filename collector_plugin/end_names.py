@@ -106,7 +106,7 @@ class EndNames:
         """Return what spans say of it as their source, and as their destination."""
         generation = self._cluster.generation
         if tenure.described is None or tenure.generation != generation:
-            tenure.generation = generation
+            tenure.generation = generation if self._services.until_ns else -1
             service = tenure.service or self._cluster.find_service(tenure.namespace, tenure.labels)
             values = {"namespace": tenure.namespace, "pod": tenure.pod, "service": service, "node": tenure.node}
             tenure.described = (_describe("source", values), _describe("destination", values))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from collector_plugin.kubernetes_objects import JSON_ERRORS
 from collector_plugin.kubernetes_settings import ACCOUNT_DIRECTORY, AuthType, KubernetesSettings
 from hopspan.errors import HopspanError
 from hopspan.header_secrets import blot_out
@@ -173,7 +174,7 @@ class KubernetesApi:
             return
         try:
             text = msgspec.json.decode(answer.body, type=_Status).message
-        except msgspec.MsgspecError:
+        except JSON_ERRORS:
             text = ""
         # Kubernetes names the user, the verb and the resource.
         message = f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"

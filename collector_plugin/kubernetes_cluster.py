@@ -16,6 +16,10 @@ MAX_OBJECTS = 30_000
 """Pods, services and addresses that ended of late together; at 1 KiB each (measured, for a pod) 30 MiB."""
 
 
+MAX_LATE_NS = 5 * 10**9
+"""The API server may tell this late what has happened; usually it does within a second."""
+
+
 class _KnownPod:
     __slots__ = ("pod", "seen_ns", "tenures")
 
@@ -69,9 +73,9 @@ class Cluster:
     def put_pod(self, pod: Pod, now_ns: int) -> None:
         """Take in a pod as it is now."""
         known = self._pods.get(pod.uid)
-        if pod.end_ns is not None:
+        if pod.is_over:
             if known is not None:
-                self._end_pod(known, pod.end_ns, now_ns)
+                self._end_pod(known, pod.end_ns or known.seen_ns - MAX_LATE_NS, now_ns)
             return
         if known is None:
             if self._is_full():
@@ -122,7 +126,9 @@ class Cluster:
         self.generation += 1
 
     def find_service(self, namespace: str, labels: Labels) -> str:
-        """Return the one service that a pod stands behind; nothing where there is none, or several."""
+        """Return the one service that a pod stands behind; nothing where none is known, or several."""
+        if not self.services_freshness.until_ns:
+            return ""
         selectors = self._selectors.get(namespace)
         names = selectors.find(labels) if selectors is not None else ()
         return names[0] if len(names) == 1 else ""
@@ -150,7 +156,7 @@ class Cluster:
         is_first = not tenures
         for address in set(tenures) - set(pod.addresses):
             # Lost at some time since it was seen last.
-            self.tenures.end(address, tenures.pop(address), known.seen_ns, now_ns)
+            self.tenures.end(address, tenures.pop(address), known.seen_ns - MAX_LATE_NS, now_ns)
         for address in pod.addresses:
             if address not in tenures:
                 tenure = tenures[address] = Tenure(self.pods_freshness, pod.start_ns if is_first else now_ns)

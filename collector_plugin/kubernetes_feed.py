@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from collector_plugin.kubernetes_cluster import Cluster
-from collector_plugin.kubernetes_objects import ObjectError, read_pod, read_service
+from collector_plugin.kubernetes_cluster import MAX_LATE_NS, Cluster
+from collector_plugin.kubernetes_objects import JSON_ERRORS, ObjectError, read_pod, read_service
 from collector_plugin.tenures import Freshness
 
 GONE = 410
@@ -131,7 +131,7 @@ class Feed:
         """Take in a page of a list; return the token of the next, empty at the last one. Raises ObjectError."""
         try:
             page = _read_page(data)
-        except msgspec.MsgspecError as error:
+        except JSON_ERRORS as error:
             raise ObjectError(f"not a list: {error}") from error
         for item in page.items or ():
             try:
@@ -146,7 +146,7 @@ class Feed:
         """Take in an event of a watch. Raises GoneError, WatchError, and ObjectError for what is no event."""
         try:
             event = _read_event(line)
-        except msgspec.MsgspecError as error:
+        except JSON_ERRORS as error:
             raise ObjectError(f"not an event: {error}") from error
         data = bytes(event.object)
         if event.type == "ERROR":
@@ -157,7 +157,7 @@ class Feed:
             elif event.type == "DELETED":
                 self._handler.end(data, now_ns)
             self.version = _read_object(data).metadata.resource_version or self.version
-        except (ObjectError, msgspec.MsgspecError):
+        except (ObjectError, *JSON_ERRORS):
             self.malformed += 1
         self.confirm(now_ns)
 
@@ -169,11 +169,11 @@ class Feed:
 
     def lose(self) -> None:
         """Note that nothing more is told: what happens from when it was heard last is not known."""
-        self._handler.freshness.until_ns = self.heard_ns
+        self._handler.freshness.until_ns = max(0, self.heard_ns - MAX_LATE_NS)
 
     def _end_list(self, version: str, now_ns: int) -> None:
         for uid in self._handler.list() - self._listed:
-            self._handler.remove(uid, self.heard_ns, now_ns)
+            self._handler.remove(uid, self.heard_ns - MAX_LATE_NS, now_ns)
         self._listed = set()
         self.version = version
         # All pages show the moment of the first; what came after it the watch will tell.
@@ -183,6 +183,6 @@ class Feed:
 def _read_error(data: bytes) -> Exception:
     try:
         status = _read_status(data)
-    except msgspec.MsgspecError:
+    except JSON_ERRORS:
         status = _Status()
     return GoneError() if status.code == GONE else WatchError(status.message)

@@ -16,11 +16,11 @@ from hopspan.errors import HopspanError
 
 NS_PER_S = 10**9
 
-MAX_TOLD_LATE_NS = 5 * NS_PER_S
-"""The kubelet tells some seconds after the fact that a pod's network is there; by then the pod may have used it."""
-
 MAX_NAME_CHARACTERS = 253
 """Of names in Kubernetes (RFC 1123). Whoever answers in its place shall not fill spans."""
+
+JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON that was asked for."""
 
 Labels = frozenset[tuple[str, str]]
 
@@ -41,9 +41,11 @@ class Pod(msgspec.Struct, frozen=True):
     """Its own, 16 bytes each; none on the node's network."""
     host_addresses: tuple[bytes, ...]
     start_ns: int
-    """Before it had no address."""
-    end_ns: int | None
-    """When its last container ended; None while one may run."""
+    """From here on it surely has its addresses."""
+    is_over: bool
+    """Whether its addresses may be another's."""
+    end_ns: int
+    """Until here it surely had them; 0 where that is not known."""
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -59,6 +61,7 @@ class Service(msgspec.Struct, frozen=True):
     start_ns: int
 
 
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)]
 
 
@@ -67,7 +70,7 @@ class _Meta(msgspec.Struct, frozen=True, rename="camel"):
     uid: _Name
     namespace: _Name = ""
     labels: dict[str, str] | None = None
-    creation_timestamp: datetime | None = None
+    creation_timestamp: _Time | None = None
 
 
 class _Ip(msgspec.Struct, frozen=True):
@@ -77,14 +80,20 @@ class _Ip(msgspec.Struct, frozen=True):
 class _Condition(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     status: str
-    last_transition_time: datetime | None = None
+    last_transition_time: _Time | None = None
+
+
+class _Running(msgspec.Struct, frozen=True, rename="camel"):
+    started_at: _Time | None = None
 
 
 class _Terminated(msgspec.Struct, frozen=True, rename="camel"):
-    finished_at: datetime | None = None
+    started_at: _Time | None = None
+    finished_at: _Time | None = None
 
 
 class _State(msgspec.Struct, frozen=True):
+    running: _Running | None = None
     terminated: _Terminated | None = None
 
 
@@ -102,10 +111,13 @@ class _PodStatus(msgspec.Struct, frozen=True, rename={"pod_ips": "podIPs", "host
     pod_ips: list[_Ip] | None = None
     host_ips: list[_Ip] | None = None
     host_ip: str = msgspec.field(name="hostIP", default="")
-    start_time: datetime | None = msgspec.field(name="startTime", default=None)
     conditions: list[_Condition] | None = None
     containers: list[_Container] | None = msgspec.field(name="containerStatuses", default=None)
     init_containers: list[_Container] | None = msgspec.field(name="initContainerStatuses", default=None)
+
+    def list_containers(self) -> list[_Container]:
+        """Return all, sidecars among the initial ones."""
+        return [*(self.containers or ()), *(self.init_containers or ())]
 
 
 class _Pod(msgspec.Struct, frozen=True):
@@ -133,7 +145,7 @@ def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
     """Return the pod as of `now_ns`; `is_gone` where the API server has it no more. Raises ObjectError."""
     try:
         pod = _read_pod(data)
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise ObjectError(f"not a pod: {error}") from error
     meta, spec, status = pod.metadata, pod.spec, pod.status
     hosts = [one.ip for one in status.host_ips or ()] or [status.host_ip]
@@ -146,8 +158,9 @@ def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
         _share_labels(frozenset((meta.labels or {}).items())),
         _read_addresses(own),
         _read_addresses(hosts),
-        _find_start_ns(meta, status, now_ns),
-        _find_end_ns(status, now_ns) if is_gone or status.phase in ("Succeeded", "Failed") else None,
+        _find_start_ns(status, now_ns),
+        is_gone or status.phase in ("Succeeded", "Failed"),
+        _find_end_ns(status),
     )
 
 
@@ -155,14 +168,13 @@ def read_service(data: bytes, now_ns: int) -> Service:
     """Return the service as of `now_ns`. Raises ObjectError."""
     try:
         service = _read_service(data)
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise ObjectError(f"not a service: {error}") from error
     meta, spec = service.metadata, service.spec
     selector = frozenset((spec.selector or {}).items())
     addresses = _read_addresses(spec.cluster_ips or [spec.cluster_ip])
-    return Service(
-        meta.uid, meta.namespace, meta.name, addresses, selector, _read_ns(meta.creation_timestamp, now_ns)
-    )
+    start_ns = now_ns if meta.creation_timestamp is None else _read_ns(meta.creation_timestamp)
+    return Service(meta.uid, meta.namespace, meta.name, addresses, selector, start_ns)
 
 
 def read_address(text: str) -> bytes | None:
@@ -185,24 +197,30 @@ def _read_addresses(texts: Iterable[str]) -> tuple[bytes, ...]:
     return tuple(address for address in map(read_address, texts) if address is not None)
 
 
-def _find_start_ns(meta: _Meta, status: _PodStatus, now_ns: int) -> int:
-    start_ns = _read_ns(status.start_time or meta.creation_timestamp, now_ns)
-    for condition in status.conditions or ():
-        if condition.type == "PodReadyToStartContainers" and condition.status == "True":
-            # It may have waited for its network, or have got another one.
-            start_ns = max(start_ns, _read_ns(condition.last_transition_time, start_ns) - MAX_TOLD_LATE_NS)
-    return start_ns
+def _find_start_ns(status: _PodStatus, now_ns: int) -> int:
+    """Return from when on the pod surely has its address: its network was there, or a container of it had started."""
+    times = [
+        condition.last_transition_time
+        for condition in status.conditions or ()
+        if condition.type == "PodReadyToStartContainers" and condition.status == "True"
+    ]
+    for container in status.list_containers():
+        times += [container.state.running.started_at] if container.state.running is not None else []
+        times += [container.state.terminated.started_at] if container.state.terminated is not None else []
+    # Whole seconds, cut: it was within that second.
+    known = [_read_ns(time) + NS_PER_S for time in times if time is not None]
+    return min(now_ns, *known) if known else now_ns
 
 
-def _find_end_ns(status: _PodStatus, now_ns: int) -> int:
-    """Return when the last container ended: afterwards the address may be another pod's before this one is gone."""
-    ended = [one.state.terminated for one in (*(status.containers or ()), *(status.init_containers or ()))]
+def _find_end_ns(status: _PodStatus) -> int:
+    """Return until when the pod surely had its address; 0 where that is not told.
+
+    Once the last container has ended its address may be another pod's, before this one is gone.
+    """
+    ended = [container.state.terminated for container in status.list_containers()]
     times = [one.finished_at for one in ended if one is not None and one.finished_at is not None]
-    # Whole seconds, cut: it ended within that second.
-    return min(now_ns, _read_ns(max(times), now_ns) + NS_PER_S) if times and None not in ended else now_ns
+    return _read_ns(max(times)) if times and None not in ended else 0
 
 
-def _read_ns(time: datetime | None, otherwise_ns: int) -> int:
-    if time is None or time.tzinfo is None:
-        return otherwise_ns
+def _read_ns(time: datetime) -> int:
     return int(time.timestamp()) * NS_PER_S

@@ -20,6 +20,9 @@ from hopspan.logs import Log
 PAGE = 200
 """Objects in a page: 2 MiB of pods, decoded in 6 ms; fewer after an answer that was too large."""
 
+LIST_NS = 600 * 10**9
+"""All pages together: the API server forgets within some minutes what a list began with."""
+
 SILENCE_NS = 90 * 10**9
 """What a watch may be silent: the API server sends a bookmark each minute."""
 
@@ -101,7 +104,8 @@ class KubernetesWatch:
         self._verb = "list"
         self._feed.begin_list(time.time_ns())
         token = ""
-        while True:
+        deadline_ns = time.monotonic_ns() + LIST_NS
+        while time.monotonic_ns() < deadline_ns:
             suffix = f"&continue={quote(token, safe='')}" if token else ""
             page = self._api.get(f"{self._path}limit={self._page}{suffix}")
             with self._lock:
@@ -109,6 +113,7 @@ class KubernetesWatch:
             self._results.add(Result.OK)
             if not token:
                 return
+        raise ApiError(Result.TIMEOUT, "a list has no end")
 
     def _watch(self) -> None:
         self._verb = "watch"

@@ -7,7 +7,8 @@ import ctypes
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import TypeVar
@@ -80,9 +81,19 @@ def write_sysctls(namespace: str, values: dict[str, str]) -> None:
     call_in(namespace, write)
 
 
-def identify_namespaces(names: list[str]) -> set[Identity]:
-    """Return what names the namespaces as long as a process is inside, also when their names are gone."""
-    return {identity for name in names if (identity := _identify(NETNS_DIRECTORY / name))}
+@contextmanager
+def held_namespaces(names: list[str]) -> Iterator[set[Identity]]:
+    """Yield what identifies the namespaces, also when their names are gone.
+
+    They are held meanwhile: the kernel gives the number of one that has ended to the next that anybody makes.
+    """
+    with ExitStack() as stack:
+        identities = set()
+        for name in names:
+            with suppress(FileNotFoundError):
+                status = os.fstat(stack.enter_context((NETNS_DIRECTORY / name).open()).fileno())
+                identities.add((status.st_dev, status.st_ino))
+        yield identities
 
 
 def kill_all_in(identities: set[Identity]) -> None:
@@ -106,7 +117,7 @@ def _enter(namespace: str) -> None:
 
 
 def _identify(path: Path) -> Identity | None:
-    """Return what identifies a namespace, or nothing where the process or the file has gone."""
+    """Return what identifies a process's namespace, or nothing where the process has gone."""
     try:
         status = path.stat()
     except OSError:

@@ -1,8 +1,8 @@
 """What holds for all tests: signals work as in a terminal, however tests were started, and no verdict is of speed.
 
 A shell without job control starts a background command with SIGINT ignored, and nohup ignores SIGHUP; both are
-inherited, also by the programs under test. Generated cases may take as long as they do. And what is made once for
-all: certificates, and compiled programs.
+inherited, also by the programs under test. Generated cases may take as long as they do. No module leaves files open.
+And what is made once for all: certificates, and compiled programs.
 """
 
 import signal
@@ -13,9 +13,34 @@ import pytest
 
 from tests.compiled import sharing
 from tests.hopspan.certificates import Authority, Parties
+from tests.open_files import OpenFile, find_left, list_open_files
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+_OPEN_FOR_ALL: set[OpenFile] = set()
+"""What was opened for more than one module."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
+    """Remember what a fixture of the whole run opens: it stays open behind the module that first asked for it."""
+    is_for_all = fixturedef.scope in {"session", "package"}
+    before = list_open_files() if is_for_all else set()
+    result = yield
+    if is_for_all:
+        _OPEN_FOR_ALL.update(list_open_files() - before)
+    return result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module that leaves many files open is named, before a run of all has more than it may."""
+    before, failed = list_open_files(), request.session.testsfailed
+    yield
+    if request.session.testsfailed == failed:  # who fails may leave anything
+        left = find_left(before | _OPEN_FOR_ALL)
+        assert not left, f"this module leaves open: {left}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,12 +27,17 @@ def make_pod(
     if ip:
         host = fields.get("host", HOST)
         status |= {"hostIP": host, "hostIPs": [{"ip": host}], "podIP": ip, "podIPs": [{"ip": ip}]}
-        status |= {"startTime": tell_time(start_s), "containerStatuses": [{"name": "c", "state": {"running": {}}}]}
+        running = {"startedAt": tell_time(fields.get("ready_s", start_s))}
+        status |= {
+            "startTime": tell_time(start_s),
+            "containerStatuses": [{"name": "c", "state": {"running": running}}],
+        }
     if "ready_s" in fields:
         condition = {"status": "True", "lastTransitionTime": tell_time(fields["ready_s"])}
         status["conditions"] = [{"type": "PodReadyToStartContainers", **condition}]
     if "ended_s" in fields:
-        terminated = {"exitCode": 0, "finishedAt": tell_time(fields["ended_s"])}
+        times = {"startedAt": tell_time(fields.get("ready_s", start_s)), "finishedAt": tell_time(fields["ended_s"])}
+        terminated = {"exitCode": 0, **times}
         status |= {"phase": "Succeeded", "containerStatuses": [{"name": "c", "state": {"terminated": terminated}}]}
     spec = {"nodeName": node, "hostNetwork": True} if fields.get("host_network") else {"nodeName": node}
     meta = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "labels": fields.get("labels")}

@@ -92,6 +92,7 @@ def test_lists_in_pages_and_what_is_watched_name_both_ends(story: Story) -> None
     story.api.tell("DELETED", make_pod("cart-1", "10.244.2.2", ended_s=1))
     wait_until(lambda: "destination.pod" not in story.find("10.244.2.2"), "still named", WAIT_S)
     assert story.api.lists == {"pods": 1, "services": 1}
+    assert story.peer.connections == 2
     assert [line["message"] for line in story.read_log()] == []
 
 

@@ -18,41 +18,63 @@ def test_pod_has_what_tells_it_apart() -> None:
     pod = read_pod(write_object(made), NOW_NS)
     assert (pod.uid, pod.namespace, pod.name, pod.node) == ("uid-cart-1", "shop", "cart-1", "node-1")
     assert pod.addresses == (address("10.244.2.2"), address("fd00::2"))
-    assert (pod.labels, pod.end_ns) == (frozenset({("app", "cart")}), None)
+    assert (pod.labels, pod.is_over) == (frozenset({("app", "cart")}), False)
 
 
-TERMINATED = {"terminated": {"finishedAt": tell_time(10)}}
-RUNNING: dict[str, Any] = {"running": {}}
+TERMINATED = {"terminated": {"startedAt": tell_time(4), "finishedAt": tell_time(10)}}
+RUNNING = {"running": {"startedAt": tell_time(7)}}
+WAITING: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
 
 ENDS = [
-    ("all have ended", [TERMINATED, TERMINATED], [], 11),
-    ("a sidecar ended later", [TERMINATED], [{"terminated": {"finishedAt": tell_time(20)}}], 21),
-    ("one may still run, as after a forced deletion", [TERMINATED, RUNNING], [], 1000),
-    ("none was ever started", [], [], 1000),
-    ("its end is not known", [{"terminated": {"finishedAt": None}}], [], 1000),
-    ("the node's clock is ahead of ours", [{"terminated": {"finishedAt": tell_time(2000)}}], [], 1000),
+    ("all have ended", [TERMINATED, TERMINATED], [], 10),
+    ("a sidecar ended later", [TERMINATED], [{"terminated": {"finishedAt": tell_time(20)}}], 20),
+    ("one may still run, as after a forced deletion", [TERMINATED, RUNNING], [], None),
+    ("none was ever started", [], [], None),
+    ("its end is not told", [{"terminated": {"finishedAt": None}}], [], None),
 ]
 
 
 @pytest.mark.parametrize(("containers", "init", "end_s"), [case[1:] for case in ENDS], ids=[case[0] for case in ENDS])
 def test_pod_that_is_gone_had_its_address_until_its_last_container_ended(
-    containers: list[dict[str, Any]], init: list[dict[str, Any]], end_s: int
+    containers: list[dict[str, Any]], init: list[dict[str, Any]], end_s: int | None
 ) -> None:
-    """By the second, which is cut; where that is not known, until now at most."""
+    """By the second, which is cut: it did have it until there."""
+    pod = read_pod(write_object(make_states(containers, init)), NOW_NS, is_gone=True)
+    assert (pod.is_over, pod.end_ns) == (True, 0 if end_s is None else EPOCH_NS + end_s * SECOND)
+
+
+STARTS = [
+    ("a container runs", [RUNNING], [], None, 8),
+    ("another had ended before", [RUNNING, TERMINATED], [], None, 5),
+    ("an initial one had started before", [WAITING], [TERMINATED], None, 5),
+    ("its network was there before", [RUNNING], [], 2, 3),
+    ("nothing tells", [WAITING], [], None, 1000),
+    ("the node's clock is ahead of ours", [{"running": {"startedAt": tell_time(2000)}}], [], 2001, 1000),
+]
+
+
+@pytest.mark.parametrize(
+    ("containers", "init", "ready_s", "start_s"), [case[1:] for case in STARTS], ids=[case[0] for case in STARTS]
+)
+def test_pod_has_its_address_from_the_first_thing_that_needs_it(
+    containers: list[dict[str, Any]], init: list[dict[str, Any]], ready_s: int | None, start_s: int
+) -> None:
+    """To the end of the second that is told, for it began within; not from the pod's own start, when it had none."""
+    made = make_states(containers, init)
+    if ready_s is not None:
+        condition = {"type": "PodReadyToStartContainers", "status": "True", "lastTransitionTime": tell_time(ready_s)}
+        other = {"type": "PodScheduled", "status": "True", "lastTransitionTime": tell_time(0)}
+        made["status"]["conditions"] = [other, condition, {**condition, "status": "False"}]
+    pod = read_pod(write_object(made), NOW_NS)
+    assert (pod.is_over, pod.start_ns) == (False, EPOCH_NS + start_s * SECOND)
+
+
+def make_states(containers: list[dict[str, Any]], init: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a pod whose containers are in these states."""
     made = make_pod("job", "10.244.2.2")
     made["status"]["containerStatuses"] = [{"name": "c", "state": state} for state in containers]
     made["status"]["initContainerStatuses"] = [{"name": "i", "state": state} for state in init]
-    pod = read_pod(write_object(made), NOW_NS, is_gone=True)
-    assert pod.end_ns == EPOCH_NS + end_s * SECOND
-
-
-def test_pod_without_a_start_began_when_it_was_made() -> None:
-    """Its node has not taken it in yet; without any time at all it begins now."""
-    made = make_pod("new", "10.244.2.2", start_s=5)
-    del made["status"]["startTime"]
-    assert read_pod(write_object(made), NOW_NS).start_ns == EPOCH_NS + 5 * SECOND
-    made["metadata"]["creationTimestamp"] = None
-    assert read_pod(write_object(made), NOW_NS).start_ns == NOW_NS
+    return made
 
 
 def test_service_has_its_addresses_and_its_selector() -> None:

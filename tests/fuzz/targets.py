@@ -3,6 +3,7 @@
 A target takes any bytes. It returns where the parser took them or refused them lawfully, and else raises.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from collector_plugin.content_encoding import ContentEncoding, ContentError, unpack
+from collector_plugin.kubernetes_cluster import Cluster
+from collector_plugin.kubernetes_feed import Feed, GoneError, WatchError, handle_pods, handle_services
+from collector_plugin.kubernetes_objects import ObjectError
 from collector_plugin.otlp_json_request import read_otlp_json
 from collector_plugin.otlp_to_zipkin import convert_request
 from collector_plugin.otlp_walk import walk_request
@@ -24,13 +28,16 @@ from hopspan.protowire import WireError
 from hopspan.rpc_status import read_retry_after_ns
 from node_probe.wire_batch import BatchError, read_batch
 from tests.collector_plugin.builders import (
+    EPOCH_NS,
     NODE_1,
+    SECOND,
     make_decoded_batch,
     make_request,
     make_resource_spans,
     make_span,
     make_transit,
 )
+from tests.collector_plugin.cluster_objects import make_pod, make_service, write_event, write_object, write_page
 from tests.collector_plugin.otlp_requests import list_by_protobuf, list_by_walk
 from tests.node_probe.batch_reference import encode_batch
 from traceview.jaeger_json import read_jaeger_v1, read_jaeger_v3
@@ -179,6 +186,26 @@ def fuzz_backend_answers(data: bytes) -> None:
         assert drawn == {(span.trace_id, span.span_id) for span in reading.spans}
 
 
+POD = write_object(make_pod("cart-1", "10.244.2.2", labels={"app": "cart"}, ready_s=1))
+SERVICE = write_object(make_service("cart", "10.96.0.10", selector={"app": "cart"}))
+
+
+def fuzz_kubernetes(data: bytes) -> None:
+    """Take a page, an event, and objects of both kinds, or refuse them by the errors that are documented."""
+    cluster = Cluster(SECOND)
+    for handler in (handle_pods(cluster), handle_services(cluster)):
+        feed = Feed(handler, SECOND)
+        feed.begin_list(EPOCH_NS)
+        with contextlib.suppress(ObjectError):
+            feed.add_page(data, EPOCH_NS)
+        with contextlib.suppress(ObjectError, GoneError, WatchError):
+            feed.add_event(data, EPOCH_NS)
+        for gone in (False, True):
+            with contextlib.suppress(ObjectError):
+                (handler.end if gone else handler.put)(data, EPOCH_NS)
+        assert len(handler.list()) <= 1 + data.count(b"uid")
+
+
 TARGETS = {
     "otlp-walk": Target(fuzz_otlp_walk, (OTLP, BATCH)),
     "batch": Target(fuzz_batch, (walk_request(BATCH).transits[0].resource_spans,)),
@@ -188,5 +215,6 @@ TARGETS = {
     "otlp-to-zipkin": Target(fuzz_otlp_to_zipkin, (OTLP,)),
     "answers": Target(fuzz_answers, (b"\x0a\x06\x08\x03\x12\x02no",)),
     "backend-answers": Target(fuzz_backend_answers, (JAEGER_V3, JAEGER_V1, ZIPKIN_ANSWER)),
+    "kubernetes": Target(fuzz_kubernetes, (POD, SERVICE, write_page([]), write_event("BOOKMARK", {"metadata": {}}))),
     "unpacking": Target(fuzz_unpacking, (bytes.fromhex("1f8b080000000000000303000000000000000000"),)),
 }

@@ -9,6 +9,7 @@ from tests.otel_config.helm_chart import CHART, OPTIONS, read_fault, run_helm
 pytestmark = pytest.mark.kubernetes
 
 PLUGIN_TLS = {"plugin": {"tls": {"secretName": "plugin-tls"}}}
+SECRETS = "/etc/hopspan/secrets"
 TWO_EXPORTERS = {"plugin": {"config": {"exporters": {"zipkin": {"endpoint": "http://zipkin:9411/api/v2/spans"}}}}}
 
 SCHEMA_FAULTS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -39,6 +40,22 @@ SCHEMA_FAULTS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"plugin": {"config": {"exporters": {"otlp": None}}}}, "plugin.config.exporters: names no backend"),
     (TWO_EXPORTERS, "plugin.acknowledgingExporter: required with several exporters (otlp, zipkin)"),
+    (
+        {"plugin": {"config": {"exporters": {"file/a": {"path": "spans.jsonl"}}}}},
+        "plugin.config.exporters.file/a: the pod can write no file",
+    ),
+    (
+        {
+            "plugin": {
+                "config": {"exporters": {"otlp": {"tls": {"insecure": None, "ca_file": f"{SECRETS}/ca/ca.crt"}}}}
+            }
+        },
+        "plugin.secretMounts: lacks ca, of which the configuration names a file",
+    ),
+    (
+        {"probe": {"config": {"exporters": {"otlp": {"auth": {"bearer_token_file": f"{SECRETS}/my.token/t"}}}}}},
+        "probe.secretMounts: lacks my.token, of which the configuration names a file",
+    ),
     ({"plugin": {"acknowledgingExporter": "zipkin"}}, "plugin.acknowledgingExporter: zipkin is not one of"),
     ({"plugin": {"replicas": 2}}, "probe.config.exporters.otlp.endpoint: required with several plugin.replicas"),
     ({"plugin": {"enabled": False}}, "probe.config.exporters.otlp.endpoint: required while plugin.enabled is false"),

@@ -46,9 +46,9 @@ def start_hotrod(peers: Peers, program: Path, collector: str) -> None:
     wait_until(lambda: all(map(_listens, places)), f"not all listen of {places}", START_TIMEOUT_S)
 
 
-def request_ride() -> Any:
+def request_ride(host: str = str(FRONTEND.address)) -> Any:
     """Ask the frontend for a driver, as its page does; return its answer."""
-    url = f"http://{FRONTEND.address}:{_FRONTEND_PORT}/dispatch?customer={_CUSTOMER}"
+    url = f"http://{host}:{_FRONTEND_PORT}/dispatch?customer={_CUSTOMER}"
     with urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as answer:
         return json.loads(answer.read())
 

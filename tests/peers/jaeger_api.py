@@ -63,9 +63,9 @@ class JaegerApi:
         return {(link["parent"], link["child"]): link["callCount"] for link in links}
 
 
-def start_jaeger(peers: Peers, max_clock_skew_adjust: str = "0s") -> JaegerApi:
-    """Start Jaeger with the file that is shipped, correcting clocks up to a time."""
-    otlp, page, query = (f"{HOST}:{port}" for port in choose_ports(3))
+def start_jaeger(peers: Peers, max_clock_skew_adjust: str = "0s", host: str = HOST) -> JaegerApi:
+    """Start Jaeger with the file that is shipped, correcting clocks up to a time; `host`: where it listens."""
+    otlp, page, query = (f"{host}:{port}" for port in choose_ports(3))
     places = {"OTLP_GRPC_ENDPOINT": otlp, "QUERY_HTTP_ENDPOINT": page, "QUERY_GRPC_ENDPOINT": query}
     peers.start_jaeger("jaeger.yaml", {**places, "MAX_CLOCK_SKEW_ADJUST": max_clock_skew_adjust})
     return JaegerApi(page, otlp)

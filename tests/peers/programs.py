@@ -50,6 +50,16 @@ def find_promtool() -> Path | None:
     return _find("promtool", _REQUIRED_VERSION, _PEERS / "promtool.mod", "promtool")
 
 
+def find_kubernetes(program: str) -> Path | None:
+    """Return the path of a program of Kubernetes, etcd or CNI; None where it was not built."""
+    return _find("kubernetes", _REQUIRED_VERSION, _PEERS / "kubernetes.mod", program)
+
+
+def find_coredns() -> Path | None:
+    """Return the path of the name server; None where it was not built."""
+    return _find("coredns", _REQUIRED_VERSION, _PEERS / "coredns.mod", "coredns")
+
+
 def choose_ports(count: int) -> list[int]:
     """Return ports that are free now.
 

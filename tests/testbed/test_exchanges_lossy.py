@@ -3,10 +3,15 @@
 A tape on the devices says what passed; the probes' counts and what they sent must agree with it to the last packet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
+from collector_plugin.halves import MAX_TIME_NS
+from collector_plugin.join import Join
+from collector_plugin.join_settings import JoinSettings
+from collector_plugin.span_walk import SPAN_KIND_CLIENT
+from node_probe.wire_batch import read_batch
 from testbed.topology import NODE_1, NODE_2, Node
 from tests.soak import scale
 from tests.testbed.accounts import Account, check_accounts
@@ -17,6 +22,7 @@ from tests.testbed.talk import Connection, Message, connected, make_request, mak
 pytestmark = pytest.mark.testbed
 
 CONNECTIONS = 101
+NS_PER_S = 10**9
 PART = b"x" * 500
 
 Told = list[Message]
@@ -48,15 +54,39 @@ def count_attempts(account: Account, direction: str) -> int:
     return sum(message.direction == direction for message, _ in account.sightings)
 
 
+def count_joined(groups: Iterable[bytes], told: Told) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return what the plugin counts of such transits: messages, and further attempts, by direction and sender."""
+    join = Join(JoinSettings(window_ns=60 * NS_PER_S, settle_ns=2 * NS_PER_S))
+    contexts = {b"".join(message.context) for message in told}
+    join.add_parents(b"", [(context, SPAN_KIND_CLIENT, 0, MAX_TIME_NS) for context in contexts], 0)
+    for group in groups:
+        join.add_batch(read_batch(group), 0)
+    join.take_due(10 * NS_PER_S)
+    found = join.messages.attempts.read()
+    return {(direction.label, node): (first, again) for direction, node, first, again in found if first or again}
+
+
 @pytest.mark.parametrize("node", [NODE_1, NODE_2], ids=lambda node: node.name)
 @pytest.mark.parametrize("unlucky", ["request", "response"])
 def test_lost_message_is_sent_again(bench: Bench, unlucky: str, node: Node) -> None:
-    """Each attempt is a transit: partial on the node that lost it, whole on those that it passed."""
+    """Each attempt is a transit: partial on the node that lost it, whole where it passed; and the join counts it."""
     number = scale(CONNECTIONS)
+    told: Told = []
+    seen = len(bench.sink.groups)
+
+    def story() -> Told:
+        told.extend(ask_on_each(connections, unlucky))
+        return told
+
     with resending_soon(*BOTH_PODS), connected(route_by_service(), number) as connections, losing(node):
-        accounts = bench.run(lambda: ask_on_each(connections, unlucky))
+        accounts = bench.run(story)
     assert count_attempts(accounts[node.name], unlucky) > number, "nothing was lost"
     check_accounts(accounts)
+    senders = (("request", NODE_1.name), ("response", NODE_2.name))
+    sent = {sender: len(accounts[sender[1]].select(sender[0])) for sender in senders}
+    assert count_joined(bench.sink.groups[seen:], told) == {
+        sender: (number, count - number) for sender, count in sent.items()
+    }
 
 
 @pytest.mark.parametrize(("unlucky", "node"), [("request", NODE_1), ("response", NODE_2)])

@@ -67,6 +67,17 @@ may be longer than a volume's, and has dots. */}}
 {{- end }}
 {{- end -}}
 
+{{/* Of a list: a configuration, the Secrets that are mounted, and the value that mounts more. */}}
+{{- define "hopspan.requireSecrets" -}}
+{{- $mounted := index . 1 -}}
+{{- $value := index . 2 -}}
+{{- range regexFindAll "/etc/hopspan/secrets/[^/\\s]+" (index . 0) -1 | uniq -}}
+{{- if not (has (base .) $mounted) -}}
+{{- fail (printf "%s: lacks %s, of which the configuration names a file" $value (base .)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The kubelet's questions; /health is not asked, since a restart mends no backend that is away. */}}
 {{- define "hopspan.kubeletProbes" -}}
 startupProbe:

@@ -36,6 +36,11 @@
 {{- fail "plugin.config.exporters: names no backend; for example --set plugin.config.exporters.otlp.endpoint=jaeger:4317 --set plugin.config.exporters.otlp.tls.insecure=true" -}}
 {{- end -}}
 {{- $names := keys $exporters | sortAlpha -}}
+{{- range $names -}}
+{{- if regexMatch "^file(/|$)" . -}}
+{{- fail (printf "plugin.config.exporters.%s: the pod can write no file" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $first (not (has $first $names)) -}}
 {{- fail (printf "plugin.acknowledgingExporter: %s is not one of plugin.config.exporters (%s)" $first (join ", " $names)) -}}
 {{- end -}}
