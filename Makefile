@@ -61,10 +61,10 @@ peers: collector
 	@tests/peers/fetch_zipkin.sh >/dev/null
 	@for language in go java js; do tests/peers/build_clients.sh $$language >/dev/null; done
 
-## make test-kubernetes        tests of the chart on a real Kubernetes of two nodes; needs what `make kubernetes` needs
+## make test-kubernetes        tests of the chart by Helm and on a real Kubernetes of two nodes; needs what `make kubernetes` needs
 test-kubernetes: build/setup-test kubernetes
 	$(unpack_containerd)
-	$(PYTHON) -m pytest -m kubernetes tests/kubernetes
+	$(PYTHON) -m pytest -m kubernetes tests/kubernetes tests/otel_config
 
 ## make kubernetes             build Kubernetes, its name server, Helm and Jaeger, once a machine: minutes (needs Go 1.26)
 kubernetes:
