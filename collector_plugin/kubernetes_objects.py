@@ -19,6 +19,9 @@ NS_PER_S = 10**9
 MAX_NAME_CHARACTERS = 253
 """Of names in Kubernetes (RFC 1123). Whoever answers in its place shall not fill spans."""
 
+OVER = frozenset({"Succeeded", "Failed"})
+"""Phases of pods that have ended, and have no address any more whatever their status says."""
+
 JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON that was asked for."""
 
@@ -71,6 +74,8 @@ class _Meta(msgspec.Struct, frozen=True, rename="camel"):
     namespace: _Name = ""
     labels: dict[str, str] | None = None
     creation_timestamp: _Time | None = None
+    deletion_timestamp: _Time | None = None
+    deletion_grace_period_seconds: int | None = None
 
 
 class _Ip(msgspec.Struct, frozen=True):
@@ -159,8 +164,8 @@ def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
         _read_addresses(own),
         _read_addresses(hosts),
         _find_start_ns(status, now_ns),
-        is_gone or status.phase in ("Succeeded", "Failed"),
-        _find_end_ns(status),
+        is_gone or status.phase in OVER,
+        _find_end_ns(meta, status),
     )
 
 
@@ -212,14 +217,20 @@ def _find_start_ns(status: _PodStatus, now_ns: int) -> int:
     return min(now_ns, *known) if known else now_ns
 
 
-def _find_end_ns(status: _PodStatus) -> int:
+def _find_end_ns(meta: _Meta, status: _PodStatus) -> int:
     """Return until when the pod surely had its address; 0 where that is not told.
 
-    Once the last container has ended its address may be another pod's, before this one is gone.
+    Once the last container has ended its address may be another pod's, before this one is gone. Where the containers'
+    ends are not told, its deletion is: until that was asked for the pod kept its address.
     """
     ended = [container.state.terminated for container in status.list_containers()]
     times = [one.finished_at for one in ended if one is not None and one.finished_at is not None]
-    return _read_ns(max(times)) if times and None not in ended else 0
+    if times and None not in ended:
+        return _read_ns(max(times))
+    if meta.deletion_timestamp is None or status.phase in OVER:
+        return 0
+    # It tells when the time to end is over, however often the deletion was asked for.
+    return _read_ns(meta.deletion_timestamp) - (meta.deletion_grace_period_seconds or 0) * NS_PER_S
 
 
 def _read_ns(time: datetime) -> int:

@@ -43,6 +43,18 @@ def test_pod_that_is_gone_had_its_address_until_its_last_container_ended(
     assert (pod.is_over, pod.end_ns) == (True, 0 if end_s is None else EPOCH_NS + end_s * SECOND)
 
 
+@pytest.mark.parametrize(("phase", "end_s"), [("Running", 20), ("Failed", None)])
+def test_pod_whose_end_is_not_told_had_its_address_until_its_deletion_was_asked_for(
+    phase: str, end_s: int | None
+) -> None:
+    """Which is told with the time that it was given to end; one that had failed before may have lost it before."""
+    made = make_states([RUNNING], [])
+    made["metadata"] |= {"deletionTimestamp": tell_time(50), "deletionGracePeriodSeconds": 30}
+    made["status"]["phase"] = phase
+    pod = read_pod(write_object(made), NOW_NS, is_gone=True)
+    assert (pod.is_over, pod.end_ns) == (True, 0 if end_s is None else EPOCH_NS + end_s * SECOND)
+
+
 STARTS = [
     ("a container runs", [RUNNING], [], None, 8),
     ("another had ended before", [RUNNING, TERMINATED], [], None, 5),
