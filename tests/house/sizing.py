@@ -23,7 +23,18 @@ FULL = 0.7
 
 WAITING_BYTES, PARENT_BYTES, MESSAGE_BYTES = 370, 60, 1000
 TRANSITS_AN_EXCHANGE = 4
+MESSAGES_AN_EXCHANGE = 2
+PLUGIN_MIB = 170
+"""Of memory without what the join keeps: the process, and requests under way."""
+
+WAIT_S, WINDOW_S, PARENTS_S = 5, 60, 70
+"""How long a transit waits for its span, and how long messages and parents are remembered."""
+
+PARENTS_MIB, WAITING_MIB, MESSAGES = 128, 96, 50_000
+"""Bounds of each."""
+
 NETWORK_SPANS_AN_EXCHANGE = 14
+MIB = 1 << 20
 WIRE_BYTES = 320
 """Of a transit, from probe to plugin."""
 
@@ -75,6 +86,16 @@ class Load:
     def plugins(self) -> int:
         """Return how many plugins carry it, each with one core."""
         return max(1, math.ceil(self.plugin_cores / FULL))
+
+    @property
+    def plugin_mib(self) -> float:
+        """Return the memory of each plugin."""
+        exchanges_per_s = self.sampled_per_s / self.plugins
+        parents_mib = exchanges_per_s * self.spans_an_exchange * PARENTS_S * PARENT_BYTES / MIB
+        waiting_mib = exchanges_per_s * TRANSITS_AN_EXCHANGE * WAIT_S * WAITING_BYTES / MIB
+        messages = min(MESSAGES, exchanges_per_s * MESSAGES_AN_EXCHANGE * WINDOW_S)
+        shown_mib = messages * MESSAGE_BYTES / MIB
+        return PLUGIN_MIB + min(PARENTS_MIB, parents_mib) + min(WAITING_MIB, waiting_mib) + shown_mib
 
     @property
     def network_spans_per_s(self) -> float:

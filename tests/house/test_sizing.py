@@ -45,6 +45,7 @@ def both_nodes_us() -> tuple[float, float]:
         (sizing.SAMPLED_POINTS_US, both_nodes_us()[1] / 2),
         (sizing.SPAN_US, 1e6 / read_figure(COST, "OTLP/gRPC, answered when delivered")),
         (sizing.TRANSIT_US, measured_transit_us()),
+        (sizing.PLUGIN_MIB, read_figure(COST, "memory at saturation, the most of all cases")),
         (sizing.WAITING_BYTES, read_figure(JOIN, "a transit that waits")),
         (sizing.PARENT_BYTES, read_figure(JOIN, "an application span")),
     ],
@@ -73,6 +74,7 @@ def test_a_transit_takes_no_more_on_the_way() -> None:
         f"| {sizing.PARENT_BYTES} bytes |",
         f"| {sizing.WAITING_BYTES} bytes |",
         f"| {sizing.MESSAGE_BYTES} bytes |",
+        f"| {sizing.PLUGIN_MIB} MiB |",
         f"{sizing.FULL:.0%}".replace("%", " %"),
     ],
 )
@@ -94,6 +96,7 @@ def test_example_is_what_the_formulas_say() -> None:
             f"{load.wire_kib_per_s:.0f}",
             f"{load.plugin_cores:.2f}",
             f"{load.plugins}",
+            f"{load.plugin_mib:.0f}",
             f"{load.network_spans_per_s:.0f}",
         ]
         assert figures.split(" | ") == expected

@@ -46,7 +46,7 @@ BLOCKS = read_blocks((ROOT / "docs" / "getting-started.md").read_text())
 WAYS = {"Before Zipkin": "from Zipkin", "Before Jaeger": "from Jaeger", "Beside a Collector": "from Jaeger"}
 MESH_PORT = {"Beside a Collector": 4317}
 PLUGIN_PORT = 24317
-OTHER_PAGES = ("hops.md", "troubleshooting.md", "security.md")
+OTHER_PAGES = ("hops.md", "points.md", "security.md", "top.md", "troubleshooting.md")
 WRITING = r"skb_(?!load_bytes|cgroup_id|ancestor)|redirect|set_|change|adjust|store|clone|push|pop"
 """Names of the kernel's helpers that change or move packets, and some that would only look so."""
 
