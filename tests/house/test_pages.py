@@ -1,4 +1,4 @@
-"""What pages for users quote: messages, configurations and fields are those of the programs."""
+"""What pages for users quote: messages, configurations, fields and limits are those of the programs."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
-from collector_plugin import outcomes, reasons
-from collector_plugin.config import PluginConfig
+from collector_plugin import caps, clocks, message_table, outcomes, parents, reasons, waiting
+from collector_plugin.config import PluginConfig, Spans
 from hopspan.config import parse_config
+from node_probe.config import PointSettings
 from node_probe.counters import KernelCounter, Reason
 from node_probe.request_writer import RequestWriter
 from node_probe.span_writer import SpanWriter
+from node_probe.support import MIN_KERNEL
 from node_probe.transit import NodeIdentity
 from tests.house.page_blocks import read_blocks
 from tests.house.repository import ROOT, tracked_files
@@ -96,6 +98,34 @@ def test_every_attribute_that_leaves_the_node_is_named() -> None:
 def test_every_page_is_in_the_index(path: Path) -> None:
     """Whoever opens docs/ finds it."""
     assert path.name == "README.md" or f"]({path.name})" in (DOCS / "README.md").read_text()
+
+
+def read_define(name: str) -> int:
+    """Return a limit of the programs in the kernel."""
+    (value,) = re.findall(rf"#define {name}\s+(\d+)", (ROOT / "bpf" / "limits.h").read_text())
+    return int(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{read_define('HEADER_BLOCK_MAX') >> 10} KiB deep in the header block",
+        f"{read_define('TRANSITS_MAX'):,} transits between two points at once",
+        f"{read_define('EXCHANGES_MAX'):,} exchanges remembered",
+        f"{PointSettings().rate_limit} new transits a second of a pod",
+        f"{waiting.MAX_TRANSITS:,} waiting transits",
+        f"{parents.MAX_BYTES >> 20} MiB of parents",
+        f"{message_table.MAX_REMEMBERED:,} messages shown",
+        f"{clocks.MAX_PAIRS} pairs of nodes",
+        f"{caps.MAX_PER_PARENT} network spans below one span",
+        f"{Spans().max_per_trace} in a trace",
+        f"{message_table.MAX_ATTEMPTS} attempts of a message",
+        "Linux {}.{} or later on x86-64".format(*MIN_KERNEL),
+    ],
+)
+def test_every_limit_is_that_of_the_code(text: str) -> None:
+    """Limits' figures are the constants and defaults."""
+    assert text in " ".join((DOCS / "limits.md").read_text().split()).replace("*", "")
 
 
 def test_blocks_say_where_they_are_run() -> None:
