@@ -23,9 +23,9 @@ from collector_plugin.packed_spans import (
 from collector_plugin.parent_origins import Origins, OriginTable
 from collector_plugin.span_peers import CALLING_KINDS
 
-MAX_BYTES = 64 << 20
-"""Some 1.1 million spans: nearly two minutes at 10,000 spans a second, while most transits come within one second. So
-all of a plugin at the end of its core is within 150 MiB."""
+MAX_BYTES = 48 << 20
+"""Some 860,000 spans: a window and ten seconds at 12,000 spans a second, while most transits come within one second.
+So all of a plugin that is at the end of its core for minutes is within 150 MiB."""
 
 GENERATIONS = 16
 """Chunks that a time to live has at least: a span is forgotten at most 1/16 too early or too late."""
@@ -37,7 +37,7 @@ MIN_CHUNKS = 4 * GENERATIONS
 """Chunks that there is room for at least: time alone opens 17, and their room is taken whether it is used or not."""
 
 MAX_SLOTS = 1 << 20
-"""Slots of the hash table, 4 bytes each. A slot leads to one span where a million are remembered."""
+"""Slots of the hash table, 4 bytes each. A slot leads to one span where as many are remembered."""
 
 MAX_STEPS = 64
 """Spans of one slot that a look-up passes: as long as only a flood of spans with one id makes a slot."""
@@ -82,7 +82,7 @@ class ParentStore:
         self.evicted = 0
         """Spans forgotten for want of room; those that grew old are not counted."""
         room = max_bytes // SPAN_BYTES
-        slots = 1 << max(0, min(MAX_SLOTS, room).bit_length() - 1)
+        slots = 1 << max(0, min(MAX_SLOTS, 2 * room).bit_length() - 1)
         self._heads = array.array("I", bytes(slots * _SLOT_BYTES))
         self._mask = slots - 1
         self._chunk_spans = max(1, min(CHUNK_SPANS, room // MIN_CHUNKS))
