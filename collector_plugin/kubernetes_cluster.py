@@ -81,7 +81,7 @@ class Cluster:
             if self._is_full():
                 return
             known = self._pods[pod.uid] = _KnownPod(pod)
-            self._nodes.count_in(pod)
+            self._nodes.count_in(pod, now_ns)
         elif known.pod != pod:
             self._change_pod(known, pod, now_ns)
         if pod.addresses != tuple(known.tenures):
@@ -103,11 +103,12 @@ class Cluster:
             return
         tenures = {} if known is None else dict(known.tenures)
         for address in set(tenures) - set(service.addresses):
-            self.tenures.end(address, tenures.pop(address), now_ns, now_ns)
+            self.tenures.end(address, tenures.pop(address), now_ns - MAX_LATE_NS, now_ns)
         for address in service.addresses:
             if address not in tenures:
                 # One that it got later it has had since now.
-                start_ns = service.start_ns if known is None or not known.service.addresses else now_ns
+                is_first = known is None or not known.service.addresses
+                start_ns = _bound_start(service.start_ns if is_first else 0, now_ns)
                 tenure = tenures[address] = Tenure(self.services_freshness, start_ns)
                 tenure.namespace, tenure.service = service.namespace, service.name
                 self.tenures.add(address, tenure)
@@ -142,10 +143,10 @@ class Cluster:
         before = known.pod
         if (before.node, before.host_addresses) != (pod.node, pod.host_addresses):
             self._nodes.count_out(before, now_ns, now_ns)
-            self._nodes.count_in(pod)
+            self._nodes.count_in(pod, now_ns)
         known.pod = pod
         for address, tenure in known.tenures.items():
-            tenure.start_ns = max(tenure.start_ns, pod.start_ns)
+            tenure.start_ns = max(tenure.start_ns, min(pod.start_ns, now_ns))
             tenure.labels = pod.labels
             tenure.generation = -1
             self.tenures.renew(address)
@@ -153,13 +154,13 @@ class Cluster:
     def _place_pod(self, known: _KnownPod, now_ns: int) -> None:
         """Give a pod's new addresses to it, and end its tenure of those that it has no more."""
         pod, tenures = known.pod, known.tenures
-        is_first = not tenures
+        start_ns = _bound_start(pod.start_ns if not tenures else 0, now_ns)
         for address in set(tenures) - set(pod.addresses):
             # Lost at some time since it was seen last.
             self.tenures.end(address, tenures.pop(address), known.seen_ns - MAX_LATE_NS, now_ns)
         for address in pod.addresses:
             if address not in tenures:
-                tenure = tenures[address] = Tenure(self.pods_freshness, pod.start_ns if is_first else now_ns)
+                tenure = tenures[address] = Tenure(self.pods_freshness, start_ns)
                 tenure.namespace, tenure.pod, tenure.node = pod.namespace, pod.name, pod.node
                 tenure.labels = pod.labels
                 self.tenures.add(address, tenure)
@@ -169,3 +170,8 @@ class Cluster:
         for address, tenure in known.tenures.items():
             self.tenures.end(address, tenure, end_ns, now_ns)
         self._nodes.count_out(known.pod, end_ns, now_ns)
+
+
+def _bound_start(told_ns: int, now_ns: int) -> int:
+    """Return from when on an address is held that is told of now: other clocks may be ahead of ours."""
+    return min(told_ns, now_ns) if told_ns else now_ns

@@ -77,12 +77,12 @@ def handle_pods(cluster: Cluster) -> Handler:
     """Return the handler of pods."""
 
     def put(data: bytes, now_ns: int) -> str:
-        pod = read_pod(data, now_ns)
+        pod = read_pod(data)
         cluster.put_pod(pod, now_ns)
         return pod.uid
 
     def end(data: bytes, now_ns: int) -> None:
-        cluster.put_pod(read_pod(data, now_ns, is_gone=True), now_ns)
+        cluster.put_pod(read_pod(data, is_gone=True), now_ns)
 
     expire = cluster.tenures.expire
 
@@ -93,12 +93,12 @@ def handle_services(cluster: Cluster) -> Handler:
     """Return the handler of services."""
 
     def put(data: bytes, now_ns: int) -> str:
-        service = read_service(data, now_ns)
+        service = read_service(data)
         cluster.put_service(service, now_ns)
         return service.uid
 
     def end(data: bytes, now_ns: int) -> None:
-        cluster.remove_service(read_service(data, now_ns).uid, now_ns, now_ns)
+        cluster.remove_service(read_service(data).uid, now_ns - MAX_LATE_NS, now_ns)
 
     expire = cluster.tenures.expire
 

@@ -24,16 +24,17 @@ class NodeAddresses:
         self._freshness = freshness
         self._nodes: dict[tuple[bytes, str], _KnownNode] = {}
 
-    def count_in(self, pod: Pod) -> None:
+    def count_in(self, pod: Pod, now_ns: int) -> None:
         """Take in what a pod tells of its node."""
+        start_ns = min(pod.start_ns or now_ns, now_ns)
         for address in pod.host_addresses if pod.node else ():
             known = self._nodes.get((address, pod.node))
             if known is None:
-                tenure = Tenure(self._freshness, pod.start_ns)
+                tenure = Tenure(self._freshness, start_ns)
                 tenure.node = pod.node
                 known = self._nodes[address, pod.node] = _KnownNode(tenure)
                 self._table.add(address, tenure)
-            known.tenure.start_ns = min(known.tenure.start_ns, pod.start_ns)
+            known.tenure.start_ns = min(known.tenure.start_ns, start_ns)
             known.pods += 1
 
     def count_out(self, pod: Pod, end_ns: int, now_ns: int) -> None:

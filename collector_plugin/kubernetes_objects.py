@@ -44,7 +44,7 @@ class Pod(msgspec.Struct, frozen=True):
     """Its own, 16 bytes each; none on the node's network."""
     host_addresses: tuple[bytes, ...]
     start_ns: int
-    """From here on it surely has its addresses."""
+    """From here on it surely has its addresses; 0 where that is not known."""
     is_over: bool
     """Whether its addresses may be another's."""
     end_ns: int
@@ -62,6 +62,7 @@ class Service(msgspec.Struct, frozen=True):
     selector: Labels
     """What the labels of pods behind it hold; empty for none."""
     start_ns: int
+    """From here on it has its addresses; 0 where that is not known."""
 
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -146,8 +147,8 @@ _read_pod = msgspec.json.Decoder(_Pod).decode
 _read_service = msgspec.json.Decoder(_Service).decode
 
 
-def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
-    """Return the pod as of `now_ns`; `is_gone` where the API server has it no more. Raises ObjectError."""
+def read_pod(data: bytes, *, is_gone: bool = False) -> Pod:
+    """Return the pod; `is_gone` where the API server has it no more. Raises ObjectError."""
     try:
         pod = _read_pod(data)
     except JSON_ERRORS as error:
@@ -163,14 +164,14 @@ def read_pod(data: bytes, now_ns: int, *, is_gone: bool = False) -> Pod:
         _share_labels(frozenset((meta.labels or {}).items())),
         _read_addresses(own),
         _read_addresses(hosts),
-        _find_start_ns(status, now_ns),
+        _find_start_ns(status),
         is_gone or status.phase in OVER,
         _find_end_ns(meta, status),
     )
 
 
-def read_service(data: bytes, now_ns: int) -> Service:
-    """Return the service as of `now_ns`. Raises ObjectError."""
+def read_service(data: bytes) -> Service:
+    """Return the service. Raises ObjectError."""
     try:
         service = _read_service(data)
     except JSON_ERRORS as error:
@@ -178,7 +179,7 @@ def read_service(data: bytes, now_ns: int) -> Service:
     meta, spec = service.metadata, service.spec
     selector = frozenset((spec.selector or {}).items())
     addresses = _read_addresses(spec.cluster_ips or [spec.cluster_ip])
-    start_ns = now_ns if meta.creation_timestamp is None else _read_ns(meta.creation_timestamp)
+    start_ns = 0 if meta.creation_timestamp is None else _read_ns(meta.creation_timestamp) + NS_PER_S
     return Service(meta.uid, meta.namespace, meta.name, addresses, selector, start_ns)
 
 
@@ -202,8 +203,11 @@ def _read_addresses(texts: Iterable[str]) -> tuple[bytes, ...]:
     return tuple(address for address in map(read_address, texts) if address is not None)
 
 
-def _find_start_ns(status: _PodStatus, now_ns: int) -> int:
-    """Return from when on the pod surely has its address: its network was there, or a container of it had started."""
+def _find_start_ns(status: _PodStatus) -> int:
+    """Return from when on the pod surely has its address; 0 where that is not told.
+
+    Its network was there by then, or a container of it had started.
+    """
     times = [
         condition.last_transition_time
         for condition in status.conditions or ()
@@ -213,8 +217,7 @@ def _find_start_ns(status: _PodStatus, now_ns: int) -> int:
         times += [container.state.running.started_at] if container.state.running is not None else []
         times += [container.state.terminated.started_at] if container.state.terminated is not None else []
     # Whole seconds, cut: it was within that second.
-    known = [_read_ns(time) + NS_PER_S for time in times if time is not None]
-    return min(now_ns, *known) if known else now_ns
+    return min((_read_ns(time) + NS_PER_S for time in times if time is not None), default=0)
 
 
 def _find_end_ns(meta: _Meta, status: _PodStatus) -> int:

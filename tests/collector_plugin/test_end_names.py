@@ -128,7 +128,7 @@ def test_service_that_was_deleted_keeps_its_address_for_what_is_on_its_way() -> 
     story = Story().list([], [make_service("old", SERVER)])
     story.happen("DELETED", make_service("old", SERVER), 10)
     story.happen("ADDED", make_service("new", SERVER, start_s=20), 20)
-    found = [list_names(story.names, at_s).get("destination.service") for at_s in (5, 15, 25)]
+    found = [list_names(story.names, at_s).get("destination.service") for at_s in (4, 15, 25)]
     assert found == ["old", None, "new"]
 
 
@@ -159,3 +159,19 @@ def test_pod_that_a_new_list_lacks_ended_when_it_was_heard_of_last() -> None:
     story.list([make_pod("cart-1", SERVER)], [], at_s=50)
     assert [list_names(story.names, at_s).get("source.pod") for at_s in (-36, -34)] == ["frontend-1", None]
     assert list_names(story.names, 49)["destination.pod"] == "cart-1"
+
+
+def test_pod_whose_start_is_not_told_has_its_address_since_it_was_seen() -> None:
+    """Later events say no more of its start, and change nothing about it."""
+    story = Story().list([], [])
+    for at_s, tier in ((5, "a"), (20, "b")):
+        pod = make_pod("cart-1", SERVER, labels={"tier": tier})
+        del pod["status"]["containerStatuses"]
+        story.happen("MODIFIED", pod, at_s)
+    assert [list_names(story.names, at_s).get("destination.pod") for at_s in (4, 6)] == [None, "cart-1"]
+
+
+def test_pod_of_a_node_whose_clock_is_ahead_is_named_at_once() -> None:
+    """It has its address when that is told, whatever time the node says."""
+    story = Story().list([make_pod("cart-1", SERVER, start_s=60)], [], at_s=-30)
+    assert [list_names(story.names, at_s).get("destination.pod") for at_s in (-31, -29)] == [None, "cart-1"]
