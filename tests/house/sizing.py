@@ -6,6 +6,8 @@ The costs are planned ones, above the measured: a test compares both.
 import math
 from dataclasses import dataclass
 
+from collector_plugin import message_table, parents, waiting
+
 AGENT_US = 7.0
 """CPU of the agent for a transit, microseconds; all below likewise."""
 
@@ -29,9 +31,6 @@ PLUGIN_MIB = 170
 
 WAIT_S, WINDOW_S, PARENTS_S = 5, 60, 70
 """How long a transit waits for its span, and how long messages and parents are remembered."""
-
-PARENTS_MIB, WAITING_MIB, MESSAGES = 128, 96, 50_000
-"""Bounds of each."""
 
 NETWORK_SPANS_AN_EXCHANGE = 14
 MIB = 1 << 20
@@ -93,9 +92,9 @@ class Load:
         exchanges_per_s = self.sampled_per_s / self.plugins
         parents_mib = exchanges_per_s * self.spans_an_exchange * PARENTS_S * PARENT_BYTES / MIB
         waiting_mib = exchanges_per_s * TRANSITS_AN_EXCHANGE * WAIT_S * WAITING_BYTES / MIB
-        messages = min(MESSAGES, exchanges_per_s * MESSAGES_AN_EXCHANGE * WINDOW_S)
+        messages = min(message_table.MAX_REMEMBERED, exchanges_per_s * MESSAGES_AN_EXCHANGE * WINDOW_S)
         shown_mib = messages * MESSAGE_BYTES / MIB
-        return PLUGIN_MIB + min(PARENTS_MIB, parents_mib) + min(WAITING_MIB, waiting_mib) + shown_mib
+        return PLUGIN_MIB + min(parents.MAX_BYTES / MIB, parents_mib) + min(waiting.MAX_TRANSIT_BYTES / MIB, waiting_mib) + shown_mib
 
     @property
     def network_spans_per_s(self) -> float:
