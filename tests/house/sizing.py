@@ -94,7 +94,12 @@ class Load:
         waiting_mib = exchanges_per_s * TRANSITS_AN_EXCHANGE * WAIT_S * WAITING_BYTES / MIB
         messages = min(message_table.MAX_REMEMBERED, exchanges_per_s * MESSAGES_AN_EXCHANGE * WINDOW_S)
         shown_mib = messages * MESSAGE_BYTES / MIB
-        return PLUGIN_MIB + min(parents.MAX_BYTES / MIB, parents_mib) + min(waiting.MAX_TRANSIT_BYTES / MIB, waiting_mib) + shown_mib
+        return (
+            PLUGIN_MIB
+            + min(parents.MAX_BYTES / MIB, parents_mib)
+            + min(waiting.MAX_TRANSIT_BYTES / MIB, waiting_mib)
+            + shown_mib
+        )
 
     @property
     def network_spans_per_s(self) -> float:
