@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from collector_plugin import clocks, message_table, parents
 from node_probe.span_writer import SpanWriter
 from tests.house import sizing
 from tests.house.repository import ROOT
@@ -75,6 +76,9 @@ def test_a_transit_takes_no_more_on_the_way() -> None:
         f"| {sizing.WAITING_BYTES} bytes |",
         f"| {sizing.MESSAGE_BYTES} bytes |",
         f"| {sizing.PLUGIN_MIB} MiB |",
+        f"**Parents**: {parents.MAX_BYTES >> 20} MiB",
+        f"**Shown messages**: {message_table.MAX_REMEMBERED:,}",
+        f"**Pairs of nodes**: {clocks.MAX_PAIRS}",
         f"{sizing.FULL:.0%}".replace("%", " %"),
     ],
 )
