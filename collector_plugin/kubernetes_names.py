@@ -16,10 +16,8 @@ from hopspan.counters import Counters
 from hopspan.logs import Log
 from hopspan.metrics import Metric, count_by, gauge_by
 
-PODS = "/api/v1/pods?fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed"
-"""Those that have ended have no address any more, and a cluster may keep thousands of them."""
-
-SERVICES = "/api/v1/services"
+PODS, SERVICES = "/api/v1/pods", "/api/v1/services"
+"""Pods that have ended too, which are not kept: a selector of phases would tell of an end by what was before it."""
 
 
 class KubernetesNames:

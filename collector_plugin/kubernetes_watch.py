@@ -41,7 +41,7 @@ class Watched(msgspec.Struct, frozen=True):
 
     resource: str
     path: str
-    """Leads to the objects, with a query or without."""
+    """Leads to the objects, without a query."""
     feed: Feed
     lock: threading.Lock
     """Of all that the feed changes."""
@@ -53,7 +53,7 @@ class KubernetesWatch:
     def __init__(self, watched: Watched, api: KubernetesApi, results: Counters[Result], log: Log) -> None:
         """Prepare; `start` starts the thread."""
         self._resource = watched.resource
-        self._path = f"{watched.path}{'&' if '?' in watched.path else '?'}"
+        self._path = watched.path
         self._feed = watched.feed
         self._lock = watched.lock
         self._api = api
@@ -107,7 +107,7 @@ class KubernetesWatch:
         deadline_ns = time.monotonic_ns() + LIST_NS
         while time.monotonic_ns() < deadline_ns:
             suffix = f"&continue={quote(token, safe='')}" if token else ""
-            page = self._api.get(f"{self._path}limit={self._page}{suffix}")
+            page = self._api.get(f"{self._path}?limit={self._page}{suffix}")
             with self._lock:
                 token = self._feed.add_page(page, time.time_ns())
             self._results.add(Result.OK)
@@ -120,7 +120,7 @@ class KubernetesWatch:
         timeout_s = int(MIN_WATCH_S * (1 + random.random()))  # noqa: S311 - spreads load, guards nothing
         version = quote(self._feed.version, safe="")
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={timeout_s}"
-        self._api.begin_watch(f"{self._path}{query}")
+        self._api.begin_watch(f"{self._path}?{query}")
         began_ns = time.monotonic_ns()
         # What happened since the list comes at once.
         self._confirm()
