@@ -1,0 +1,68 @@
+"""Manifests of applications: a Deployment of one pod on one node, and a Service before it. Values only: no IO."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.kubernetes.topology import Node
+
+
+@dataclass(frozen=True)
+class Application:
+    """One pod of an image, on a node, that serves a port."""
+
+    name: str
+    image: str
+    node: Node
+    port: int
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def render(self, namespace: str) -> str:
+        """Return its Deployment and Service as a manifest."""
+        container: dict[str, object] = {
+            "name": self.name,
+            "image": self.image,
+            "imagePullPolicy": "Never",
+            "args": list(self.arguments),
+            "env": [{"name": name, "value": value} for name, value in self.environment.items()],
+            "ports": [{"containerPort": self.port}],
+            "readinessProbe": {"tcpSocket": {"port": self.port}, "periodSeconds": 1},
+        }
+        return render_application(self.name, namespace, self.node, self.port, [container])
+
+
+def render_application(
+    name: str,
+    namespace: str,
+    node: Node,
+    port: int,
+    containers: Sequence[Mapping[str, object]],
+    *,
+    volumes: Sequence[Mapping[str, object]] = (),
+) -> str:
+    """Return a Deployment of one pod with the containers, and the Service `name:port` before it, as a manifest."""
+    labels = {"app": name}
+    place = {"name": name, "namespace": namespace, "labels": labels}
+    pod = {
+        "nodeSelector": {"kubernetes.io/hostname": node.name},
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        # What is deleted in a test shall be gone soon; no application here says farewell.
+        "terminationGracePeriodSeconds": 1,
+        "containers": list(containers),
+        "volumes": list(volumes),
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": place,
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": place,
+        "spec": {"selector": labels, "ports": [{"port": port, "targetPort": port}]},
+    }
+    return f"{json.dumps(deployment)}\n---\n{json.dumps(service)}"
