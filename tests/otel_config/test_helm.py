@@ -127,6 +127,27 @@ def test_numbers_and_texts_arrive_as_they_were_given() -> None:
     assert probe.points.exclude == ("docker*",)
 
 
+@pytest.mark.parametrize(
+    ("program", "config"),
+    [
+        ("probe", {"telemetry": None}),
+        ("probe", {"telemetry": {"metrics": None}, "points": None}),
+        ("probe", {"exporters": {"otlp": {"tls": None}}}),
+        ("plugin", {"telemetry": {"metrics": None, "traces": None}, "kubernetes": None}),
+        ("plugin", {"receivers": None}),
+        ("plugin", {"receivers": {"otlp": {"protocols": {"grpc": None, "http": None}}, "zipkin": None}}),
+    ],
+    ids=str,
+)
+def test_null_is_what_is_not_said(program: str, config: dict[str, Any]) -> None:
+    """A mapping without a value is read as the programs read it: by its defaults."""
+    values = {program: {"config": {**LEAST[program]["config"], **config} if program == "plugin" else config}}
+    text = {**LEAST, **values}
+    done = run_helm("template", "demo", str(CHART), "-n", NAMESPACE, "-f", "-", values=text)
+    assert done.returncode == 0, done.stderr
+    assert [document for document in yaml.safe_load_all(done.stdout) if document] == render()
+
+
 def test_probe_has_exactly_the_rights_of_the_code() -> None:
     """Three capabilities, and with pod points one more; Kubernetes writes them without CAP_."""
     for values, more in ((LEAST, set()), (CASES["pod points"], {Capability.SYS_ADMIN})):

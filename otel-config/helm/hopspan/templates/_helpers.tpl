@@ -46,6 +46,25 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- default (ternary (index . 1) "default" $account.create) $account.name -}}
 {{- end -}}
 
+{{/* A program's configuration as the user gives it, without nulls: they stand for what is not said. */}}
+{{- define "hopspan.userConfig" -}}
+{{- $config := mustDeepCopy (default dict .config) -}}
+{{- include "hopspan.dropNulls" $config -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* Changes the mapping that it is given. */}}
+{{- define "hopspan.dropNulls" -}}
+{{- $mapping := . -}}
+{{- range $key, $value := $mapping -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $mapping $key -}}
+{{- else if kindIs "map" $value -}}
+{{- include "hopspan.dropNulls" $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "hopspan.port" -}}{{ regexFind "[0-9]+$" . }}{{- end -}}
 
 {{/* Of a list: the names of Secrets to mount. A Secret's files are for the container's user and group alone. Its name

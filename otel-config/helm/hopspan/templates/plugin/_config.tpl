@@ -1,7 +1,8 @@
 {{/* collector-plugin's configuration: what the chart sets, below what the user says; the acknowledging exporter first. */}}
 {{- define "hopspan.plugin.config" -}}
 {{- $values := .Values.plugin -}}
-{{- $receivers := default dict $values.config.receivers -}}
+{{- $user := fromYaml (include "hopspan.userConfig" $values) -}}
+{{- $receivers := default dict $user.receivers -}}
 {{- $guard := fromYaml (include "hopspan.plugin.guard" $values) -}}
 {{- $protocols := dict "grpc" (merge (dict "endpoint" (printf "%s:24317" $values.listenAddress)) $guard) -}}
 {{- if kindIs "map" (dig "otlp" "protocols" "http" "" $receivers) -}}
@@ -16,7 +17,7 @@
 {{- if kindIs "map" (dig "zipkin" "" $receivers) -}}
 {{- $_ := set $defaults.receivers "zipkin" (merge (dict "endpoint" (printf "%s:29411" $values.listenAddress)) $guard) -}}
 {{- end -}}
-{{- $config := mustMergeOverwrite $defaults (mustDeepCopy $values.config) -}}
+{{- $config := mustMergeOverwrite $defaults $user -}}
 {{- if ne (dig "kubernetes" "enabled" false $config) .Values.kubernetes.names.enabled -}}
 {{- fail "plugin.config.kubernetes.enabled: set kubernetes.names.enabled, which gives the rights too" -}}
 {{- end -}}
@@ -26,12 +27,13 @@
 {{- end -}}
 {{- end -}}
 {{- toYaml (omit $config "exporters") }}
-{{ include "hopspan.plugin.exporters" $values }}
+{{ include "hopspan.plugin.exporters" (list $user.exporters $values.acknowledgingExporter) }}
 {{- end -}}
 
+{{/* Of a list: the exporters and the name of the first. */}}
 {{- define "hopspan.plugin.exporters" -}}
-{{- $exporters := .config.exporters -}}
-{{- $first := .acknowledgingExporter -}}
+{{- $exporters := default dict (index . 0) -}}
+{{- $first := index . 1 -}}
 {{- if not $exporters -}}
 {{- fail "plugin.config.exporters: names no backend; for example --set plugin.config.exporters.otlp.endpoint=jaeger:4317 --set plugin.config.exporters.otlp.tls.insecure=true" -}}
 {{- end -}}

@@ -1,8 +1,9 @@
 {{/* node-probe's configuration: what the chart sets, below what the user says. */}}
 {{- define "hopspan.probe.config" -}}
 {{- $values := .Values.probe -}}
+{{- $user := fromYaml (include "hopspan.userConfig" $values) -}}
 {{- $address := ternary "0.0.0.0" "127.0.0.1" .Values.metrics.monitors.enabled -}}
-{{- $otlp := dict "tls" (fromYaml (include "hopspan.probe.tls" $values)) -}}
+{{- $otlp := dict "tls" (fromYaml (include "hopspan.probe.tls" (list $values $user))) -}}
 {{- with $values.auth.secretName -}}
 {{- $_ := set $otlp "auth" (dict "bearer_token_file" (printf "/etc/hopspan/secrets/%s/%s" . $values.auth.key)) -}}
 {{- end -}}
@@ -14,8 +15,8 @@
   "exporters" (dict "otlp" $otlp)
   "points" (dict "pod" $values.podPoints.enabled)
   "telemetry" (dict "metrics" (dict "endpoint" (printf "%s:29464" $address))) -}}
-{{- $config := mustMergeOverwrite $defaults (mustDeepCopy $values.config) -}}
-{{- $given := dig "exporters" "otlp" "endpoint" "" $values.config -}}
+{{- $config := mustMergeOverwrite $defaults $user -}}
+{{- $given := dig "exporters" "otlp" "endpoint" "" $user -}}
 {{- if not (dig "exporters" "otlp" "endpoint" "" $config) -}}
 {{- fail "probe.config.exporters.otlp.endpoint: required while plugin.enabled is false: where transits are sent, host:port" -}}
 {{- end -}}
@@ -37,19 +38,21 @@
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* Of a list: the component's values and the user's configuration. */}}
 {{- define "hopspan.probe.tls" -}}
-{{- $directory := printf "/etc/hopspan/secrets/%s" .tls.secretName -}}
-{{- if and (not .tls.secretName) .tls.clientCertificate -}}
+{{- $tls := (index . 0).tls -}}
+{{- $directory := printf "/etc/hopspan/secrets/%s" $tls.secretName -}}
+{{- if and (not $tls.secretName) $tls.clientCertificate -}}
 {{- fail "probe.tls.secretName: required with probe.tls.clientCertificate" -}}
 {{- end -}}
-{{- if and (not .tls.enabled) .tls.secretName -}}
+{{- if and (not $tls.enabled) $tls.secretName -}}
 {{- fail "probe.tls.secretName: has no effect while probe.tls.enabled is false" -}}
 {{- end -}}
-{{- if not .tls.enabled -}}
-{{- if not (dig "exporters" "otlp" "tls" "" .config) }}insecure: true{{ end -}}
-{{- else if .tls.secretName -}}
+{{- if not $tls.enabled -}}
+{{- if not (dig "exporters" "otlp" "tls" "" (index . 1)) }}insecure: true{{ end -}}
+{{- else if $tls.secretName -}}
 ca_file: {{ $directory }}/ca.crt
-{{- if .tls.clientCertificate }}
+{{- if $tls.clientCertificate }}
 cert_file: {{ $directory }}/tls.crt
 key_file: {{ $directory }}/tls.key
 {{- end -}}
