@@ -66,8 +66,8 @@ test-kubernetes: build/setup-test kubernetes
 	$(unpack_containerd)
 	$(PYTHON) -m pytest -m kubernetes tests/kubernetes tests/otel_config
 
-## make kubernetes             build Kubernetes, its name server, Helm and Jaeger, once a machine: minutes (needs Go 1.26)
-kubernetes:
+## make kubernetes             build Kubernetes, its name server, Helm, Jaeger and Collector, once a machine (needs Go 1.26)
+kubernetes: collector
 	@for program in kubernetes coredns helm jaeger; do tests/peers/build_$$program.sh >/dev/null; done
 
 collector:
