@@ -17,7 +17,7 @@ TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
 BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-tools-common linux-tools-generic,bpftool)
 # Ubuntu has it as a snap alone.
 BROWSER := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),,chromium chromium-driver)
-TEST_PACKAGES := $(TESTBED_PACKAGES) tcpdump ethtool $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
+TEST_PACKAGES := $(TESTBED_PACKAGES) binutils tcpdump ethtool $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)

@@ -11,5 +11,5 @@ while read -r pattern; do
 done < <(sed -e 's/ *#.*//' -e '/^$/d' "$here/remove")
 find "$root/usr" -depth -mindepth 1 -type d -empty -delete
 # Never compared with the sources' times, which differ from build to build.
-/usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$root"/usr/lib/python3* \
-  "$root"/usr/local/lib/python3* >&2
+find "$root/usr" -maxdepth 3 -name 'python3*' -type d -exec \
+  /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / {} + >&2

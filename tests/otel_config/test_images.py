@@ -16,7 +16,8 @@ from tests.house.repository import ROOT
 
 FOLDER = ROOT / "otel-config" / "images"
 PROGRAMS = ("node-probe", "collector-plugin")
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT: dict[str, Any] = PYPROJECT["project"]
 
 
 def read_list(path: Path) -> list[str]:
@@ -54,6 +55,16 @@ def test_engine_runs_the_scripts_of_build_sh(program: str) -> None:
 def test_engine_starts_from_a_base_without_a_registry(program: str) -> None:
     """Plain names, so that whoever has a mirror needs no change; the image itself has no base."""
     assert read_instructions(program, "FROM") == ["debian:bookworm-slim AS made", "scratch"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_engine_is_given_what_the_wheel_is_made_of(program: str) -> None:
+    """By name, so that nothing else of a checkout is sent to it."""
+    lines = [line for line in read_instructions(program, "COPY") if not line.startswith("--from")]
+    copied = [word for line in lines for word in line.split()[:-1]]
+    files = [PROJECT["readme"], *PROJECT["license-files"], "pyproject.toml", "constraints.txt", "otel-config/images"]
+    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert sorted(copied) == sorted([*files, *packages])
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
