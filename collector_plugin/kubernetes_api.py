@@ -100,16 +100,27 @@ class KubernetesApi:
         except ERRORS as error:
             raise self._map_error(error) from error
 
-    def read_lines(self, silence_ns: int) -> Iterator[bytes]:
-        """Yield the lines as they come, none of them empty, until the API server ends the watch.
+    def read_lines(self, first_ns: int, silence_ns: int) -> Iterator[bytes]:
+        """Yield the lines as they come, until the API server ends the watch; an empty one once `first_ns` are over.
 
         Raises ApiError, also where nothing comes for `silence_ns`.
         """
         connection = self._connection
         assert connection is not None
         rest = b""
+        first_until_ns: int | None = time.monotonic_ns() + first_ns
         try:
-            while piece := connection.read_piece(time.monotonic_ns() + silence_ns):
+            while True:
+                try:
+                    piece = connection.read_piece(first_until_ns or time.monotonic_ns() + silence_ns)
+                except TimeoutError:
+                    if first_until_ns is None:
+                        raise
+                    first_until_ns = None
+                    yield b""
+                    continue
+                if not piece:
+                    return
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from filter(None, lines)
                 if len(rest) > MAX_ANSWER_BYTES:

@@ -16,6 +16,10 @@ GONE = 410
 """The API server has forgotten what came after our version: a list is needed."""
 
 
+CATCH_UP_NS = 10**9
+"""A watch begins with all that has happened since its version, one event after the other, for at most this long."""
+
+
 class GoneError(Exception):
     """The version that was watched from is too old."""
 
@@ -120,6 +124,7 @@ class Feed:
         self._trust_ns = trust_ns
         self._listed: set[str] = set()
         self._began_ns = 0
+        self._caught_up_ns = 0
 
     def begin_list(self, now_ns: int) -> None:
         """Begin a list anew; what is known stays, and counts up to when it was heard last."""
@@ -161,8 +166,14 @@ class Feed:
             self.malformed += 1
         self.confirm(now_ns)
 
+    def begin_watch(self, now_ns: int) -> None:
+        """Note that a watch has begun: what is told at first may be old."""
+        self._caught_up_ns = now_ns + CATCH_UP_NS
+
     def confirm(self, now_ns: int) -> None:
-        """Note that all that happened before `now_ns` was told."""
+        """Note that all that happened before `now_ns` was told, unless the watch has just begun."""
+        if now_ns < self._caught_up_ns:
+            return
         self.heard_ns = now_ns
         self._handler.freshness.until_ns = now_ns + self._trust_ns
         self._handler.expire(now_ns)
@@ -177,7 +188,7 @@ class Feed:
         self._listed = set()
         self.version = version
         # All pages show the moment of the first; what came after it the watch will tell.
-        self.confirm(self._began_ns)
+        self.heard_ns = self._handler.freshness.until_ns = self._began_ns
 
 
 def _read_error(data: bytes) -> Exception:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from collector_plugin.kubernetes_api import ApiError, KubernetesApi, Result
-from collector_plugin.kubernetes_feed import Feed, GoneError, WatchError
+from collector_plugin.kubernetes_feed import CATCH_UP_NS, Feed, GoneError, WatchError
 from collector_plugin.kubernetes_objects import ObjectError
 from hopspan.backoff import draw_delay_ns
 from hopspan.counters import Counters
@@ -122,26 +122,26 @@ class KubernetesWatch:
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={timeout_s}"
         self._api.begin_watch(f"{self._path}?{query}")
         began_ns = time.monotonic_ns()
-        # What happened since the list comes at once.
-        self._confirm()
+        with self._lock:
+            self._feed.begin_watch(time.time_ns())
         self._tell_recovery()
         try:
-            for line in self._api.read_lines(SILENCE_NS):
+            for line in self._api.read_lines(2 * CATCH_UP_NS, SILENCE_NS):
                 with self._lock:
-                    self._feed.add_event(line, time.time_ns())
+                    if line:
+                        self._feed.add_event(line, time.time_ns())
+                    else:
+                        self._feed.confirm(time.time_ns())
         finally:
             is_steady = time.monotonic_ns() - began_ns >= STEADY_NS
             if is_steady:
                 self._failures = 0
         self._results.add(Result.OK)
-        self._confirm()
+        with self._lock:
+            self._feed.confirm(time.time_ns())
         if not is_steady:
             # Else a server that ends each watch at once would be asked without end.
             self._stopping.wait(1)
-
-    def _confirm(self) -> None:
-        with self._lock:
-            self._feed.confirm(time.time_ns())
 
     def _recover(self, error: ApiError) -> None:
         """Prepare for another attempt, and wait for its time."""

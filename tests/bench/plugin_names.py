@@ -47,6 +47,7 @@ def measure_names(rounds: int, *, quick: bool) -> dict[str, Any]:
     services = Feed(handle_services(cluster), 90 * SECOND)
     services.begin_list(EPOCH_NS)
     services.add_page(write_page([make_service("cart", "10.96.0.10")]), EPOCH_NS)
+    services.confirm(EPOCH_NS)
     halves = [
         make_half(NODE_1, make_transit({1: 0, 2: 3, 3: 6, 4: 9}, server=_address(n))) for n in range(CONNECTIONS)
     ]
@@ -69,6 +70,7 @@ def _take_in(cluster: Cluster, pages: Sequence[bytes]) -> Cluster:
     for page in pages:
         feed.add_page(page, EPOCH_NS)
     feed.add_page(write_page([_make_pod(0)]), EPOCH_NS)
+    feed.confirm(EPOCH_NS)
     return cluster
 
 

@@ -28,6 +28,8 @@ class Story:
         for feed, objects in ((self.pods, pods), (self.services, services)):
             feed.begin_list(tell(at_s))
             assert feed.add_page(write_page(objects), tell(at_s)) == ""
+            feed.begin_watch(tell(at_s - 1))
+            feed.confirm(tell(at_s))
         return self
 
     def happen(self, kind: str, value: dict[str, Any], at_s: float) -> None:

@@ -125,6 +125,7 @@ def _read_cluster(value: dict[str, Any] | None) -> DescribeEnds:
         feed = Feed(handler, 90 * SECOND)
         feed.begin_list(EPOCH_NS)
         feed.add_page(write_page(value[kind]), EPOCH_NS)
+        feed.confirm(EPOCH_NS)
     return EndNames(cluster).describe
 
 

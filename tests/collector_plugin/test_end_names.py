@@ -139,7 +139,18 @@ def test_nothing_is_named_before_the_list_is_whole() -> None:
     assert story.pods.add_page(write_page([make_pod("frontend-1", CLIENT)], following="more"), tell(-30)) == "more"
     assert list_names(story.names) == {}
     assert story.pods.add_page(write_page([]), tell(-29)) == ""
-    assert list_names(story.names) == CLIENT_POD
+    assert [list_names(story.names, at_s) for at_s in (-30, -29)] == [CLIENT_POD, {}]
+
+
+def test_watch_that_begins_is_trusted_once_it_has_caught_up() -> None:
+    """It tells first what has happened since the list, or while it was lost, one event after the other."""
+    story = Story().list([make_pod("frontend-1", CLIENT), make_pod("cart-1", SERVER)], [])
+    story.pods.lose()
+    story.pods.begin_watch(tell(50))
+    story.happen("DELETED", make_pod("cart-1", SERVER, ended_s=20), 50.1)
+    assert list_names(story.names, 40) == {}
+    story.happen("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": "11"}}, 51)
+    assert list_names(story.names, 40) == CLIENT_POD
 
 
 def test_what_was_not_heard_of_since_is_not_named() -> None:

@@ -53,5 +53,6 @@ def test_objects_that_cannot_be_read_are_passed_over_and_counted() -> None:
         {"metadata": {"name": "x", "uid": "y"}, "status": {"podIPs": "none"}},
     ]
     story.pods.add_page(write_page([*faulty, make_pod("frontend-1", CLIENT)]), tell(-30))
+    story.pods.confirm(tell(-29))
     assert list_names(story.names) == CLIENT_POD
     assert story.pods.malformed == 2

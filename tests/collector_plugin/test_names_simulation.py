@@ -59,6 +59,7 @@ class Simulation:
         self._waiting: list[tuple[float, bytes]] = []
         self._lost_until_s = 0.0
         self._needs_list = True
+        self._began_s: float | None = None
         self.named = self.asked = 0
 
     def run(self) -> None:
@@ -110,10 +111,12 @@ class Simulation:
     def _deliver(self, now_s: float) -> None:
         now_ns = EPOCH_NS + int(now_s * SECOND)
         if now_s < self._lost_until_s:
+            self._began_s = None
             return
         if self._random.random() < STEP_S / 40:
             self._feed.lose()
             self._lost_until_s = now_s + self._random.uniform(0, 15)
+            self._began_s = None
             self._needs_list = self._random.random() < 0.5
         elif self._needs_list:
             # It shows this moment, so what waits is in it.
@@ -121,9 +124,14 @@ class Simulation:
             self._feed.begin_list(now_ns)
             self._feed.add_page(write_page(list(self._told.values())), now_ns)
             self._needs_list = False
+        elif self._began_s is None:
+            self._began_s = now_s
+            self._feed.begin_watch(now_ns)
         else:
             while self._waiting and self._waiting[0][0] <= now_s:
                 self._feed.add_event(self._waiting.pop(0)[1], now_ns)
+            if now_s == self._began_s + 2:
+                self._feed.confirm(now_ns)
 
     def _ask(self, now_s: float) -> None:
         """Join a transit of some time ago: whose pod is named is the one that sent it."""
