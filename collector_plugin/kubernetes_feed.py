@@ -16,7 +16,7 @@ GONE = 410
 """The API server has forgotten what came after our version: a list is needed."""
 
 
-CATCH_UP_NS = 10**9
+CATCH_UP_NS = 500 * 10**6
 """A watch begins with all that has happened since its version, one event after the other, for at most this long."""
 
 
