@@ -40,7 +40,7 @@ unpack() {
   local file
   for file in "$work"/archives/*.deb; do
     name=$(dpkg-deb -f "$file" Package)
-    [[ ! $name =~ ^($left_out)$ ]] || continue
+    [[ ! $name =~ ^($left_out)(t64)?$ ]] || continue
     dpkg-deb -f "$file" >"$root/var/lib/dpkg/status.d/$name"
     dpkg-deb --fsys-tarfile "$file" | tar -xp -C "$root" --keep-directory-symlink --no-same-owner
   done
@@ -65,7 +65,18 @@ make_small() {
   "$here/finish.sh" "$root"
 }
 
+# Another release of the distribution may need a library that the lists leave out.
+check_libraries() {
+  find "$root/usr" -type f \( -name '*.so*' -o -path '*/bin/*' \) -exec readelf -d {} + 2>/dev/null \
+    | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u >"$work/needed"
+  find "$root/usr" -name '*.so*' -printf '%f\n' | sort -u >"$work/present"
+  local missing
+  missing=$(comm -23 "$work/needed" "$work/present" | paste -s -d ' ')
+  [[ ! $missing ]] || { echo "left out, but needed: $missing" >&2; exit 1; }
+}
+
 fetch
 unpack
 add_files
 make_small
+check_libraries
