@@ -18,6 +18,8 @@ BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-t
 # Ubuntu has it as a snap alone.
 BROWSER := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),,chromium chromium-driver)
 TEST_PACKAGES := $(TESTBED_PACKAGES) binutils tcpdump ethtool $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
+# What runc links.
+KUBERNETES_PACKAGES := libseccomp2
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
@@ -63,6 +65,7 @@ peers: collector
 
 ## make test-kubernetes        tests of the chart by Helm and on a real Kubernetes of two nodes; needs what `make kubernetes` needs
 test-kubernetes: build/setup-test kubernetes
+	$(call install_packages,$(KUBERNETES_PACKAGES))
 	$(unpack_containerd)
 	$(PYTHON) -m pytest -m kubernetes tests/kubernetes tests/otel_config
 
@@ -110,9 +113,9 @@ pictures: build/setup-test
 schemas: build/setup-test
 	$(PYTHON) -m tests.house.schemas
 
-## make clean                  remove build/ and .venv/, and what a crashed testbed left
+## make clean                  remove build/ and .venv/, and what a crashed testbed or cluster left
 clean:
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m testbed down || true; fi
+	@if [ -x $(PYTHON) ]; then for what in testbed tests.kubernetes; do $(PYTHON) -m $$what down || true; done; fi
 	@rm -rf build .venv
 
 # Installs what is missing and touches the package lists only then, so a complete machine needs no network here.

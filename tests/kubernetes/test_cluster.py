@@ -1,15 +1,32 @@
 """The cluster that the tests stand on has what they lean on: two nodes of this version, and no rights by default."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from testbed.command import run_command
+from testbed.deadline import wait_until
 from testbed.errors import TestbedError
+from tests.house.repository import ROOT
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.programs import find_program
 from tests.kubernetes.topology import NODES
 
 pytestmark = pytest.mark.kubernetes
+
+END_TIMEOUT_S = 10.0
+STARTER = """
+import pathlib, signal, sys
+from tests.kubernetes.node import RunningNode
+from tests.kubernetes.topology import NODE_1
+RunningNode(NODE_1, pathlib.Path(sys.argv[1], "again")).start_containerd()
+print("up", flush=True)
+signal.pause()
+"""
+"""Starts the processes of a node once more, beside the running one in its network, and holds them."""
 
 
 def render_pod(security: dict[str, object]) -> str:
@@ -46,3 +63,20 @@ def test_account_may_nothing(cluster: Cluster, who: list[str]) -> None:
     options = [f"--as={user}", *(f"--as-group={group}" for group in groups)]
     with pytest.raises(TestbedError, match="forbidden"):
         cluster.kubectl.run("get", "secrets", "--namespace", "kube-system", *options)
+
+
+def test_killed_run_leaves_no_process(cluster: Cluster, tmp_path: Path) -> None:
+    """Whoever started a node is killed: its processes end, though each is a session of its own, and so its mounts."""
+    del cluster
+
+    def list_processes() -> list[str]:
+        return run_command(["pgrep", "--list-full", "-f", str(tmp_path)], check=False).splitlines()
+
+    command = [sys.executable, "-c", STARTER, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == "up\n"
+        assert any("containerd" in line for line in list_processes())
+        starter.kill()
+    wait_until(lambda: not list_processes(), "processes stay", END_TIMEOUT_S)
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
