@@ -15,6 +15,7 @@ fail() {
 
 (($# == 2)) && [[ -f $here/$1/Containerfile ]] || fail "usage: ${0##*/} node-probe|collector-plugin OUT.tar"
 program=$1 out=$(realpath -m "$2")
+[[ -d ${out%/*} ]] || fail "no folder for $2"
 for command in apt-get dpkg-deb flock ld; do
   command -v "$command" >/dev/null || fail "needs the command '$command'"
 done
@@ -49,8 +50,7 @@ make_base() {
     : >"$log"
     mkdir "$work/base"
     run "$here/root.sh" "$program" "$work/root"
-    # Not in $work, since a virtual environment cannot be moved.
-    rm -rf "$base.tools"
+    # The tools are not in $work, since a virtual environment cannot be moved.
     run "$here/python.sh" libraries "$program" "$work/libraries" "$base.tools"
     run /usr/bin/python3 "$here/archive.py" layer "$work/root" "$work/base/root"
     run /usr/bin/python3 "$here/archive.py" layer "$work/libraries" "$work/base/libraries"

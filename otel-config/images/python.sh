@@ -12,9 +12,11 @@ pip() {
   "$tools/bin/python" -m pip --disable-pip-version-check -q "$@" >&2
 }
 
-[[ -x $tools/bin/python ]] || {
-  /usr/bin/python3 -m venv "$tools"
+# The mark is made last: a half of it is no environment.
+[[ -e $tools/made ]] || {
+  /usr/bin/python3 -m venv --clear "$tools"
   pip install -c "$source/constraints.txt" pip hatchling
+  touch "$tools/made"
 }
 version=$("$tools/bin/python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 target=$root/usr/local/lib/$version/dist-packages
@@ -39,4 +41,6 @@ add_program() {
 }
 
 "add_$what"
+# The commands, which are taken out, begin with the path of the tools; so would their sums differ from place to place.
+sed -i '/^\.\.\/\.\.\/bin\//d' "$target"/*.dist-info/RECORD
 "$here/finish.sh" "$root"

@@ -104,3 +104,13 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...], tmp_path: Path) -> None
     )
     assert (done.returncode, done.stderr) == (1, b"build.sh: usage: build.sh node-probe|collector-plugin OUT.tar\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_place_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+    """And not after minutes."""
+    command = [str(FOLDER / "build.sh"), "node-probe", str(tmp_path / "none" / "out.tar")]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr.decode()) == (1, f"build.sh: no folder for {command[2]}\n")
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ Edge: runs build.sh, reads the archive.
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -55,12 +56,17 @@ class BuiltImage(msgspec.Struct, frozen=True):
         return sum(path.stat().st_size for path in files), sum(len(self.read_blob(layer)) for layer in self.layers)
 
 
-def build_archive(program: str, archive: Path) -> str:
-    """Build an archive and return the image's name; lacking a tool, skip or fail."""
+def build_archive(program: str, archive: Path, environment: Mapping[str, str] = {}) -> str:
+    """Build an archive, with more environment; return the image's name. Lacking a tool, skip or fail."""
     if missing := [f"{tool} ({package})" for tool, package in _TOOLS.items() if not shutil.which(tool)]:
         lack(f"building images needs {', '.join(missing)}")
     done = subprocess.run(
-        [BUILD, program, archive], capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
+        [BUILD, program, archive],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

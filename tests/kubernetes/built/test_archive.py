@@ -45,8 +45,9 @@ def test_blobs_are_what_they_are_called(image: BuiltImage) -> None:
 
 
 def test_image_is_the_same_when_it_is_built_again(image: BuiltImage, tmp_path: Path) -> None:
-    """To the byte, so that a registry has it once."""
-    build_archive(image.program, tmp_path / "again.tar")
+    """To the byte, so that a registry has it once; the plugin's from nothing, since the probe's takes minutes."""
+    elsewhere = {"XDG_CACHE_HOME": str(tmp_path)} if image.program == "collector-plugin" else {}
+    build_archive(image.program, tmp_path / "again.tar", elsewhere)
     assert (tmp_path / "again.tar").read_bytes() == image.archive.read_bytes()
 
 
