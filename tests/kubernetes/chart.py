@@ -71,6 +71,15 @@ class Chart:
         found: list[Any] = self.cluster.kubectl.read("pods", "-n", NAMESPACE, "-l", selector)["items"]
         return found
 
+    def describe_probes(self) -> str:
+        """Return what each probe has logged and which points it finds, for error messages."""
+        points = ("node-probe", "points", "--config", "/etc/hopspan/node-probe.yaml")
+        told = []
+        for name in (pod["metadata"]["name"] for pod in self.list_pods("node-probe")):
+            told.append(self.cluster.kubectl.run("logs", "--namespace", NAMESPACE, name))
+            told.append(self.cluster.kubectl.run("exec", "--namespace", NAMESPACE, name, "--", *points))
+        return "\n".join(told)
+
     def _has_no_old_pod(self) -> bool:
         return not any("deletionTimestamp" in pod["metadata"] for pod in self.list_pods())
 

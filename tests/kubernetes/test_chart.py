@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from testbed.errors import TestbedError
 from tests.kubernetes.chart import Chart
 from tests.kubernetes.hotrod import HotRod
 from tests.peers.hotrod_traces import check_rides
@@ -66,4 +67,7 @@ def test_upgrade_rolls_what_changed(chart: Chart, hotrod: HotRod, jaeger: Jaeger
     assert plugins == list_names(chart, "collector-plugin")
     since_ns = time.time_ns()
     hotrod.ride(RIDES)
-    check_rides(jaeger, RIDES, since_ns)
+    try:
+        check_rides(jaeger, RIDES, since_ns)
+    except TestbedError as error:
+        raise TestbedError(f"{error}; the probes:\n{chart.describe_probes()}") from error
