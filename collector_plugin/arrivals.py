@@ -53,6 +53,11 @@ class Arrivals:
         self._bytes = 0
 
     @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self._queue)
+
+    @property
     def size_bytes(self) -> int:
         """Return the memory that they take, estimated."""
         return self._bytes

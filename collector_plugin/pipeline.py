@@ -125,7 +125,11 @@ class Pipeline:
     def take_in_arrivals(self) -> None:
         """Let the join take in what has come. Under `lock`."""
         turns = itertools.cycle(range(ARRIVALS_A_TURN))
-        while (arrival := self.arrivals.pop()) is not None:
+        # No more than was there: at saturation more comes meanwhile, without an end, and what is due would wait.
+        for _ in range(self.arrivals.count):
+            arrival = self.arrivals.pop()
+            if arrival is None:
+                return
             try:
                 self._take_in(arrival)
             except Exception as error:  # noqa: BLE001 - a fault in the join must never cost what came after

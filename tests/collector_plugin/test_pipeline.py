@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from collector_plugin import arrivals
+from collector_plugin.arrivals import Arrival
 from collector_plugin.delivery import Delivery
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
@@ -99,6 +100,25 @@ def test_application_spans_are_passed_on_as_they_came(bench: Bench) -> None:
     assert bench.accept(SPANS) == ExportResult()
     assert bench.first.requests == [SPANS]
     wait_until(lambda: bench.second.requests == [SPANS])
+
+
+def test_what_comes_meanwhile_holds_nothing_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast clients bring spans while the join takes in theirs, a tick ends, and sends what is due."""
+    bench.accept(NEAR + SPANS)
+    bench.accept(FAR)
+    pop = bench.pipeline.arrivals.pop
+    brought = iter(range(100))
+
+    def pop_while_others_bring() -> Arrival | None:
+        for _ in brought:
+            bench.accept(SPANS)
+            break
+        return pop()
+
+    monkeypatch.setattr(bench.pipeline.arrivals, "pop", pop_while_others_bring)
+    bench.pipeline.tick(0)
+    assert bench.pipeline.arrivals.count == 2
+    wait_until(lambda: "underlay" in {span.name for span in list_spans(list(bench.second.requests))})
 
 
 def test_network_spans_follow_at_the_next_tick(bench: Bench) -> None:
