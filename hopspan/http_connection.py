@@ -7,6 +7,7 @@ flight, so that neither the call's deadline nor the end of the program could end
 import contextlib
 import ssl
 
+from hopspan.client_connection import ClientConnection
 from hopspan.http_answer import HttpAnswer
 from hopspan.http_answer_reader import AnswerError, AnswerReader
 from hopspan.timed_socket import TimedSocket
@@ -19,18 +20,15 @@ MAX_JOINED_BYTES = 256 * 1024
 """Up to this size to copy a body behind its header costs less than to send it alone."""
 
 
-class HttpConnection:
+class HttpConnection(ClientConnection):
     """A connection to one host, made with the first post. One thread at a time posts; any thread may cut it."""
 
     def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
         """Prepare a connection to the endpoint, with TLS where there is a context."""
-        self.context = context
+        super().__init__(endpoint, context)
         self.is_reusable = False
         self.idle_since_ns = 0
-        self._endpoint = endpoint
-        self._socket: TimedSocket | None = None
         self._reader = AnswerReader()
-        self._is_cut = False
 
     def post(self, head: bytes, body: bytes, deadline_ns: int) -> HttpAnswer:
         """Send a request and return its answer, by `deadline_ns` of the monotonic clock. Raises one of ERRORS.
@@ -39,8 +37,7 @@ class HttpConnection:
         header is there, whatever becomes of its body. `is_reusable` tells afterwards whether it can post again.
         """
         self.is_reusable = False
-        connected = self._connect(deadline_ns) if self._socket is None else self._socket
-        connected.begin_call(deadline_ns)
+        connected = self._begin_call(deadline_ns)
         self._reader.begin()
         is_sent = _send(connected, head, body)
         try:
@@ -54,24 +51,6 @@ class HttpConnection:
     def is_alive(self) -> bool:
         """Tell whether the peer has kept an idle connection open; one that has something to read has not."""
         return self._socket is not None and self._socket.is_silent()
-
-    def cut(self) -> None:
-        """End the post that another thread waits for, at the latest when it has connected."""
-        self._is_cut = True
-        if self._socket is not None:
-            self._socket.cut()
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._socket is not None:
-            self._socket.close()
-
-    def _connect(self, deadline_ns: int) -> TimedSocket:
-        self._socket = connected = TimedSocket(self._endpoint, self.context, deadline_ns)
-        if self._is_cut:
-            raise ConnectionAbortedError("cut while it was connecting")
-        connected.do_handshake()
-        return connected
 
     def _receive(self, connected: TimedSocket) -> None:
         while not self._reader.is_whole:

@@ -5,25 +5,23 @@ On httptools and our own socket, as `http_connection` is: each operation ends by
 
 import ssl
 
+from hopspan.client_connection import ClientConnection
 from hopspan.http_answer import HttpAnswer
 from hopspan.http_answer_reader import AnswerReader, AnswerTooLargeError
 from hopspan.timed_socket import TimedSocket
 from hopspan.values import Endpoint
 
-KEEP_ALIVE_S = 5
-"""A silent peer is asked whether it is there, as often again, and given up after three that got no answer."""
 
-
-class GetConnection:
+class GetConnection(ClientConnection):
     """A connection to one host, made at once by the first `begin`. One thread at a time uses it; any may cut it."""
+
+    KEEP_ALIVE_S = 5
+    """A silent peer is asked whether it is there, as often again, and given up after three that got no answer."""
 
     def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, max_bytes: int) -> None:
         """Prepare, with TLS where there is a context; an answer, or what waits of it, has at most `max_bytes`."""
-        self._endpoint = endpoint
-        self._context = context
-        self._socket: TimedSocket | None = None
+        super().__init__(endpoint, context)
         self._reader = AnswerReader(max_bytes)
-        self._is_cut = False
 
     @property
     def is_reusable(self) -> bool:
@@ -38,8 +36,7 @@ class GetConnection:
 
     def begin(self, head: bytes, deadline_ns: int) -> None:
         """Send a request, all of it, and wait for the header of its answer. Raises OSError or AnswerError."""
-        connected = self._connect(deadline_ns) if self._socket is None else self._socket
-        connected.begin_call(deadline_ns)
+        connected = self._begin_call(deadline_ns)
         self._reader.begin()
         connected.send(head)
         while not self._reader.is_known:
@@ -59,25 +56,6 @@ class GetConnection:
         while not (piece := self._reader.take_body()) and not self._reader.is_whole:
             self._receive(self._socket)
         return piece
-
-    def cut(self) -> None:
-        """End what another thread waits for, at the latest when it has connected."""
-        self._is_cut = True
-        if self._socket is not None:
-            self._socket.cut()
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._socket is not None:
-            self._socket.close()
-
-    def _connect(self, deadline_ns: int) -> TimedSocket:
-        self._socket = connected = TimedSocket(self._endpoint, self._context, deadline_ns)
-        if self._is_cut:
-            raise ConnectionAbortedError("cut while it was connecting")
-        connected.keep_alive(KEEP_ALIVE_S)
-        connected.do_handshake()
-        return connected
 
     def _receive(self, connected: TimedSocket) -> None:
         data = connected.receive()
