@@ -86,18 +86,16 @@ class Pipeline:
         Raises WireError or TooManySpansError for a request that cannot be taken, and ExportError for one that could
         not be delivered. Its transits and parents are taken in even then: they may come again, and are known then.
         """
-        walk = walk_request(data)
-        request = SpanRequest(walk.forward, walk.span_count)
-        return self._accept(_Received(request, walk.application, walk.transits), is_wanted, now_ns)
+        return self._accept(_read_otlp(data), is_wanted, now_ns)
 
     def begin(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int, done: Done) -> None:
         """Do as `accept`, but wait for nothing: `done` gets what it would return, or the error of the delivery.
 
         For a delivery that waits. Raises WireError or TooManySpansError, as `accept` does.
         """
-        walk = walk_request(data)
-        request = SpanRequest(walk.forward, walk.span_count)
-        rejected = self._hand_over_safely(_Received(request, walk.application, walk.transits), now_ns)
+        received = _read_otlp(data)
+        request = received.request
+        rejected = self._hand_over_safely(received, now_ns)
         if not request.data:
             done(rejected)
             return
@@ -215,6 +213,11 @@ class Pipeline:
                 self._join.add_batch(batch, arrival.now_ns)
             else:
                 self._join.add_unreadable(part.count, TransitReason.MALFORMED)
+
+
+def _read_otlp(data: bytes) -> _Received:
+    walk = walk_request(data)
+    return _Received(SpanRequest(walk.forward, walk.span_count), walk.application, walk.transits)
 
 
 def _read_batch(part: TransitSlice) -> RawBatch | BatchError:
