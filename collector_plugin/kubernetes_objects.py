@@ -4,7 +4,6 @@ Pure. The JSON is that of the core API, v1; everything else in it is passed over
 """
 
 import functools
-import ipaddress
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from collector_plugin.span_peers import pack_address
 from hopspan.errors import HopspanError
 
 NS_PER_S = 10**9
@@ -24,6 +24,8 @@ OVER = frozenset({"Succeeded", "Failed"})
 
 JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON that was asked for."""
+
+_UNSPECIFIED = frozenset(map(pack_address, ("0.0.0.0", "::")))  # noqa: S104 - compared with, not listened on
 
 Labels = frozenset[tuple[str, str]]
 
@@ -185,12 +187,8 @@ def read_service(data: bytes) -> Service:
 
 def read_address(text: str) -> bytes | None:
     """Return the address as records have it (16 bytes, IPv4 mapped); None for `None` of a headless service."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed  # noqa: PLR2004
-    return mapped if any(address.packed) else None
+    address = pack_address(text)
+    return address if address and address not in _UNSPECIFIED else None
 
 
 @functools.lru_cache(4096)
