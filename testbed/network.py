@@ -3,16 +3,15 @@
 Leaves nothing behind, after Ctrl-C neither, and first removes what a killed run left.
 """
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from testbed.command import run_command, run_in_namespace, run_ip_batch
-from testbed.errors import TestbedError
 from testbed.interrupt import hold_interrupts
 from testbed.lock import take_lock
-from testbed.namespace import held_namespaces, kill_all_in, list_namespaces, write_sysctls
+from testbed.namespace import write_sysctls
 from testbed.overlay import FLANNEL, Overlay, render_overlay_forwarding, render_overlay_links
+from testbed.removal import remove_all
 from testbed.routed import list_veth_sysctls, render_routed_node, render_routed_pod
 from testbed.services import render_service_rules
 from testbed.topology import (
@@ -100,21 +99,7 @@ def add_overlay(overlay: Overlay = FLANNEL) -> None:
 
 def remove_network() -> None:
     """Kill what runs inside the testbed's namespaces and remove them and its links. Raises TestbedError."""
-    namespaces = list_namespaces(NAMESPACE_PREFIX)
-    with held_namespaces(namespaces) as identities:
-        kill_all_in(identities)
-        lines = [f"link del {link}" for link in _list_root_links()] + [f"netns del {name}" for name in namespaces]
-        if lines:
-            # Forced, so that one line's failure does not keep the others; what is left is told below.
-            run_command(["ip", "-force", "-batch", "-"], "\n".join(lines) + "\n", check=False)
-        kill_all_in(identities)  # once more, for those that were just about to enter
-    left = _list_root_links() + list_namespaces(NAMESPACE_PREFIX)
-    if left:
-        raise TestbedError(f"could not remove {', '.join(left)}")
-
-
-def _list_root_links() -> list[str]:
-    return sorted(name for _, name in socket.if_nameindex() if name.startswith(ROOT_LINK_PREFIX))
+    remove_all(NAMESPACE_PREFIX, ROOT_LINK_PREFIX)
 
 
 def _build_nodes(*, bridged: bool) -> None:

@@ -3,11 +3,9 @@
 Pods' bridges and veths are made by the CNI plugins. In the root namespace nothing changes but links and routes.
 """
 
-import socket
-
 from testbed.command import run_command, run_ip_batch
-from testbed.errors import TestbedError
-from testbed.namespace import held_namespaces, kill_all_in, list_namespaces, write_sysctls
+from testbed.namespace import write_sysctls
+from testbed.removal import remove_all
 from tests.kubernetes.topology import (
     MACHINE,
     MANAGEMENT_BRIDGE,
@@ -51,20 +49,7 @@ def build_network() -> None:
 
 def remove_network() -> None:
     """Kill what runs inside the nodes' namespaces and remove them and their links. Raises TestbedError."""
-    namespaces = list_namespaces(NAMESPACE_PREFIX)
-    with held_namespaces(namespaces) as identities:
-        kill_all_in(identities)
-        lines = [f"link del {link}" for link in list_root_links()] + [f"netns del {name}" for name in namespaces]
-        if lines:
-            run_command(["ip", "-force", "-batch", "-"], "\n".join(lines) + "\n", check=False)
-        kill_all_in(identities)  # once more, for those that were just about to enter
-    if left := list_root_links() + list_namespaces(NAMESPACE_PREFIX):
-        raise TestbedError(f"could not remove {', '.join(left)}")
-
-
-def list_root_links() -> list[str]:
-    """Return the names of the cluster's links in the root namespace."""
-    return sorted(name for _, name in socket.if_nameindex() if name.startswith(ROOT_LINK_PREFIX))
+    remove_all(NAMESPACE_PREFIX, ROOT_LINK_PREFIX)
 
 
 def _render_links() -> list[str]:
