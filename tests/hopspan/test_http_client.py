@@ -24,14 +24,6 @@ PATH = "/take/this"
 
 
 @pytest.fixture
-def peer() -> Iterator[HttpPeer]:
-    """A peer that takes everything."""
-    peer = HttpPeer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def client(peer: HttpPeer) -> Iterator[HttpClient]:
     """A client of `peer`."""
     client = open_client(peer)

@@ -17,14 +17,6 @@ HEADER_BYTES = len(ANSWER) - len(b"hello")
 
 
 @pytest.fixture
-def peer() -> Iterator[HttpPeer]:
-    """A peer that does its worst."""
-    peer = HttpPeer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def client(peer: HttpPeer) -> Iterator[HttpClient]:
     """A client of `peer`."""
     client = HttpClient(ZipkinExporterSettings(endpoint=peer.url("/")), "text/plain")

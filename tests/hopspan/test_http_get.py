@@ -19,13 +19,6 @@ DEADLINE_NS = 20 * 10**9
 
 
 @pytest.fixture
-def peer() -> Iterator[HttpPeer]:
-    peer = HttpPeer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def connection(peer: HttpPeer) -> Iterator[GetConnection]:
     connection = GetConnection(peer.url().endpoint, None, MAX_BYTES)
     yield connection

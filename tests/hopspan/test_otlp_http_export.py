@@ -23,14 +23,6 @@ TYPE = {"Content-Type": PROTOBUF_TYPE}
 
 
 @pytest.fixture
-def peer() -> Iterator[HttpPeer]:
-    """A peer that takes everything."""
-    peer = HttpPeer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def exporter(peer: HttpPeer) -> Iterator[OtlpHttpExporter]:
     """An exporter to `peer`, with credentials."""
     exporter = open_exporter(peer)
