@@ -5,7 +5,6 @@ Each program has the user and group that Kubernetes' own roles are bound to (RBA
 
 import json
 import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +64,6 @@ def make_credentials(directory: Path) -> Credentials:
     for user, token in tokens.items():
         credentials.kubeconfig(user).write_text(_render_kubeconfig(credentials.ca_file, user, token))
     return credentials
-
-
-def publish_admin(credentials: Credentials, path: Path) -> None:
-    """Put the administrator's kubeconfig where people find it."""
-    shutil.copyfile(credentials.kubeconfig(ADMIN), path)
-    path.chmod(0o600)
 
 
 def _render_kubeconfig(ca_file: Path, user: str, token: str) -> str:
