@@ -209,6 +209,7 @@ class Agent:
         for start in range(0, len(records), BATCH_RECORDS):
             written = self._spans.write(records[start : start + BATCH_RECORDS], epoch_offset_ns)
             self.tally.reasons.add(Reason.BAD_CONTEXT, written.bad_contexts)
+            self.tally.reasons.add(Reason.UNSAMPLED, written.unsampled)
             for error in written.bad_records:
                 self.tally.reasons.add(Reason.BAD_RECORD)
                 self._log.error("the kernel's record cannot be read", error=str(error))

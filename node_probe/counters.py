@@ -43,6 +43,7 @@ class Reason(Enum):
 
     BAD_RECORD = "bad_record"
     BAD_CONTEXT = "bad_context"
+    UNSAMPLED = "unsampled"
     CPU_CEILING = "cpu_ceiling"
     BACKLOG_FULL = "backlog_full"
     ENCODE_FAILED = "encode_failed"

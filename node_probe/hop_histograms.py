@@ -47,7 +47,7 @@ class Example(msgspec.Struct, frozen=True, gc=False):
     record: bytes
 
     def read_trace_id(self) -> bytes | None:
-        """Return the 16 bytes of the trace id, None where the record's context is not valid."""
+        """Return the 16 bytes of the trace id, None where the record's context is not valid, or not sampled."""
         transits = decode_kernel_record(self.record).transits
         return transits[0].context.trace_id if transits else None
 

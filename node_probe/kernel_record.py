@@ -78,10 +78,12 @@ class KernelRecordError(ValueError):
 
 
 class KernelRecord(msgspec.Struct, frozen=True):
-    """What one record says: a transit for each readable context, an error for each other."""
+    """What one record says: a transit for each context that is sampled, an error for each that cannot be read."""
 
     transits: tuple[Transit, ...]
     bad_contexts: tuple[ContextError, ...]
+    unsampled: int
+    """Contexts that are not sampled: the kernel lets through those whose coded flag it cannot tell."""
 
 
 def decode_kernel_record(data: bytes) -> KernelRecord:
@@ -96,6 +98,7 @@ def decode_kernel_record(data: bytes) -> KernelRecord:
     stamps = _read_stamps(seen, head[16:24], head[24:32])
     transits: list[Transit] = []
     bad: list[ContextError] = []
+    unsampled = 0
     for index in range(count):
         text_format, coding, length, _, stream_id, text = _CONTEXT.unpack_from(
             data, _HEAD.size + index * _CONTEXT.size
@@ -104,6 +107,9 @@ def decode_kernel_record(data: bytes) -> KernelRecord:
             context = read_context(text_format, coding, text[:length])
         except ContextError as error:
             bad.append(error)
+            continue
+        if not context.is_sampled:
+            unsampled += 1
             continue
         transit = Transit(
             context=context,
@@ -123,7 +129,7 @@ def decode_kernel_record(data: bytes) -> KernelRecord:
             stream_id=stream_id,
         )
         transits.append(transit)
-    return KernelRecord(tuple(transits), tuple(bad))
+    return KernelRecord(tuple(transits), tuple(bad), unsampled)
 
 
 def check_kind(kind: bytes, length: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hopspan.protowire import FIXED32, FIXED64, LENGTH, write_integer, write_length, write_varint
 from node_probe.interfaces import identify_interfaces
 from node_probe.kernel_record import CONTEXT_OFFSET, RECORD_BYTES, RECORD_FIELDS, check_kind, offset_of
-from node_probe.transit import SPAN_ID_BYTES, TRACE_ID_BYTES, Point
+from node_probe.transit import SAMPLED_FLAG, SPAN_ID_BYTES, TRACE_ID_BYTES, Point
 from node_probe.wire_record import HEAD_BYTES, RECORD_KEY, SPAN_NAME, STAMP_BYTES
 from node_probe.wire_record import VERSION as WIRE_VERSION
 
@@ -28,9 +28,6 @@ _IFINDEXES_OFFSET = offset_of(RECORD_FIELDS, "ifindex")
 _SPANS = 2  # field of ScopeSpans; other numbers below are of Span, and of KeyValue and AnyValue in its attribute
 _KIND_INTERNAL = 1
 
-FLAGS_BYTES = 6
-"""The last field of a span, which protobuf omits where the flags are 0."""
-
 _STAMP_HEAD = struct.Struct("<B3xI")
 
 
@@ -42,8 +39,10 @@ def _open(number: int, length: int) -> bytes:
     return _tag(number, LENGTH) + write_varint(length)
 
 
-FLAGS = {b"%02x" % flags: _tag(16, FIXED32) + struct.pack("<I", flags) for flags in range(256)}
-"""That field, by the flags in hex."""
+FLAGS = {b"%02x" % flags: _tag(16, FIXED32) + struct.pack("<I", flags) for flags in range(SAMPLED_FLAG, 256, 2)}
+"""The last field of a span by its flags in hex, of those that are sampled: no other context becomes a span."""
+
+_FLAGS_BYTES = 6
 
 
 class Place:
@@ -118,7 +117,7 @@ def _list_constants(record_bytes: int, before_order: bytes, before_vni: bytes) -
     )
     # What follows `attribute` belongs to the record, whose length is known.
     times_and_ids = struct.calcsize("<" + "".join(_VARIABLE_PARTS[:5]))
-    length = sum(map(len, constants[:5])) + times_and_ids + len(attribute) + record_bytes + FLAGS_BYTES
+    length = sum(map(len, constants[:5])) + times_and_ids + len(attribute) + record_bytes + _FLAGS_BYTES
     return _open(_SPANS, length) + constants[0], *constants[1:]
 
 

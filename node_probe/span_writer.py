@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from hopspan.protowire import read_fields, write_length
-from node_probe.context import PLAIN, Fields, match_traceparent, read_ids
+from node_probe.context import PLAIN, ContextError, match_traceparent, read_fields
 from node_probe.kernel_record import CONTEXT_TEXT_MAX, KIND_BYTES, RECORD_BYTES, KernelRecordError, split_contexts
-from node_probe.span_layout import FLAGS, FLAGS_BYTES, Layout, Place, read_context, read_fixed
+from node_probe.span_layout import FLAGS, Layout, Place, read_context, read_fixed
 from node_probe.transit import TRANSIT_ID_PREFIX, ContextFormat, derive_id
 
 MAX_LAYOUTS = 256
@@ -21,7 +20,6 @@ MAX_PLACES = 4096
 """Remembered at once, some 300 bytes each; a node has one layout for each kind of way, and a place for each pod."""
 
 _TEXT_OFFSET = RECORD_BYTES - CONTEXT_TEXT_MAX
-_NO_FLAGS = b"00"
 _TRACEPARENT = bytes([ContextFormat.TRACEPARENT, PLAIN])
 
 
@@ -40,8 +38,10 @@ class Written(msgspec.Struct, frozen=True):
     """What became of some records."""
 
     batch: SpanBatch | None
-    """None where no record had a readable context."""
+    """None where no record had a readable context that is sampled."""
     bad_contexts: int
+    unsampled: int
+    """Contexts that are not sampled: the kernel lets through those whose coded flag it cannot tell."""
     bad_records: tuple[KernelRecordError, ...]
 
 
@@ -66,30 +66,37 @@ class SpanWriter:
         singles = _list_singles(records, bad_records)
         spans: list[bytes] = []
         places: set[Place] = set()
-        failed = len(bad_records)
+        bad_contexts = unsampled = 0
         for record in singles:
             try:
                 place = self._write_record(record, epoch_offset_ns, spans)
             except KernelRecordError as error:
                 bad_records.append(error)
+            except ContextError:
+                bad_contexts += 1
             else:
                 if place is not None:
                     places.add(place)
-        bad_contexts = len(singles) - (len(bad_records) - failed) - len(spans)
+                else:
+                    unsampled += 1
         ifindexes = frozenset().union(*(place.ifindexes for place in places))
         batch = SpanBatch(b"".join(spans), len(spans), ifindexes) if spans else None
-        return Written(batch, bad_contexts, tuple(bad_records))
+        return Written(batch, bad_contexts, unsampled, tuple(bad_records))
 
     def _write_record(self, record: bytes, epoch_offset_ns: int, spans: list[bytes]) -> Place | None:
-        """Append the span of a record with one context, and return its place; None where the context is bad."""
+        """Append the span of a record with one context, and return its place; None where it is not sampled.
+
+        Raises KernelRecordError or ContextError.
+        """
         coding, length, stream, trace_hex, parent_hex, flags = read_context(record)
         layout = self._layouts.get(record[:KIND_BYTES] + coding) or self._add_layout(record, coding)
         if coding != _TRACEPARENT:
-            fields = _read_other(coding, record[_TEXT_OFFSET : _TEXT_OFFSET + length])
-            if fields is None:
-                return None
-            trace_hex, parent_hex, flags = fields
+            text = record[_TEXT_OFFSET : _TEXT_OFFSET + length]
+            trace_hex, parent_hex, flags = read_fields(coding[0], coding[1], text)
         elif not match_traceparent(record, _TEXT_OFFSET, _TEXT_OFFSET + length):
+            raise ContextError("traceparent is malformed")
+        flags_field = FLAGS.get(flags)
+        if flags_field is None:
             return None
         ifindexes = layout.read_ifindexes(record)
         place = layout.places.get(ifindexes) or self._add_place(layout, ifindexes)
@@ -115,8 +122,7 @@ class SpanWriter:
             # fmt: on
         except struct.error as error:
             raise KernelRecordError("a stamp lies beyond what 64 bits of epoch time hold") from error
-        span = body + layout.pack_stamps(*slots) + FLAGS[flags]
-        spans.append(span if flags != _NO_FLAGS else _drop_flags(span))
+        spans.append(body + layout.pack_stamps(*slots) + flags_field)
         return place
 
     def _add_layout(self, record: bytes, coding: bytes) -> Layout:
@@ -135,11 +141,6 @@ class SpanWriter:
         return place
 
 
-def _read_other(coding: bytes, text: bytes) -> Fields | None:
-    context_format, text_coding = coding
-    return read_ids(context_format, text) if text_coding == PLAIN else None
-
-
 def _list_singles(records: Sequence[bytes], bad_records: list[KernelRecordError]) -> Sequence[bytes]:
     """Return records with one context each; what cannot be split is appended to `bad_records`."""
     if set(map(len, records)) <= {RECORD_BYTES}:
@@ -156,8 +157,3 @@ def _list_singles(records: Sequence[bytes], bad_records: list[KernelRecordError]
 def _sort_slots(slots: Sequence[bytes | int], times: Sequence[int]) -> list[bytes | int]:
     heads = [slots[2 * number] for number in sorted(range(len(times)), key=times.__getitem__)]
     return [slot for head in heads for slot in (head, 0)]
-
-
-def _drop_flags(field: bytes) -> bytes:
-    ((number, _, _, start, end),) = read_fields(field, 0, len(field))
-    return write_length(number, field[start : end - FLAGS_BYTES])

@@ -74,6 +74,7 @@ class Top(Heartbeat):
                 reasons.add(Reason.BAD_RECORD)
                 continue
             reasons.add(Reason.BAD_CONTEXT, len(decoded.bad_contexts))
+            reasons.add(Reason.UNSAMPLED, decoded.unsampled)
             for transit in decoded.transits:
                 self._table.observe(transit)
 

@@ -14,6 +14,9 @@ SPAN_ID_BYTES = 8
 ADDRESS_BYTES = 16
 """Addresses are IPv6, or IPv4 mapped into it (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2)."""
 
+SAMPLED_FLAG = 1
+"""Of the flags that a traceparent has (W3C Trace Context, section 3.2.2.5)."""
+
 UNSPECIFIED_ADDRESS = bytes(ADDRESS_BYTES)
 
 
@@ -96,6 +99,11 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     parent_id: bytes
     flags: int
     format: ContextFormat
+
+    @property
+    def is_sampled(self) -> bool:
+        """Return whether the flags ask for the trace to be recorded."""
+        return bool(self.flags & SAMPLED_FLAG)
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):

@@ -60,7 +60,7 @@ def test_two_readers_agree(text: bytes) -> None:
         assert split_by_hand(text) == (context.trace_id.hex(), context.parent_id.hex(), context.flags)
 
 
-@pytest.mark.parametrize(("context_format", "coding"), [(0, PLAIN), (5, PLAIN), (6, PLAIN), (1, 1)])
+@pytest.mark.parametrize(("context_format", "coding"), [(0, PLAIN), (5, PLAIN), (6, PLAIN), (5, 1), (1, 2)])
 def test_what_this_version_does_not_read_is_refused(context_format: int, coding: int) -> None:
     """Formats and codings that are not built raise the documented error, not a wrong context."""
     with pytest.raises(ContextError, match="not read by this version"):
@@ -140,6 +140,22 @@ INVALID = [
     (ContextFormat.UBER_TRACE_ID, keep_uber(f"{TRACE}:{SPAN}:0:x").decode()),
     (ContextFormat.UBER_TRACE_ID, keep_uber("1").decode()),
 ]
+
+
+UNSAMPLED = [
+    (ContextFormat.TRACEPARENT, f"00-{TRACE}-{SPAN}-02\r\n"),
+    (ContextFormat.B3, f"{TRACE}-{SPAN}-0\r\n"),
+    (ContextFormat.B3, f"{SHORT}-{SPAN}-0-{PARENT}\r\n"),
+    (ContextFormat.B3MULTI, keep_multi(TRACE, SPAN, "0").decode()),
+    (ContextFormat.B3MULTI, keep_multi(SHORT, SPAN, "false").decode()),
+    (ContextFormat.UBER_TRACE_ID, keep_uber(f"{TRACE}:{SPAN}:0:0").decode()),
+]
+
+
+@pytest.mark.parametrize(("context_format", "text"), UNSAMPLED)
+def test_contexts_that_are_not_sampled(context_format: ContextFormat, text: str) -> None:
+    """A context says so by its flags, whatever its format."""
+    assert not read_context(context_format, PLAIN, text.encode()).is_sampled
 
 
 @pytest.mark.parametrize(("context_format", "text"), INVALID)

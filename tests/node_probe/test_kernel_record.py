@@ -19,7 +19,7 @@ def test_golden_kernel_record(story: str) -> None:
             decode_kernel_record(data)
         return
     record = decode_kernel_record(data)
-    assert len(record.bad_contexts) == expected["bad_contexts"]
+    assert (len(record.bad_contexts), record.unsampled) == (expected["bad_contexts"], expected["unsampled"])
     assert [
         {
             "parent_id": t.context.parent_id.hex(),

@@ -16,6 +16,7 @@ from node_probe.transit import NodeIdentity, Transit
 from node_probe.wire_batch import TransitBatch, decode_batch
 from tests.golden_files import list_stories, read_story
 from tests.node_probe.batch_reference import encode_batch
+from tests.node_probe.coded_contexts import encode
 from tests.node_probe.records import TRACEPARENT, make_context, make_record
 from tests.node_probe.resource_spans import read_resource_spans
 
@@ -30,12 +31,13 @@ TIMES = st.lists(st.integers(0, 3) | st.integers(0, 1 << 62), min_size=8, max_si
 TEXTS = (
     st.from_regex(rb"\A0[01]-[0-9a-f]{32}-[0-9a-f]{16}-0[0-9a-f](\r\n|-x| ;|\Z)", fullmatch=True)
     | st.just(TRACEPARENT[:-2] + b"00")
+    | st.sampled_from(["01", "02"]).map(lambda flags: encode(f"00-{'0af76519' * 4}-b7ad6b7169203331-{flags}"))
     | st.binary(max_size=64)
 )
 CONTEXTS = st.builds(
     lambda text, kind, stream_id: make_context(text, format=kind[0], coding=kind[1], stream_id=stream_id),
     TEXTS,
-    st.sampled_from([(1, 0)] * 8 + [(2, 0), (1, 1)]),
+    st.sampled_from([(1, 0)] * 4 + [(1, 1)] * 3 + [(2, 0), (3, 1)]),
     st.integers(0, (1 << 32) - 1),
 )
 RECORDS = st.builds(
@@ -77,10 +79,10 @@ def read_back(written: Written) -> tuple[Transit, ...]:
     return batch.transits
 
 
-def decode_by_objects(records: Sequence[bytes]) -> tuple[list[Transit], int, int]:
-    """Return transits, bad contexts and bad records: the second opinion."""
+def decode_by_objects(records: Sequence[bytes]) -> tuple[list[Transit], int, int, int]:
+    """Return transits, bad contexts, those not sampled, and bad records: the second opinion."""
     transits: list[Transit] = []
-    bad_contexts = bad_records = 0
+    bad_contexts = unsampled = bad_records = 0
     for data in records:
         try:
             record = decode_kernel_record(data)
@@ -88,8 +90,9 @@ def decode_by_objects(records: Sequence[bytes]) -> tuple[list[Transit], int, int
             bad_records += 1
             continue
         bad_contexts += len(record.bad_contexts)
+        unsampled += record.unsampled
         transits += [name_interfaces(transit) for transit in record.transits]
-    return transits, bad_contexts, bad_records
+    return transits, bad_contexts, unsampled, bad_records
 
 
 def name_interfaces(transit: Transit) -> Transit:
@@ -101,9 +104,9 @@ def name_interfaces(transit: Transit) -> Transit:
 @given(st.lists(RECORDS, max_size=5))
 def test_bytes_are_those_of_the_protobuf_library(records: list[bytes]) -> None:
     """For any records: the same request to the byte, and the same counts of what could not be read."""
-    transits, bad_contexts, bad_records = decode_by_objects(records)
+    transits, *counts = decode_by_objects(records)
     written = write(*records)
-    assert (written.bad_contexts, len(written.bad_records)) == (bad_contexts, bad_records)
+    assert [written.bad_contexts, written.unsampled, len(written.bad_records)] == counts
     assert (written.batch.count if written.batch else 0) == len(transits)
     expected = encode_batch(TransitBatch(NODE, OFFSET_NS, NAMES, tuple(transits)), "0.1.0")
     assert send(*[written.batch] if written.batch else []) == expected
@@ -118,7 +121,7 @@ def test_golden_kernel_record(story: str) -> None:
         assert written.batch is None
         assert [expected["error"] in str(error) for error in written.bad_records] == [True]
         return
-    assert written.bad_contexts == expected["bad_contexts"]
+    assert (written.bad_contexts, written.unsampled) == (expected["bad_contexts"], expected["unsampled"])
     found = read_back(written) if written.batch else ()
     assert [t.context.parent_id.hex() for t in found] == [t["parent_id"] for t in expected["transits"]]
     assert [[[s.point, s.monotonic_ns] for s in t.stamps] for t in found] == [
@@ -130,8 +133,8 @@ def test_golden_kernel_record(story: str) -> None:
 def test_any_bytes_are_counted(records: list[bytes]) -> None:
     """Whatever the ring holds, each record is written or counted, and none takes another with it."""
     written = write(make_record(), *records, make_record())
-    transits, bad_contexts, bad_records = decode_by_objects(records)
-    assert (written.bad_contexts, len(written.bad_records)) == (bad_contexts, bad_records)
+    transits, *counts = decode_by_objects(records)
+    assert [written.bad_contexts, written.unsampled, len(written.bad_records)] == counts
     assert written.batch is not None
     assert written.batch.count == 2 + len(transits)
 

@@ -29,7 +29,15 @@ _BEGINNINGS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"PATC", b"OPTI", b"
 """What a message can begin with, by RFC 9110 section 9 and RFC 9112 section 4, with PATCH (RFC 5789)."""
 
 _AT_OTHER_POINTS = {"exchange_map_full", "ring_full"}
-_AFTER_THE_KERNEL = {"bad_record", "bad_context", "cpu_ceiling", "backlog_full", "encode_failed", "shutdown"}
+_AFTER_THE_KERNEL = {
+    "bad_record",
+    "bad_context",
+    "unsampled",
+    "cpu_ceiling",
+    "backlog_full",
+    "encode_failed",
+    "shutdown",
+}
 
 Counts = Counter[str]
 
