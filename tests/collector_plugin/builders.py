@@ -64,6 +64,7 @@ def make_transit(
     parent_id: bytes = SPAN_ID,
     server: str = SERVER,
     tunnel: Tunnel = Tunnel.VXLAN,
+    stream_id: int = 0,
 ) -> Transit:
     """Return a transit with a stamp at each of `points`: number -> microseconds after MONOTONIC_NS."""
     outer = (OUTER_1, OUTER_2) if direction is REQUEST else (OUTER_2, OUTER_1)
@@ -81,6 +82,7 @@ def make_transit(
         vni=1 if tunnel is not Tunnel.NONE else 0,
         outer_source=address(outer[0]) if tunnel is not Tunnel.NONE else bytes(16),
         outer_destination=address(outer[1]) if tunnel is not Tunnel.NONE else bytes(16),
+        stream_id=stream_id,
     )
 
 

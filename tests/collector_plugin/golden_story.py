@@ -90,6 +90,7 @@ def write_transit(transit: Transit) -> dict[str, Any]:
         "vni": transit.vni,
         "outer": [_write_address(transit.outer_source), _write_address(transit.outer_destination)],
         "stamps": [[stamp.point.label, stamp.ifindex, stamp.monotonic_ns] for stamp in transit.stamps],
+        **({"stream_id": transit.stream_id} if transit.stream_id else {}),
     }
 
 
@@ -114,6 +115,7 @@ def read_transit(value: dict[str, Any]) -> Transit:
         outer_source=address(value["outer"][0]),
         outer_destination=address(value["outer"][1]),
         stamps=tuple(Stamp(_POINTS[label], ifindex, ns) for label, ifindex, ns in value["stamps"]),
+        stream_id=value.get("stream_id", 0),
     )
 
 

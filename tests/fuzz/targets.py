@@ -26,6 +26,8 @@ from collector_plugin.zipkin_walk import walk_zipkin
 from hopspan.partial_success import read_result
 from hopspan.protowire import WireError
 from hopspan.rpc_status import read_retry_after_ns
+from node_probe.context import HUFFMAN, ContextError, read_context
+from node_probe.transit import HEADER_FORMATS
 from node_probe.wire_batch import BatchError, read_batch
 from tests.collector_plugin.builders import (
     EPOCH_NS,
@@ -40,6 +42,7 @@ from tests.collector_plugin.builders import (
 from tests.collector_plugin.cluster_objects import make_pod, make_service, write_event, write_object, write_page
 from tests.collector_plugin.otlp_requests import list_by_protobuf, list_by_walk
 from tests.node_probe.batch_reference import encode_batch
+from tests.node_probe.coded_contexts import encode, encode_multi, read_by_hand
 from traceview.jaeger_json import read_jaeger_v1, read_jaeger_v3
 from traceview.reading import AnswerError, Reading
 from traceview.tree import group_traces
@@ -159,6 +162,17 @@ def fuzz_unpacking(data: bytes) -> None:
             continue
 
 
+def fuzz_coded_context(data: bytes) -> None:
+    """In each format, find the context that the hpack package and the grammar find, or refuse what they refuse."""
+    for context_format in HEADER_FORMATS:
+        try:
+            context = read_context(context_format, HUFFMAN, data)
+        except ContextError:
+            context = None
+        assert context == read_by_hand(context_format, data)
+
+
+TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 OTLP = make_request(make_resource_spans([make_span(), make_span(span_id=b"\1" * 8)]))
 ZIPKIN = convert_request(OTLP).data
 OTLP_JSON = (
@@ -206,6 +220,13 @@ def fuzz_kubernetes(data: bytes) -> None:
         assert len(handler.list()) <= 1 + data.count(b"uid")
 
 
+CODED = (
+    encode(f"00-{TRACE_ID}-{SPAN_ID}-01"),
+    encode(f"{TRACE_ID}-{SPAN_ID}-1"),
+    encode(f"{TRACE_ID}:{SPAN_ID}:0:1"),
+    encode_multi(TRACE_ID, SPAN_ID, "1"),
+)
+
 TARGETS = {
     "otlp-walk": Target(fuzz_otlp_walk, (OTLP, BATCH)),
     "batch": Target(fuzz_batch, (walk_request(BATCH).transits[0].resource_spans,)),
@@ -216,5 +237,6 @@ TARGETS = {
     "answers": Target(fuzz_answers, (b"\x0a\x06\x08\x03\x12\x02no",)),
     "backend-answers": Target(fuzz_backend_answers, (JAEGER_V3, JAEGER_V1, ZIPKIN_ANSWER)),
     "kubernetes": Target(fuzz_kubernetes, (POD, SERVICE, write_page([]), write_event("BOOKMARK", {"metadata": {}}))),
+    "coded-context": Target(fuzz_coded_context, CODED),
     "unpacking": Target(fuzz_unpacking, (bytes.fromhex("1f8b080000000000000303000000000000000000"),)),
 }
