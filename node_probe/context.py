@@ -19,9 +19,9 @@ from node_probe.transit import Context, ContextFormat
 PLAIN, HUFFMAN = 0, 1
 """The codings of a text: as the header had it, or in HPACK's Huffman code (HTTP/2)."""
 
-CODED_REMEMBERED = 4096
+CODED_REMEMBERED = 2048
 """Coded contexts whose fields are remembered, 400 bytes each: a response repeats the context of its request. Of
-2,500 requests a second all are remembered for 1.6 s."""
+2,500 requests a second each is remembered for 0.8 s; what answers later is decoded again."""
 
 # A value of version 00 ends with the flags; of a later version the first 55 characters are read, if a dash follows.
 # White space and the line's end are not part of the value (RFC 9110 section 5.5).

@@ -2,7 +2,8 @@
 
 Agent, sender and encoding are the real ones, on one core; the ring replays records that the programs made, and the
 exporter takes every request at once. The ring holds back while the backlog is long, so what is measured is the
-rate that the agent keeps up with; every transit that is offered must be delivered, or counted under a reason.
+rate that the agent keeps up with; every transit that is offered must be delivered, or counted under a reason. The
+same contexts are replayed as HTTP/2 has them, in Huffman code.
 """
 
 import ctypes
@@ -18,30 +19,35 @@ from functools import partial
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult
 from hopspan.logs import Log
-from hopspan.version import VERSION
+from hopspan.version import VERSION as HOPSPAN_VERSION
 from node_probe.agent import Agent, Tally
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.clock import read_clock_id
+from node_probe.context import HUFFMAN
 from node_probe.counters import Event
-from node_probe.kernel_record import RECORD_BYTES
+from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXT_OFFSET, RECORD_BYTES, VERSION, offset_of
 from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
 from node_probe.sweep import sweep_transits
-from node_probe.transit import NodeIdentity
+from node_probe.transit import Direction, NodeIdentity
 from tests.bench.samples import deep_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
+from tests.node_probe.coded_contexts import encode
+from tests.node_probe.records import make_context
 
 RECORDS = 4000
-"""Different records that are replayed in turn: more than a batch."""
+"""Different records that are replayed in turn: more than a batch, and more contexts than the agent remembers."""
 
 BACKLOG_ENOUGH = 20_000
 """Transits waiting at which the ring holds back: ten batches, and well below what the backlog holds by default."""
 
 _CLONE_NEWNET = 0x40000000
 _THREAD_TIMEOUT_S = 30
+
+_TEXT_AT, _TRACEPARENT_BYTES = offset_of(CONTEXT_FIELDS, "text"), 55
 
 
 class ReplayedRing(RingReader):
@@ -101,6 +107,16 @@ def record_transits(fds: dict[str, int]) -> list[bytes]:
     return records
 
 
+def code_records(records: list[bytes]) -> list[bytes]:
+    """Return the records with their contexts in HPACK's Huffman code, each of a stream, with one of its response."""
+    coded = []
+    for number, record in enumerate(records):
+        text = record[CONTEXT_OFFSET + _TEXT_AT :][:_TRACEPARENT_BYTES]
+        context = make_context(encode(text.decode()), coding=HUFFMAN, stream_id=2 * number + 1)
+        coded += [bytes([VERSION, direction]) + record[2:CONTEXT_OFFSET] + context for direction in Direction]
+    return coded
+
+
 def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, float]:
     """Send `total` transits through an agent; return rates and counts."""
     log = Log()
@@ -108,7 +124,7 @@ def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, f
     ring = ReplayedRing(records, total)
     attacher = Attacher(fds, log, tcx=True)
     agent = ring.agent = Agent(ring, partial(sweep_transits, fds[SWEEP]), attacher, tally, log)
-    agent.identify(NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id()), VERSION)
+    agent.identify(NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id()), HOPSPAN_VERSION)
     exporter = NullExporter()
     sender = Sender(agent.backlog, exporter, agent.make_request, tally, log)
     started_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
@@ -138,7 +154,11 @@ def main() -> int:
     fds = dict(load_programs())
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     records = record_transits(fds)
-    results = [replay(fds, records, total) for _ in range(rounds)]
+    coded = code_records(records)
+    results = []
+    for _ in range(rounds):
+        of_coded = {f"coded_{name}": figure for name, figure in replay(fds, coded, total).items()}
+        results.append(replay(fds, records, total) | of_coded)
     sys.stdout.write(f"{json.dumps({'compile_child_peak_mib': peak_mib, 'rounds': results})}\n")
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
         thread.join(_THREAD_TIMEOUT_S)  # a busy machine lets those that have nothing to do any more wait

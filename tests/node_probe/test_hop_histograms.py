@@ -12,6 +12,7 @@ from node_probe import hop_histograms
 from node_probe.hop_histograms import Distribution, HopHistograms, HopName
 from node_probe.hop_names import name_hop
 from node_probe.kernel_record import decode_kernel_record
+from tests.node_probe.coded_contexts import encode
 from tests.node_probe.records import TRACEPARENT, make_context, make_record
 
 REQUEST_HOPS = [("veth-hop", "request"), ("host-forward", "request"), ("vxlan-encap", "request")]
@@ -89,11 +90,18 @@ def test_example_is_the_slowest_of_its_reading() -> None:
     assert example.read_trace_id() == TRACE_ID
 
 
-def test_example_without_a_valid_context_names_no_trace() -> None:
-    """What is no trace id never gets onto the page."""
-    found = observe(make_record(make_context(b"00-?\xff\n"), seen=0b11))
-    (example,) = [each for each in found[REQUEST_HOPS[0]].examples if each is not None]
-    assert example.read_trace_id() is None
+@pytest.mark.parametrize(
+    ("context", "trace_id"),
+    [
+        (make_context(encode(TRACEPARENT.decode()), coding=1, stream_id=7), TRACE_ID),
+        (make_context(encode(TRACEPARENT.decode()[:-1] + "2"), coding=1, stream_id=7), None),
+        (make_context(b"00-?\xff\n"), None),
+    ],
+)
+def test_example_names_its_trace_if_the_context_is_valid_and_sampled(context: bytes, trace_id: bytes | None) -> None:
+    """What is no trace id never gets onto the page, nor that of a trace which no backend has."""
+    (example,) = [each for each in observe(make_record(context, seen=0b11))[REQUEST_HOPS[0]].examples if each]
+    assert example.read_trace_id() == trace_id
 
 
 @pytest.mark.parametrize(

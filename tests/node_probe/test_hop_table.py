@@ -42,11 +42,11 @@ def test_row_sums_up_a_hop_of_a_pair_and_direction() -> None:
 def test_attempt_is_the_same_message_with_another_tsval() -> None:
     """The first is none; a second and third are; what differs in more than the TSval is another message."""
     table = HopTable()
-    for changes in ({"tsval": 1}, {"tsval": 2}, {"tsval": 3}, {"seq": 9}, {"client_port": 9}):
+    for changes in ({"tsval": 1}, {"tsval": 2}, {"tsval": 3}, {"seq": 9}, {"client_port": 9}, {"stream_id": 9}):
         table.observe(make({Point.POD_EGRESS: 0, Point.VETH_INGRESS: 10}, **changes))
     table.observe(make({Point.POD_EGRESS: 0, Point.VETH_INGRESS: 10}, direction=Direction.RESPONSE))
     rows = {row.key.direction: (row.count, row.attempts) for row in table.list_rows()}
-    assert rows == {Direction.REQUEST: (5, 2), Direction.RESPONSE: (1, 0)}
+    assert rows == {Direction.REQUEST: (6, 2), Direction.RESPONSE: (1, 0)}
 
 
 def test_messages_are_forgotten_in_the_end() -> None:
