@@ -7,6 +7,7 @@ trace ids cannot choose those that are kept.
 
 import hashlib
 
+from node_probe.context import HUFFMAN
 from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXT_OFFSET, offset_of
 
 WINDOW_NS = 1_000_000_000
@@ -25,6 +26,13 @@ MAX_GROWTH = 2.0
 _TEXT = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "text")
 _TRACE = slice(_TEXT, _TEXT + 35)
 """Of a traceparent: version, dash and trace id; of other formats the trace id and perhaps some of what follows."""
+
+_CODED_TRACE = slice(_TEXT, _TEXT + 22)
+"""In Huffman code the same takes 22 bytes where all digits have the shortest code, else these have fewer digits."""
+
+_coding_at = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "coding")
+_CODING = slice(_coding_at, _coding_at + 1)
+_HUFFMAN = bytes([HUFFMAN])
 
 _HASHES = 1 << 32
 
@@ -59,7 +67,8 @@ class Governor:
         if self.kept_ratio >= 1:
             return records
         threshold = int(self.kept_ratio * _HASHES)
-        return [record for record in records if self._hash(record[_TRACE]) < threshold]
+        return [record for record in records if self._hash(record) < threshold]
 
-    def _hash(self, trace: bytes) -> int:
+    def _hash(self, record: bytes) -> int:
+        trace = record[_CODED_TRACE if record[_CODING] == _HUFFMAN else _TRACE]
         return int.from_bytes(hashlib.blake2b(trace, digest_size=4, key=self._key).digest(), "big")

@@ -1,5 +1,6 @@
 """The CPU ceiling as stories of seconds: what was used, and what part of the records is kept afterwards."""
 
+import hashlib
 import itertools
 import struct
 
@@ -8,6 +9,8 @@ import pytest
 from node_probe.governor import MIN_KEPT, WINDOW_NS, Governor
 from node_probe.kernel_record import decode_kernel_record
 from tests.golden_files import read_story
+from tests.node_probe import records
+from tests.node_probe.coded_contexts import encode
 
 BASE_CORES = 0.05
 """What a process takes that decodes nothing."""
@@ -87,9 +90,24 @@ def test_a_trace_is_kept_whole(share: float) -> None:
     data, _ = read_story("records", "request_at_four_points")
     governor, stricter = Governor(0.5), Governor(0.5)
     governor.kept_ratio, stricter.kept_ratio = share, share / 2
-    records = [make_record(data, number, direction) for number in range(1, 2000) for direction in (0, 1)]
-    kept = governor.select(records)
-    assert abs(len(kept) / len(records) - share) < 0.05
+    offered = [make_record(data, number, direction) for number in range(1, 2000) for direction in (0, 1)]
+    kept = governor.select(offered)
+    assert abs(len(kept) / len(offered) - share) < 0.05
     traces = [decode_kernel_record(record).transits[0].context.trace_id for record in kept]
     assert all(traces.count(trace) == 2 for trace in traces[:100])
-    assert set(stricter.select(records)) < set(kept)
+    assert set(stricter.select(offered)) < set(kept)
+
+
+@pytest.mark.parametrize("id_bytes", [8, 16])
+def test_a_trace_in_huffman_code_is_kept_whole(id_bytes: int) -> None:
+    """All calls of a trace are kept or none, though their parents differ; of 1000 traces about half."""
+    governor = Governor(0.5)
+    governor.kept_ratio = 0.5
+    kept = []
+    for number in range(1000):
+        trace_id = hashlib.sha256(number.to_bytes(2, "big")).hexdigest()[: 2 * id_bytes].zfill(32)
+        texts = [f"00-{trace_id}-{parent:016x}-01" for parent in (1, 1 << 63, (1 << 64) - 1)]
+        coded = [records.make_record(records.make_context(encode(text), coding=1)) for text in texts]
+        kept.append(len(governor.select(coded)))
+    assert set(kept) == {0, 3}
+    assert abs(kept.count(3) / len(kept) - 0.5) < 0.1
