@@ -55,6 +55,8 @@ static __always_inline void add_exchange(struct tag_set *set, const struct trans
 	exchange->answered = 0;
 	exchange->entered = now;
 	exchange->server = work->server;
+	exchange->request_ack = work->message.ack;
+	exchange->response_seq = 0;
 	exchange->context = work->context;
 	publish(where, make_tag(hash, number));
 }

@@ -12,7 +12,7 @@
 /* Bytes of a context's text in a record: a traceparent has 55, and the byte after it tells whether it ended there. */
 #define CONTEXT_TEXT_MAX 64
 
-/* Contexts a record can carry: one for HTTP/1, several when one segment holds several HTTP/2 requests. */
+/* Contexts of one segment: one for HTTP/1, several when it holds several requests or responses of HTTP/2. */
 #define CONTEXTS_MAX 4
 
 /* Bytes of TCP options (RFC 9293 section 3.1: the data offset is at most 15 words, five of them the fixed header). */
@@ -22,6 +22,16 @@
  * two no-operations before each.
  */
 #define TCP_OPTIONS_TRIED 16
+
+/* Frames of HTTP/2 that are looked at in one segment, and how many more are stepped over: a sender that has a hundred
+ * requests at once fills its segments with them, two frames each.
+ */
+#define FRAMES_MAX     8
+#define FRAMES_STEPPED 64
+
+/* Bytes of a header block of HTTP/2 that are walked, and fields: gRPC's have 60 to 300 and some ten. */
+#define HPACK_BLOCK_MAX	 512
+#define HPACK_FIELDS_MAX 64
 
 /* Ways of a set: eight tags of eight bytes are one cache line. */
 #define TABLE_WAYS 8
@@ -63,6 +73,14 @@
 /* Segments of a header block. 8 KiB are six of an Ethernet's 1,500 bytes. */
 #define SEGMENTS_MAX 8
 
+/* Directions of HTTP/2 connections of which it is known where the next frame begins: 32 KiB. */
+#define FLOWS_MAX 4096
+#define FLOW_SETS (FLOWS_MAX / TABLE_WAYS)
+
+/* Those of which that is inside a later segment, which follows within microseconds as a rule: 50 KiB. */
+#define FOLLOWED_MAX  1024
+#define FOLLOWED_SETS (FOLLOWED_MAX / TABLE_WAYS)
+
 /* How long the rest of a header block is waited for (2^20 ns): 0.9 s, less than the sweep lets transits be. */
 #define UNFINISHED_AGE 858
 
@@ -71,6 +89,9 @@
 
 /* Transits that one run of the sweep looks at: all at once are more than the verifier follows. */
 #define SWEEP_STEP 512
+
+/* Sets of followed connections that it looks at besides, so that all steps together look at all. */
+#define FOLLOWED_SETS_A_STEP (FOLLOWED_SETS / (TRANSITS_MAX / SWEEP_STEP))
 
 /* Pages of 4 KiB in the ring: 15,000 records, 0.7 s at 20,000 records a second, against a reader that comes every
  * 100 ms.
@@ -90,5 +111,10 @@
 
 /* UDP ports on which a VXLAN device of the node listens. */
 #define TUNNEL_PORTS_MAX 4
+
+/* Programs that others call: their indexes in `calls`. */
+#define CALL_HTTP1 0
+#define CALL_HTTP2 1
+#define CALLS	   2
 
 #endif

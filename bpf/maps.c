@@ -16,6 +16,7 @@
 #include "parse.h"
 #include "tunnel.h"
 #include "contexts.h"
+#include "stream_contexts.h"
 #include "table.h"
 #include "transit.h"
 
@@ -30,12 +31,43 @@ BPF_F_TABLE("array", int, struct tag_set, body_tags, BODY_SETS, BPF_F_MMAPABLE);
 BPF_TABLE("array", int, struct body, bodies, BODIES_MAX);
 BPF_F_TABLE("array", int, struct tag_set, unfinished_tags, UNFINISHED_SETS, BPF_F_MMAPABLE);
 BPF_TABLE("array", int, struct unfinished_block, unfinished, UNFINISHED_MAX);
+BPF_F_TABLE("array", int, struct tag_set, flows, FLOW_SETS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct tag_set, followed_tags, FOLLOWED_SETS, BPF_F_MMAPABLE);
+BPF_TABLE("array", int, struct followed_flow, followed, FOLLOWED_MAX);
 BPF_TABLE("array", int, struct turns, turns, 1);
 BPF_TABLE("array", int, __u32, awaited, AWAITED_MAX);
 BPF_F_TABLE("array", int, struct tag_set, rates, RATE_SETS, BPF_F_MMAPABLE);
 BPF_RINGBUF_OUTPUT(ring, RING_PAGES);
 BPF_TABLE("percpu_array", int, __u64, counters, COUNTERS);
 BPF_TABLE("array", int, struct settings, settings, 1);
+BPF_PROG_ARRAY(calls, CALLS);
+
+/* A request or response of HTTP/2 in a segment, with its context. */
+struct stream_context {
+	__u64 at; /* where its frame begins in the payload; negative where its head began in an earlier segment */
+	struct context context;
+};
+
+/* A segment of HTTP/2, as its frames are walked. */
+struct segment {
+	__u64 is_begun;
+	__u64 frames;	  /* that were looked at */
+	__u64 kind;	  /* of its messages: HTTP_REQUEST or HTTP_RESPONSE */
+	__u64 at;	  /* where the next frame begins in the payload; beyond it, or negative */
+	__u64 held;	  /* bytes of that frame's head that came with an earlier segment */
+	__u64 cut;	  /* bytes of a head that the segment ends in */
+	__u64 is_certain; /* frames begin where we look for them, since the connection was followed so far */
+	__u64 is_proven;  /* a header block was read that tells of a request or response */
+	__u64 is_lost;	  /* something was no frame */
+	__u64 is_cut;	  /* the header block that is walked is not whole */
+	__u64 contexts;	  /* how many are kept */
+	struct frame frame;
+	union {
+		__u8 head[32];
+		__u64 words[4];
+	};
+	struct stream_context kept[CONTEXTS_MAX];
+};
 
 /* What starting a transit needs; too large for the stack of 512 bytes. Two programs never share it: tc programs run
  * with bottom halves disabled, so on one CPU none interrupts another.
@@ -43,6 +75,8 @@ BPF_TABLE("array", int, struct settings, settings, 1);
 struct workspace {
 	struct message message;
 	struct outer outer;
+	__u64 point;
+	__u64 is_expected; /* whether the segment may go on with an earlier one */
 	__u64 now;
 	__u64 found;   /* only passed through here: see READ_AGAIN */
 	__u64 result;  /* the same */
@@ -57,6 +91,10 @@ struct workspace {
 	__u32 server;		  /* that the request was sent to: see server_of */
 	__u32 segments;		  /* of the request, with this one */
 	__u32 flags;
+	__u32 frame_at; /* see fill_message */
+	__u64 more;	/* see chain_contexts */
+	struct segment segment;
+	struct header_block fields;
 	struct context context;
 	struct search_buffer block;
 };
@@ -65,11 +103,16 @@ BPF_TABLE("percpu_array", int, struct workspace, workspaces, 1);
 /* Keys have eight bytes here, of which the maps read four. What a place of the stack held before, the verifier forgets only
  * where all eight are written; else it would follow the search once for each key that came before it.
  */
-static __always_inline void count(enum counter which)
+static __always_inline void add_count(enum counter which, __u64 number)
 {
 	__u64 index = which;
 	__u64 *value = counters.lookup((int *)&index);
 
 	if (value)
-		*value += 1;
+		*value += number;
+}
+
+static __always_inline void count(enum counter which)
+{
+	add_count(which, 1);
 }

@@ -9,7 +9,7 @@
 #define FAMILY_IPV4 4
 #define FAMILY_IPV6 6
 
-enum payload_kind { NO_PAYLOAD, OTHER_PAYLOAD, HTTP_REQUEST, HTTP_RESPONSE, TLS_RECORD };
+enum payload_kind { NO_PAYLOAD, OTHER_PAYLOAD, HTTP_REQUEST, HTTP_RESPONSE, TLS_RECORD, HTTP2_FRAME, HTTP2_PREFACE };
 
 /* Ports, seq, ack and tsval in network order, and so are the addresses of IPv4; those of IPv6 are folded. */
 struct message {

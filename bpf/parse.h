@@ -3,6 +3,7 @@
 #ifndef HOPSPAN_PARSE_H
 #define HOPSPAN_PARSE_H
 
+#include "frames.h"
 #include "network.h"
 
 #define TCP_OPTION_END		0
@@ -49,7 +50,12 @@ static __always_inline enum payload_kind classify_payload(__u32 word)
 		return HTTP_REQUEST;
 	case WORD('H', 'T', 'T', 'P'):
 		return HTTP_RESPONSE;
+	case WORD('P', 'R', 'I', ' '):
+		return HTTP2_PREFACE;
 	}
+	/* The head of a frame: a length below 64 KiB, and a type that RFC 9113 knows. */
+	if (!(word & 0xff) && word >> 24 < FRAME_TYPES)
+		return HTTP2_FRAME;
 	/* A TLS record: handshake (22) or application data (23), then the legacy version 3.x (RFC 8446 section 5.1). */
 	__u32 type = word & 0xff;
 	if ((type == 22 || type == 23) && (word >> 8 & 0xff) == 3)
@@ -131,8 +137,8 @@ static __always_inline __u32 read_ip(struct __sk_buff *skb, __u32 offset, struct
 	return next;
 }
 
-/* Reads the TCP packet at `offset`. Returns what its payload is; `message` is filled for HTTP_REQUEST and HTTP_RESPONSE, and
- * where `all` is set, for OTHER_PAYLOAD too.
+/* Reads the TCP packet at `offset`. Returns what its payload is; `message` is filled for HTTP, and where `all` is set, for
+ * whatever has a payload.
  */
 static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u32 offset, struct message *message,
 						      int all)
@@ -158,7 +164,7 @@ static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u
 	if ((__s32)message->payload_length <= 0)
 		return NO_PAYLOAD; /* an acknowledgement, which Ethernet may have filled up */
 	enum payload_kind kind = classify_payload(word);
-	if (kind != HTTP_REQUEST && kind != HTTP_RESPONSE && !(all && kind == OTHER_PAYLOAD))
+	if ((kind == OTHER_PAYLOAD || kind == TLS_RECORD) && !all)
 		return kind;
 
 	const struct tcphdr *tcp = &head.segment.tcp;

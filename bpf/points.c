@@ -13,6 +13,28 @@ static __always_inline void end_repeated(__u64 *where, __u64 tag, struct transit
 		count(TRANSITS_SWEPT);
 }
 
+/* Has a message that has no transit yet looked at by the program that knows its protocol. Each has a program of its own, so that
+ * the verifier follows it once, and not once for each point and each way that leads there.
+ */
+static __always_inline void call_start(struct __sk_buff *skb, const struct message *message, const struct outer *outer,
+				       enum point point, int is_expected)
+{
+	__u64 zero = 0;
+	struct workspace *work = workspaces.lookup((int *)&zero);
+
+	if (!work)
+		return;
+	work->message = *message;
+	work->outer = *outer;
+	work->point = point;
+	work->is_expected = is_expected;
+	work->segment.is_begun = 0;
+	if (message->kind == HTTP2_FRAME || message->kind == HTTP2_PREFACE || (is_expected && is_followed(message)))
+		calls.call(skb, CALL_HTTP2);
+	else if (message->kind != TLS_RECORD)
+		calls.call(skb, CALL_HTTP1);
+}
+
 /* Stamps the message's transit; at a first point starts it where it has none, at a last one hands it out. */
 static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const struct outer *outer, enum point point,
 				  enum role role)
@@ -21,27 +43,19 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 	if (role != FIRST && !awaits)
 		return;
 	struct message message;
-	int is_expected = role == FIRST && awaits;
-	enum payload_kind kind = read_message(skb, offset, &message, is_expected);
+	enum payload_kind kind = read_message(skb, offset, &message, awaits);
 
 	if (kind == TLS_RECORD && role == FIRST)
 		count(TLS_SEEN);
-	int is_http = kind == HTTP_REQUEST || kind == HTTP_RESPONSE;
-	if (!is_http && !(is_expected && kind == OTHER_PAYLOAD))
+	if (kind == NO_PAYLOAD || ((kind == OTHER_PAYLOAD || kind == TLS_RECORD) && !awaits))
 		return;
 
-	struct transit_key key = key_of(&message);
 	__u64 *where, tag;
-	struct transit_slot *slot = awaits && is_http ? find_transit(&key, &where, &tag) : 0;
+	struct transit_key key = packet_key(&message);
+	struct transit_slot *slot = awaits ? find_transit(&key, &where, &tag) : 0;
 	if (!slot) {
-		__u64 zero = 0;
-		struct workspace *work = role == FIRST ? workspaces.lookup((int *)&zero) : 0;
-		if (work) {
-			work->message = message;
-			work->outer = *outer;
-			asm volatile("" ::: "memory");
-			start_transit(skb, work, point, is_expected);
-		}
+		if (role == FIRST)
+			call_start(skb, &message, outer, point, awaits);
 		return;
 	}
 	struct transit *transit = &slot->transit;

@@ -26,6 +26,12 @@ enum point {
 
 enum direction { REQUEST, RESPONSE };
 
+/* In the place of a direction: the key is that of an exchange of HTTP/2, see stream_key; or of a packet that tells no direction,
+ * see packet_key.
+ */
+#define STREAM_RESPONSE	 2
+#define EITHER_DIRECTION 3
+
 enum context_format { TRACEPARENT = 1, B3, B3MULTI, UBER_TRACE_ID, FLOW };
 
 /* How the text of a context is coded: as the header has it, or by HPACK's Huffman code (RFC 7541 appendix B). */
@@ -56,6 +62,14 @@ enum counter {
 	EXCHANGE_MAP_FULL,
 	RING_FULL,
 	TLS_SEEN,
+	HTTP2_REQUESTS,
+	HTTP2_INDEXED,
+	HTTP2_AMBIGUOUS,
+	HTTP2_CONTINUED,
+	HTTP2_MALFORMED,
+	HTTP2_TOO_MANY,
+	HTTP2_UNCERTAIN,
+	HTTP2_RESET,
 	CONTEXT_TRACEPARENT,
 	CONTEXT_B3,
 	CONTEXT_B3MULTI,
@@ -125,7 +139,7 @@ struct transit {
 	__u8 outer_destination[16];
 	__u64 monotonic_ns[POINTS];
 	__u32 ifindex[POINTS];
-	struct context contexts[1]; /* a ring record may hold up to CONTEXTS_MAX */
+	struct context contexts[1]; /* of several contexts each has a record of its own: see chain_contexts */
 };
 
 /* What a transit waits for whose context was not in the first segment: it leaves when both have come. */
@@ -136,6 +150,7 @@ struct transit_slot {
 	struct transit transit;
 	__u64 in_use;
 	__u64 awaits;
+	__u64 more; /* a slot that holds a further context of the segment, counted from 1; 0 is none */
 };
 
 /* What the next segment of a request is waited for. */
@@ -165,7 +180,17 @@ struct exchange {
 	__u32 answered;
 	__u32 entered; /* coarse_time, host order */
 	__u32 server;  /* what the request was sent to: see server_of */
+	__u32 request_ack;  /* network order, as the next; both are looked at for HTTP/2 alone */
+	__u32 response_seq;
 	struct context context;
+};
+
+/* A connection of HTTP/2 on which a frame goes on into the segment that is waited for. */
+struct followed_flow {
+	struct transit_key next;
+	__u32 skip;	/* bytes to the next frame */
+	__u32 held;	/* of that frame's head, which are here */
+	__u64 words[2]; /* the head */
 };
 
 /* How many slots of each table were handed out: the next one is that, modulo the table's size. Each counter has a cache

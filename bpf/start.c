@@ -175,17 +175,25 @@ static __always_inline void execute(struct __sk_buff *skb, struct workspace *wor
 		count(TRANSITS_STARTED);
 }
 
+/* The point that called. */
+static __always_inline enum point point_of(struct workspace *work)
+{
+	return BOUNDED(READ_AGAIN(work->point) - 1, POINTS) + 1;
+}
+
 /* Starts the message's transit at a node's first point, or goes on with what was started. The stamp is taken last: the search
  * is charged to no hop.
  */
-static __always_inline void start_transit(struct __sk_buff *skb, struct workspace *work, enum point point,
-					  int is_expected)
+static __always_inline void start_transit(struct __sk_buff *skb, struct workspace *work)
 {
+	int is_expected = work->is_expected;
 	struct transit_key next = request_key(&work->message);
 
 	work->first = key_of(&work->message);
 	work->segments = 1;
 	work->flags = 0;
+	work->frame_at = 0;
+	work->more = 0;
 	work->goes_on = 0;
 	work->waits = FOR_NOTHING;
 	work->waited = FOR_NOTHING;
@@ -205,5 +213,16 @@ static __always_inline void start_transit(struct __sk_buff *skb, struct workspac
 	if (READ_AGAIN(work->goes_on))
 		remember_body(work);
 	if (READ_AGAIN(work->verdict) != LEAVE_ALONE || READ_AGAIN(work->waits))
-		execute(skb, work, point);
+		execute(skb, work, point_of(work));
+}
+
+/* The program that first points call for what may be HTTP/1. */
+int http1(struct __sk_buff *skb)
+{
+	__u64 zero = 0;
+	struct workspace *work = workspaces.lookup((int *)&zero);
+
+	if (work)
+		start_transit(skb, work);
+	return TC_ACT_UNSPEC;
 }

@@ -9,6 +9,7 @@ static __always_inline void sweep_transit(__u64 *where, __u64 tag, struct transi
 		which = ring.ringbuf_output(&slot->transit, sizeof(slot->transit), BPF_RB_NO_WAKEUP) < 0
 				? RING_FULL
 				: TRANSITS_SWEPT;
+		emit_chain(slot, TRANSITS_SWEPT);
 	}
 	free_transit(where, tag, slot);
 	count(which);
@@ -45,8 +46,12 @@ int sweep(struct __sk_buff *skb)
 		if (take_way(where, tag))
 			sweep_transit(where, tag, slot);
 	}
-	if (first / (SWEEP_STEP / TABLE_WAYS) < UNFINISHED_SETS)
-		expire_blocks(first / (SWEEP_STEP / TABLE_WAYS), now,
-			      least < UNFINISHED_AGE ? least : UNFINISHED_AGE);
+	__u32 step = first / (SWEEP_STEP / TABLE_WAYS);
+	__u32 least_waited = least < UNFINISHED_AGE ? least : UNFINISHED_AGE;
+	if (step < UNFINISHED_SETS)
+		expire_blocks(step, now, least_waited);
+#pragma unroll
+	for (int i = 0; i < FOLLOWED_SETS_A_STEP; i++)
+		expire_followed(step * FOLLOWED_SETS_A_STEP + i, now, least_waited);
 	return TC_ACT_UNSPEC;
 }

@@ -40,6 +40,24 @@ static __always_inline struct transit_key key_of(const struct message *message)
 	return key;
 }
 
+/* The key by which the points of a node know a packet. Of HTTP/1's the first word tells who is the client, and the client's
+ * side is what DNAT leaves as it is. What begins in another way may go either way: it is known by both of the connection's
+ * numbers, which nobody rewrites.
+ */
+static __always_inline struct transit_key packet_key(const struct message *message)
+{
+	struct transit_key key = key_of(message);
+	__u32 ack = message->ack;
+
+	OPAQUE(ack); /* as in key_of */
+	if (message->kind != HTTP_REQUEST && message->kind != HTTP_RESPONSE) {
+		key.address = ack;
+		key.port = 0;
+		key.direction = EITHER_DIRECTION;
+	}
+	return key;
+}
+
 /* The key under which a response will look whose first byte has the number `seq`, in network order. It holds the
  * client's side alone, which DNAT leaves as it is. The number belongs to it: one client port serves connections to
  * several servers at once.
@@ -131,8 +149,9 @@ static __always_inline void fill_outer(struct __sk_buff *skb, struct transit *tr
 	fill_address(skb, transit->outer_destination, outer->family, outer->destination, outer->ip_offset + IPV6_TO);
 }
 
+/* `frame_at` is where the message begins in its segment: so that its number is the same where segments are cut anew. */
 static __always_inline void fill_message(struct __sk_buff *skb, struct transit *transit,
-					 const struct message *message, const struct transit_key *key)
+					 const struct message *message, const struct transit_key *key, __u32 frame_at)
 {
 	int response = key->direction == RESPONSE;
 	__u8 *source = response ? transit->server_address : transit->client_address;
@@ -144,7 +163,7 @@ static __always_inline void fill_message(struct __sk_buff *skb, struct transit *
 	transit->client_port = bpf_ntohs(key->port);
 	transit->server_port = bpf_ntohs(response ? message->source_port : message->destination_port);
 	transit->reserved = 0;
-	transit->seq = bpf_ntohl(key->seq);
+	transit->seq = bpf_ntohl(key->seq) + frame_at;
 	transit->tsval = bpf_ntohl(key->tsval);
 	fill_address(skb, source, message->family, message->source, message->ip_offset + IPV6_FROM);
 	fill_address(skb, destination, message->family, message->destination, message->ip_offset + IPV6_TO);

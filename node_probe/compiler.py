@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from node_probe.capabilities import Capability, choose_for_loading, give_up_all_but, needs_search, read_effective
-from node_probe.programs import MAPS, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, CALLS, MAPS, PROGRAMS, SWEEP
 
 _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
 
 SOURCES = (
-    *("maps.c", "rates.c", "exchanges.c", "transits.c", "bodies.c", "unfinished.c"),
-    *("responses.c", "start.c", "points.c", "sweep.c"),
+    *("maps.c", "rates.c", "exchanges.c", "transits.c", "bodies.c", "unfinished.c", "flows.c", "streams.c"),
+    *("responses.c", "start.c", "http2.c", "points.c", "sweep.c"),
 )
 """The parts of the program text, each of which uses what stands before it."""
 
@@ -89,7 +89,9 @@ def load(contexts: int | None = None) -> tuple[Any, dict[str, int]]:
         if contexts is not None:
             flags.append(f"-DREAD_CONTEXTS={contexts}")
         module = bcc.BPF(text=read_sources().encode(), cflags=flags)
-        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, SWEEP)}
+        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, *CALLED, SWEEP)}
+        for index, name in enumerate(CALLED):
+            module[CALLS.encode()][index] = fds[name]
     return module, fds | {name: module[name.encode()].map_fd for name in MAPS}
 
 

@@ -28,6 +28,12 @@ PROGRAMS: Final = (
 )
 """The entry points in bpf/points.c, one or two for each point."""
 
+CALLED: Final = ("http1", "http2")
+"""The entry points that others call, by their index in the map CALLS (see bpf/limits.h)."""
+
+CALLS: Final = "calls"
+"""The kernel clears this map when the last process closes it, so it is kept open as long as the programs run."""
+
 SWEEP: Final = "sweep"
 """The entry point in bpf/sweep.c, attached nowhere: the agent runs it."""
 
@@ -41,6 +47,7 @@ MAPS: Final = (
     "ring",
     "counters",
     "settings",
+    CALLS,
 )
 """The maps that the agent reads or writes, and those that the tests look into."""
 
@@ -71,7 +78,7 @@ def load_programs(formats: Iterable[ContextFormat] = HEADER_FORMATS) -> Mapping[
         child.close()
         parent.settimeout(_COMPILE_TIMEOUT_S)
         try:
-            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, len(PROGRAMS) + 1 + len(MAPS))
+            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, len(PROGRAMS) + len(CALLED) + 1 + len(MAPS))
         except TimeoutError as error:
             process.kill()
             raise ProbeError(f"the BPF programs were not compiled within {_COMPILE_TIMEOUT_S} s") from error

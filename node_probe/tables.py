@@ -19,7 +19,7 @@ WAYS: Final = 8
 KEY_BYTES: Final = 16
 """Size of `struct transit_key`, which stands before the record in each slot."""
 
-SLOT_BYTES: Final = KEY_BYTES + RECORD_BYTES + 16
+SLOT_BYTES: Final = KEY_BYTES + RECORD_BYTES + 24
 """Size of `struct transit_slot`: behind the record stand whether the slot is in use, and what is awaited."""
 
 _tags = struct.Struct(f"={WAYS}Q")

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program that first points call for a segment of HTTP/2, by a tail call: so the verifier follows it alone. It walks the
+ * frames, and starts one transit for all requests, or responses, whose header blocks begin in the segment.
+ */
+
+/* Puts a context of the workspace among those of the segment, whose frame begins at segment.at. */
+static __always_inline void keep_context(struct workspace *work)
+{
+	__u64 number = READ_AGAIN(work->segment.contexts);
+	struct stream_context *kept = &work->segment.kept[BOUNDED(number, CONTEXTS_MAX)];
+
+	kept->at = work->segment.at;
+	kept->context = work->context;
+	kept->context.stream_id = work->segment.frame.stream;
+	work->segment.contexts = number + 1;
+}
+
+/* Whether there is room for one more context, and the sender may have it. */
+static __always_inline int may_keep(struct __sk_buff *skb, struct workspace *work)
+{
+	if (READ_AGAIN(work->segment.contexts) >= CONTEXTS_MAX) {
+		count(HTTP2_TOO_MANY);
+		return 0;
+	}
+	return is_within_rate(skb, work, point_of(work));
+}
+
+/* Counts a request without a context that can be read. */
+static __always_inline void count_unread(struct workspace *work, __u64 kinds)
+{
+	if (kinds & IS_BAD)
+		count(REQUEST_BAD_CONTEXT);
+	else if (READ_AGAIN(work->fields.length) == HPACK_BLOCK_MAX && READ_AGAIN(work->segment.is_cut))
+		count(REQUEST_TOO_LONG);
+	else if (READ_AGAIN(work->segment.is_cut))
+		count(REQUEST_UNFINISHED);
+	else
+		count(kinds & BY_NUMBER ? HTTP2_INDEXED : REQUEST_NO_CONTEXT);
+}
+
+/* Judges a request, whose header block was walked. */
+static __always_inline void judge_stream_request(struct __sk_buff *skb, struct workspace *work, __u64 kinds)
+{
+	__u32 seq = bpf_htonl(bpf_ntohl(work->message.seq) + (__u32)work->segment.at);
+
+	count(HTTP2_REQUESTS);
+	if (kinds & HAS_SEVERAL) {
+		count(HTTP2_AMBIGUOUS);
+		return;
+	}
+	work->result = take_stream_context(&work->block, &work->fields, &work->context);
+	MEETING_POINT();
+	enum search_result result = READ_AGAIN(work->result);
+	if (result == CONTEXT_NONE) {
+		count_unread(work, kinds);
+		return;
+	}
+	if (!count_result(result, &work->context) || !may_keep(skb, work))
+		return;
+	work->segment.kind = HTTP_REQUEST;
+	if (enter_stream(work, seq, work->segment.frame.stream))
+		keep_context(work);
+}
+
+/* Judges what a server may have sent: the first header block of a stream is the response, what follows it are trailers. */
+static __always_inline void judge_stream_response(struct __sk_buff *skb, struct workspace *work, __u64 kinds)
+{
+	__u32 seq = bpf_htonl(bpf_ntohl(work->message.seq) + (__u32)work->segment.at);
+	__u64 *where = 0;
+	struct exchange *exchange = read_stream(work, work->segment.frame.stream, &where);
+
+	if (!exchange) {
+		if (kinds & IS_RESPONSE)
+			count(RESPONSE_NO_EXCHANGE);
+		return;
+	}
+	if ((kinds & IS_INTERIM) && !(work->segment.frame.flags & FLAG_END_STREAM)) {
+		count(RESPONSE_INTERIM);
+		return;
+	}
+	if (exchange->answered && exchange->response_seq != seq)
+		return;
+	if (exchange->answered && exchange->response_tsval == work->message.tsval) {
+		count(REPEATED);
+		return;
+	}
+	mark_answered(exchange, where, seq, work->message.tsval);
+	work->segment.kind = HTTP_RESPONSE;
+	if (may_keep(skb, work))
+		keep_context(work);
+}
+
+/* Loads the header block of the frame at segment.at. Returns 0 where the frame holds none, or the segment nothing of it. */
+static __always_inline int load_fields(struct __sk_buff *skb, struct workspace *work)
+{
+	const struct frame *frame = &work->segment.frame;
+	__u64 at = READ_AGAIN(work->segment.at) + FRAME_HEAD_BYTES;
+	__u32 skip = (frame->flags & FLAG_PRIORITY ? PRIORITY_BYTES : 0) + (frame->flags & FLAG_PADDED ? 1 : 0);
+	__u8 padding = 0;
+
+	if ((frame->flags & FLAG_PADDED) &&
+	    bpf_skb_load_bytes(skb, work->message.payload_offset + at, &padding, sizeof(padding)) < 0)
+		return 0;
+	__u64 length = (__u64)frame->length - skip - padding;
+	__u64 rest = work->message.payload_length - at - skip;
+	if ((__s64)length <= 0 || (__s64)rest <= 0)
+		return 0;
+	__u64 n = rest < length ? rest : length;
+	if (n > HPACK_BLOCK_MAX)
+		n = HPACK_BLOCK_MAX;
+	work->segment.is_cut = n < length || !(frame->flags & FLAG_END_HEADERS);
+	work->fields.length = n;
+	n = BOUNDED(n - 1, HPACK_BLOCK_MAX) + 1;
+	return bpf_skb_load_bytes(skb, work->message.payload_offset + at + skip, work->block.bytes, n) == 0;
+}
+
+/* Looks at the header block of a frame. */
+static __always_inline void look_at_headers(struct __sk_buff *skb, struct workspace *work)
+{
+	if (!load_fields(skb, work)) {
+		count(REQUEST_UNFINISHED);
+		return;
+	}
+	MEETING_POINT();
+	walk_block(work->block.bytes, &work->fields, READ_AGAIN(work->segment.is_cut));
+	MEETING_POINT();
+	__u64 kinds = READ_AGAIN(work->fields.kinds);
+	if (kinds & IS_BROKEN) {
+		if (READ_AGAIN(work->segment.is_certain))
+			count(HTTP2_MALFORMED);
+		work->segment.is_lost = 1;
+		return;
+	}
+	if (!(work->segment.frame.flags & FLAG_END_HEADERS))
+		count(HTTP2_CONTINUED);
+	if (kinds & (IS_REQUEST | IS_RESPONSE))
+		work->segment.is_proven = 1;
+	if (kinds & IS_REQUEST)
+		judge_stream_request(skb, work, kinds);
+	else
+		judge_stream_response(skb, work, kinds);
+}
+
+/* Reads the head of the frame at segment.at, of which `held` bytes came with an earlier segment. Returns 0 where this one ends in
+ * it, too, after `cut` bytes in all.
+ */
+static __always_inline int load_head(struct __sk_buff *skb, struct workspace *work)
+{
+	struct segment *segment = &work->segment;
+	__u64 at = READ_AGAIN(segment->at), held = READ_AGAIN(segment->held);
+	__u64 rest = work->message.payload_length - at; /* with what is held */
+	__u64 n = rest < FRAME_HEAD_BYTES ? rest : FRAME_HEAD_BYTES;
+
+	segment->held = 0;
+	segment->cut = rest < FRAME_HEAD_BYTES ? rest : 0;
+	held = BOUNDED(held, 16);
+	n = BOUNDED(n - held - 1, 16) + 1;
+	if (bpf_skb_load_bytes(skb, work->message.payload_offset + at + held, &segment->head[held], n) < 0)
+		segment->is_lost = 1;
+	return !READ_AGAIN(segment->cut) && !READ_AGAIN(segment->is_lost);
+}
+
+/* Whether there is another frame to be read in the segment. */
+static __always_inline int has_more(struct workspace *work)
+{
+	return !READ_AGAIN(work->segment.is_lost) && !READ_AGAIN(work->segment.cut) &&
+	       (__s64)READ_AGAIN(work->segment.at) < (__s64)READ_AGAIN(work->message.payload_length);
+}
+
+/* Reads the head of the next frame. Returns 0 where there is none. */
+static __always_inline int read_next(struct __sk_buff *skb, struct workspace *work)
+{
+	struct segment *segment = &work->segment;
+
+	if (!has_more(work) || !load_head(skb, work))
+		return 0;
+	segment->frame = read_frame(segment->head);
+	if (is_plausible(&segment->frame, READ_AGAIN(segment->is_certain)))
+		return 1;
+	segment->is_lost = 1;
+	return 0;
+}
+
+/* Moves segment.at behind the frame. */
+static __always_inline void step_over(struct workspace *work)
+{
+	work->segment.at += (__u64)FRAME_HEAD_BYTES + READ_AGAIN(work->segment.frame.length);
+}
+
+/* Steps over what is not looked at any more, so that the next segment is not lost. */
+static __always_inline void step_over_rest(struct __sk_buff *skb, struct workspace *work)
+{
+	if (!has_more(work))
+		return;
+	count(HTTP2_TOO_MANY);
+#pragma nounroll
+	for (__u32 i = 0; i < FRAMES_STEPPED; i++) {
+		MEETING_POINT();
+		if (!read_next(skb, work))
+			return;
+		step_over(work);
+	}
+}
+
+/* Goes to the next frame with a header block. Returns 0 where there is none, or none that is looked at. */
+static __always_inline int find_headers(struct __sk_buff *skb, struct workspace *work)
+{
+	struct segment *segment = &work->segment;
+
+#pragma nounroll
+	for (__u32 i = 0; i < FRAMES_MAX; i++) {
+		MEETING_POINT();
+		if (READ_AGAIN(segment->frames) >= FRAMES_MAX)
+			break;
+		if (!read_next(skb, work))
+			return 0;
+		segment->frames += 1;
+		__u32 type = READ_AGAIN(segment->frame.type);
+		__u32 is_of_client = READ_AGAIN(segment->frame.stream) & 1; /* what servers push has even numbers */
+		if (type == FRAME_HEADERS && is_of_client)
+			return 1;
+		if (type == FRAME_RST_STREAM && is_of_client)
+			reset_stream(work, READ_AGAIN(segment->frame.stream));
+		step_over(work);
+	}
+	MEETING_POINT();
+	step_over_rest(skb, work);
+	return 0;
+}
+
+/* The rest of the preface, whose first word was seen. */
+static __always_inline int is_preface(struct __sk_buff *skb, const struct message *message)
+{
+	__u64 words[PREFACE_BYTES / 8];
+
+	if (bpf_skb_load_bytes(skb, message->payload_offset, words, sizeof(words)) < 0)
+		return 0;
+	return words[0] == EIGHT('P', 'R', 'I', ' ', '*', ' ', 'H', 'T') &&
+	       words[1] == EIGHT('T', 'P', '/', '2', '.', '0', '\r', '\n') &&
+	       words[2] == EIGHT('\r', '\n', 'S', 'M', '\r', '\n', '\r', '\n');
+}
+
+/* Finds out where the segment's first frame begins. Returns 0 where the segment holds none. */
+static __always_inline int begin_segment(struct __sk_buff *skb, struct workspace *work)
+{
+	struct segment *segment = &work->segment;
+	__u32 kind = READ_AGAIN(work->message.kind);
+
+	note_time(work);
+	segment->is_begun = 1;
+	segment->frames = 0;
+	segment->at = 0;
+	segment->held = 0;
+	segment->cut = 0;
+	segment->is_certain = 1;
+	segment->is_lost = 0;
+	segment->is_proven = 0;
+	segment->contexts = 0;
+	if (kind == HTTP2_PREFACE) {
+		segment->at = PREFACE_BYTES;
+		return is_preface(skb, &work->message);
+	}
+	if (READ_AGAIN(work->is_expected) && resume_frame(work))
+		return 1;
+	segment->is_certain = begins_with_frame(&work->message);
+	return kind == HTTP2_FRAME;
+}
+
+/* Keeps where the next frame begins. On a connection that was not followed so far, frames that end with the segment say that
+ * it is one of HTTP/2, or a header block that is one.
+ */
+static __always_inline void end_segment(struct workspace *work)
+{
+	const struct segment *segment = &work->segment;
+	__u64 beyond = READ_AGAIN(segment->at) - work->message.payload_length;
+	__u64 cut = READ_AGAIN(segment->cut);
+
+	if (!segment->is_certain && segment->is_proven)
+		count(HTTP2_UNCERTAIN);
+	if (segment->is_lost || (__s64)(beyond + cut) < 0)
+		return;
+	if (!segment->is_certain && !segment->is_proven && beyond)
+		return;
+	note_boundary(work, bpf_ntohl(work->message.seq) + (__u32)segment->at);
+	if (beyond)
+		follow_frame(work, cut ? 0 : beyond, cut);
+}
+
+/* Starts the transit of the contexts that were found. */
+static __always_inline void start_streams(struct __sk_buff *skb, struct workspace *work)
+{
+	struct transit_key key = packet_key(&work->message);
+
+	work->message.kind = READ_AGAIN(work->segment.kind);
+	work->first = key_of(&work->message);
+	work->context = work->segment.kept[0].context;
+	work->frame_at = work->segment.kept[0].at;
+	work->flags = 0;
+	MEETING_POINT();
+	work->more = chain_contexts(work);
+	if (!add_transit(skb, work, &key, point_of(work), NOTHING_ELSE)) {
+		free_chain(READ_AGAIN(work->more));
+		return;
+	}
+	add_count(TRANSITS_STARTED, READ_AGAIN(work->segment.contexts));
+}
+
+/* The program that first points call for what may be HTTP/2. It looks at one header block, and calls itself for the next: up to
+ * FRAMES_MAX times, of the 33 that the kernel allows.
+ */
+int http2(struct __sk_buff *skb)
+{
+	__u64 zero = 0;
+	struct workspace *work = workspaces.lookup((int *)&zero);
+
+	if (!work || (!READ_AGAIN(work->segment.is_begun) && !begin_segment(skb, work)))
+		return TC_ACT_UNSPEC;
+	MEETING_POINT();
+	if (find_headers(skb, work)) {
+		MEETING_POINT();
+		look_at_headers(skb, work);
+		step_over(work);
+		calls.call(skb, CALL_HTTP2);
+	}
+	MEETING_POINT();
+	end_segment(work);
+	MEETING_POINT();
+	if (READ_AGAIN(work->segment.contexts))
+		start_streams(skb, work);
+	return TC_ACT_UNSPEC;
+}
