@@ -94,7 +94,8 @@ static __always_inline __u64 is_below(__u64 one, __u64 other)
 /* Whether a value begins and is as long as a traceparent of version 00: "00-" is 00 16 in Huffman's code. */
 static __always_inline __u64 looks_like_traceparent(__u32 start, __u64 length, __u64 coded)
 {
-	__u64 plain = is_zero(coded | (length ^ TRACEPARENT_LENGTH) | ((start ^ LINE_START('0', '0', '-', 0)) & 0xffffff));
+	__u64 plain =
+		is_zero(coded | (length ^ TRACEPARENT_LENGTH) | ((start ^ LINE_START('0', '0', '-', 0)) & 0xffffff));
 	__u64 is_other = is_below(length, CODED_TRACEPARENT_MIN) | is_below(CODED_TRACEPARENT_MAX, length);
 
 	return plain | is_zero((coded ^ CODED_STRING) | is_other | ((start ^ 0x1600) & 0xffff));
@@ -123,8 +124,8 @@ static __always_inline void note_place(const __u8 *bytes, struct header_block *b
 	__u32 former = READ_AGAIN(block->places[index]);
 	__u64 differs = is_zero((former ^ place) >> 16) ^ 1;
 
-	differs |= differ(&bytes[BOUNDED(PLACE_INDEX(former), HPACK_ROOM)], &bytes[BOUNDED(PLACE_INDEX(place), HPACK_ROOM)],
-			  PLACE_LENGTH(place));
+	differs |= differ(&bytes[BOUNDED(PLACE_INDEX(former), HPACK_ROOM)],
+			  &bytes[BOUNDED(PLACE_INDEX(place), HPACK_ROOM)], PLACE_LENGTH(place));
 	block->kinds |= HAS_SEVERAL * (differs & (is_zero(former) ^ 1));
 	block->places[index] = place;
 }
@@ -137,8 +138,8 @@ static __always_inline void note_number(struct header_block *block, __u64 number
 
 	block->is_status = is_status;
 	block->is_dynamic = is_below(DYNAMIC_FIRST - 1, number);
-	block->kinds |= IS_REQUEST * is_request | IS_RESPONSE * is_status |
-			BY_NUMBER * (is_indexed & block->is_dynamic);
+	block->kinds |=
+		IS_REQUEST * is_request | IS_RESPONSE * is_status | BY_NUMBER * (is_indexed & block->is_dynamic);
 }
 
 /* Reads the head of a string at block->at: its length, and whether it is coded; moves block->at to its first byte. */

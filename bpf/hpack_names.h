@@ -7,7 +7,7 @@
 
 #include "contexts.h"
 
-#define CODED_STRING	0x80
+#define CODED_STRING	 0x80
 #define LITERAL_NAME_MAX 16 /* bytes of a name that are compared: all known ones are shorter */
 
 /* What is compared of a name: its bytes, zeros behind them, and its length with CODED_STRING. */
@@ -40,8 +40,8 @@ static __always_inline __u64 is_b3_name(const struct literal_name *name)
 
 static __always_inline __u64 is_uber_name(const struct literal_name *name)
 {
-	return is_literal(name, EIGHT('u', 'b', 'e', 'r', '-', 't', 'r', 'a'), EIGHT('c', 'e', '-', 'i', 'd', 0, 0, 0),
-			  PLAIN_NAME(13)) |
+	return is_literal(name, EIGHT('u', 'b', 'e', 'r', '-', 't', 'r', 'a'),
+			  EIGHT('c', 'e', '-', 'i', 'd', 0, 0, 0), PLAIN_NAME(13)) |
 	       is_literal(name, EIGHT(0xb6, 0x32, 0xd8, 0xb2, 0x6c, 0x19, 0x0a, 0xb1), 0xa4, CODED_NAME(9));
 }
 

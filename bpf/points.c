@@ -16,8 +16,8 @@ static __always_inline void end_repeated(__u64 *where, __u64 tag, struct transit
 /* Has a message that has no transit yet looked at by the program that knows its protocol. Each has a program of its own, so that
  * the verifier follows it once, and not once for each point and each way that leads there.
  */
-static __always_inline void call_start(struct __sk_buff *skb, const struct message *message, const struct outer *outer,
-				       enum point point, int is_expected)
+static __always_inline void call_start(struct __sk_buff *skb, const struct message *message,
+				       const struct outer *outer, enum point point, int is_expected)
 {
 	__u64 zero = 0;
 	struct workspace *work = workspaces.lookup((int *)&zero);

@@ -178,9 +178,9 @@ struct exchange {
 	__u32 request_tsval;
 	__u32 response_tsval; /* of the response that was seen last */
 	__u32 answered;
-	__u32 entered; /* coarse_time, host order */
-	__u32 server;  /* what the request was sent to: see server_of */
-	__u32 request_ack;  /* network order, as the next; both are looked at for HTTP/2 alone */
+	__u32 entered;	   /* coarse_time, host order */
+	__u32 server;	   /* what the request was sent to: see server_of */
+	__u32 request_ack; /* network order, as the next; both are looked at for HTTP/2 alone */
 	__u32 response_seq;
 	struct context context;
 };

@@ -37,7 +37,8 @@ static __always_inline int is_coded_unsampled(const __u8 *last)
 	__u32 filled = end + 1; /* the bits that fill up become 0, the one before them 1 */
 	__u32 lowest = filled & -filled;
 
-	return lowest && lowest <= CODED_FILL_MAX && ((filled / lowest) & CODED_FLAGS_MASK) == CODED_FLAGS_UNSAMPLED + 1;
+	return lowest && lowest <= CODED_FILL_MAX &&
+	       ((filled / lowest) & CODED_FLAGS_MASK) == CODED_FLAGS_UNSAMPLED + 1;
 }
 
 static __always_inline __u64 index_of(__u32 place)
@@ -46,7 +47,8 @@ static __always_inline __u64 index_of(__u32 place)
 }
 
 /* Takes a value as it is coded. */
-static __always_inline enum search_result take_coded(const __u8 *bytes, __u32 place, __u8 format, struct context *context)
+static __always_inline enum search_result take_coded(const __u8 *bytes, __u32 place, __u8 format,
+						     struct context *context)
 {
 	__u32 length = PLACE_LENGTH(place);
 
@@ -55,7 +57,8 @@ static __always_inline enum search_result take_coded(const __u8 *bytes, __u32 pl
 	return length <= CONTEXT_TEXT_MAX ? CONTEXT_SAMPLED : CONTEXT_BAD;
 }
 
-static __always_inline enum search_result take_coded_traceparent(const __u8 *bytes, __u32 place, struct context *context)
+static __always_inline enum search_result take_coded_traceparent(const __u8 *bytes, __u32 place,
+								 struct context *context)
 {
 	const __u8 *end = &bytes[BOUNDED(PLACE_INDEX(place) + PLACE_LENGTH(place) - 4, HPACK_ROOM)];
 	enum search_result result = take_coded(bytes, place, TRACEPARENT, context);
@@ -103,7 +106,8 @@ static __always_inline enum search_result take_coded_ids(const __u8 *bytes, __u3
 	__u32 length = PLACE_LENGTH(trace);
 
 	context->coding = HUFFMAN;
-	if (!PLACE_CODED(trace) || !PLACE_CODED(span) || length > CODED_ID_MAX || PLACE_LENGTH(span) > CODED_ID_MAX / 2)
+	if (!PLACE_CODED(trace) || !PLACE_CODED(span) || length > CODED_ID_MAX ||
+	    PLACE_LENGTH(span) > CODED_ID_MAX / 2)
 		return CONTEXT_BAD;
 	__u8 decision = context->text[B3_SAMPLED_AT], debug = context->text[B3_FLAGS_AT];
 	copy_id(&context->text[CODED_IDS_AT], &bytes[index_of(trace)], CODED_ID_MAX);
@@ -117,7 +121,8 @@ static __always_inline enum search_result take_coded_ids(const __u8 *bytes, __u3
 }
 
 /* Takes B3's lines, which in HTTP/1 take_b3_multi does. */
-static __always_inline enum search_result take_b3_lines(const __u8 *bytes, const __u32 *places, struct context *context)
+static __always_inline enum search_result take_b3_lines(const __u8 *bytes, const __u32 *places,
+							struct context *context)
 {
 	__u32 trace = READ_AGAIN(places[B3_TRACE_LINE]), span = READ_AGAIN(places[B3_SPAN_LINE]);
 	__u8 decision = first_character(bytes, READ_AGAIN(places[B3_SAMPLED_LINE]));
@@ -162,8 +167,8 @@ static __always_inline enum search_result take_plain(struct search_buffer *buffe
 }
 
 /* Reads the context of a block that was walked, in the order of contexts.h. */
-static __always_inline enum search_result take_stream_context(struct search_buffer *buffer, struct header_block *block,
-							      struct context *context)
+static __always_inline enum search_result take_stream_context(struct search_buffer *buffer,
+							      struct header_block *block, struct context *context)
 {
 	__u32 traceparent = READ_AGAIN(block->places[TRACEPARENT_LINE]);
 	__u32 b3 = READ_AGAIN(block->places[B3_LINE]);

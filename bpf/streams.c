@@ -79,7 +79,8 @@ static __always_inline int is_same_connection(const struct exchange *exchange, c
 static __always_inline struct exchange *read_stream(struct workspace *work, __u32 stream, __u64 **where)
 {
 	const struct message *message = &work->message;
-	struct transit_key answer = stream_key(message->destination, message->destination_port, message->family, stream);
+	struct transit_key answer =
+		stream_key(message->destination, message->destination_port, message->family, stream);
 	struct exchange *exchange = find_stream(&answer, where);
 
 	if (!exchange || !is_same_connection(exchange, message))

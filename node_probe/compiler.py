@@ -9,11 +9,13 @@ import os
 import platform
 import shutil
 import socket
+import struct
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from node_probe.bpf import BpfMap
 from node_probe.capabilities import Capability, choose_for_loading, give_up_all_but, needs_search, read_effective
 from node_probe.programs import CALLED, CALLS, MAPS, PROGRAMS, SWEEP
 
@@ -21,8 +23,18 @@ _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
 
 SOURCES = (
-    *("maps.c", "rates.c", "exchanges.c", "transits.c", "bodies.c", "unfinished.c", "flows.c", "streams.c"),
-    *("responses.c", "start.c", "http2.c", "points.c", "sweep.c"),
+    *(
+        "maps.c",
+        "rates.c",
+        "exchanges.c",
+        "slots.c",
+        "transits.c",
+        "bodies.c",
+        "unfinished.c",
+        "flows.c",
+        "streams.c",
+    ),
+    *("responses.c", "start.c", "headers.c", "http2.c", "points.c", "sweep.c"),
 )
 """The parts of the program text, each of which uses what stands before it."""
 
@@ -90,9 +102,11 @@ def load(contexts: int | None = None) -> tuple[Any, dict[str, int]]:
             flags.append(f"-DREAD_CONTEXTS={contexts}")
         module = bcc.BPF(text=read_sources().encode(), cflags=flags)
         fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, *CALLED, SWEEP)}
-        for index, name in enumerate(CALLED):
-            module[CALLS.encode()][index] = fds[name]
-    return module, fds | {name: module[name.encode()].map_fd for name in MAPS}
+    fds |= {name: module[name.encode()].map_fd for name in MAPS}
+    calls = BpfMap(fds[CALLS], 4, 4)
+    for index, name in enumerate(CALLED):
+        calls.update(struct.pack("=I", index), struct.pack("=I", fds[name]))
+    return module, fds
 
 
 def main() -> int:

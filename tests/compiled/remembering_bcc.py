@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from node_probe.bpf import ProgramLoad, call_bpf, load_program
-from node_probe.programs import MAPS, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, MAPS, PROGRAMS, SWEEP
 
 FOLDER = Path(__file__).parent
 SEED = "-DHASH_SEED="
@@ -95,7 +95,7 @@ def _import_real() -> Any:
 def _describe(module: Any, license_name: bytes) -> Compiled:
     fds = [module[name.encode()].map_fd for name in MAPS]
     programs = {}
-    for name in (*PROGRAMS, SWEEP):
+    for name in (*PROGRAMS, *CALLED, SWEEP):
         code = b""
         for instruction in _INSTRUCTION.iter_unpack(module.dump_func(name.encode())):
             operation, registers, offset, number = instruction

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from node_probe.capabilities import HOST_POINTS, POD_POINTS, Capability, choose_kept, needs_search
-from node_probe.programs import MAPS, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, MAPS, PROGRAMS, SWEEP
 from tests.house.repository import ROOT
 from tests.kernel.made_node import DEADLINE_S, Node, Probe, find_python, run, wait_until
 from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, readable_tree
@@ -137,7 +137,7 @@ def test_compiler_runs_with_least_rights(
     """Whatever the agent has at its start, LLVM runs with the rights that loading needs, and they are enough."""
     require_bcc()
     names, rights = compile_with(wrapper, tree)
-    assert set(names) == {*PROGRAMS, SWEEP, *MAPS}
+    assert set(names) == {*PROGRAMS, *CALLED, SWEEP, *MAPS}
     assert rights == {"CapEff": kept, "CapPrm": kept, "CapBnd": bounding, "CapInh": set(), "CapAmb": set()}
 
 

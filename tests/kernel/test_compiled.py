@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node_probe.programs import MAPS, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, MAPS, PROGRAMS, SWEEP
 from tests.bench.kernel_facts import read_program_facts
 from tests.compiled.loaded import loaded_programs
 from tests.compiled.sharing import SHARED, compiled_once
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.bpf
 
 def describe(fds: Mapping[str, int]) -> dict[str, object]:
     """Return how many instructions of each program the kernel verified, and as what it knows each map."""
-    told: dict[str, object] = {name: read_program_facts(fds[name])["verified_insns"] for name in (*PROGRAMS, SWEEP)}
+    told: dict[str, object] = {
+        name: read_program_facts(fds[name])["verified_insns"] for name in (*PROGRAMS, *CALLED, SWEEP)
+    }
     for name in MAPS:
         text = Path(f"/proc/self/fdinfo/{fds[name]}").read_text()
         told[name] = re.findall(

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from node_probe.programs import PROGRAMS
+from node_probe.programs import CALLED, PROGRAMS
 from node_probe.transit import HEADER_FORMATS, ContextFormat
 from tests.bench.kernel_facts import read_program_facts
 from tests.compiled.loaded import loaded_programs
@@ -31,5 +31,5 @@ def test_programs_load_for(choice: tuple[ContextFormat, ...]) -> None:
     require_root()
     require_bcc()
     with loaded_programs(choice) as fds:
-        verified = [read_program_facts(fds[name])["verified_insns"] for name in PROGRAMS]
+        verified = [read_program_facts(fds[name])["verified_insns"] for name in (*PROGRAMS, *CALLED)]
     assert all(0 < number < LIMIT // 2 for number in verified)
