@@ -22,12 +22,16 @@ static __always_inline int may_keep(struct __sk_buff *skb, struct workspace *wor
 	return is_within_rate(skb, work, point_of(work));
 }
 
+/* The longest header block that holds a status by its number alone. */
+#define BARE_STATUS_MAX 2
+
 /* Counts a request without a context that can be read. */
 static __always_inline void count_unread(struct workspace *work, __u64 kinds)
 {
 	if (kinds & IS_BAD)
 		count(REQUEST_BAD_CONTEXT);
-	else if (READ_AGAIN(work->fields.length) == HPACK_BLOCK_MAX && READ_AGAIN(work->segment.is_cut))
+	else if ((kinds & IS_TOO_LONG) ||
+		 (READ_AGAIN(work->fields.length) == HPACK_BLOCK_MAX && READ_AGAIN(work->segment.is_cut)))
 		count(REQUEST_TOO_LONG);
 	else if (READ_AGAIN(work->segment.is_cut))
 		count(REQUEST_UNFINISHED);
@@ -71,7 +75,9 @@ static __always_inline void judge_stream_response(struct __sk_buff *skb, struct 
 			count(RESPONSE_NO_EXCHANGE);
 		return;
 	}
-	if ((kinds & IS_INTERIM) && !(work->segment.frame.flags & FLAG_END_STREAM)) {
+	/* 100, the second time on a connection, is one number and all that there is. */
+	int is_bare = kinds == BY_NUMBER && READ_AGAIN(work->fields.length) <= BARE_STATUS_MAX;
+	if (((kinds & IS_INTERIM) || is_bare) && !(work->segment.frame.flags & FLAG_END_STREAM)) {
 		count(RESPONSE_INTERIM);
 		return;
 	}
@@ -87,7 +93,7 @@ static __always_inline void judge_stream_response(struct __sk_buff *skb, struct 
 		keep_context(work);
 }
 
-/* Loads the header block of the frame at segment.at. Returns 0 where the frame holds none, or the segment nothing of it. */
+/* Loads the header block of the frame at segment.at. Returns 0, and counts the frame, where there is none in the segment. */
 static __always_inline int load_fields(struct __sk_buff *skb, struct workspace *work)
 {
 	const struct frame *frame = &work->segment.frame;
@@ -97,27 +103,36 @@ static __always_inline int load_fields(struct __sk_buff *skb, struct workspace *
 
 	if ((frame->flags & FLAG_PADDED) &&
 	    bpf_skb_load_bytes(skb, work->message.payload_offset + at, &padding, sizeof(padding)) < 0)
-		return 0;
+		padding = 0; /* it lies in the next segment, as the block does */
 	__u64 length = (__u64)frame->length - skip - padding;
 	__u64 rest = work->message.payload_length - at - skip;
-	if ((__s64)length <= 0 || (__s64)rest <= 0)
+	if ((__s64)length <= 0) {
+		count(HTTP2_MALFORMED); /* RFC 9113 section 6.1: padding that is longer than what holds it */
+		work->segment.is_lost = 1;
 		return 0;
+	}
+	if ((__s64)rest <= 0) {
+		count(REQUEST_UNFINISHED);
+		return 0;
+	}
 	__u64 n = rest < length ? rest : length;
 	if (n > HPACK_BLOCK_MAX)
 		n = HPACK_BLOCK_MAX;
 	work->segment.is_cut = n < length || !(frame->flags & FLAG_END_HEADERS);
 	work->fields.length = n;
 	n = BOUNDED(n - 1, HPACK_BLOCK_MAX) + 1;
-	return bpf_skb_load_bytes(skb, work->message.payload_offset + at + skip, work->block.bytes, n) == 0;
+	if (bpf_skb_load_bytes(skb, work->message.payload_offset + at + skip, work->block.bytes, n) < 0)
+		return 0;
+	*(__u32 *)&work->block.bytes[BOUNDED(n, HPACK_ROOM)] =
+		0; /* of a number that is cut, what follows is no part */
+	return 1;
 }
 
 /* Looks at the header block of a frame. */
 static __always_inline void look_at_headers(struct __sk_buff *skb, struct workspace *work)
 {
-	if (!load_fields(skb, work)) {
-		count(REQUEST_UNFINISHED);
+	if (!load_fields(skb, work))
 		return;
-	}
 	MEETING_POINT();
 	walk_block(work->block.bytes, &work->fields, READ_AGAIN(work->segment.is_cut));
 	MEETING_POINT();

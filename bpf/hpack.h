@@ -38,6 +38,7 @@
 #define IS_BAD	    0x10 /* a traceparent that does not look like one */
 #define HAS_SEVERAL 0x20 /* that differ */
 #define IS_BROKEN   0x40 /* no header block */
+#define IS_TOO_LONG 0x80 /* more fields than are looked at */
 
 /* A value: its index, its length, and how it is coded. 0 is none, since no value begins at index 0. */
 #define PLACE(index, length, coded) ((__u32)(index) | (__u32)(length) << 16 | (__u32)(coded) << 24)
@@ -138,6 +139,7 @@ static __always_inline void note_number(struct header_block *block, __u64 number
 
 	block->is_status = is_status;
 	block->is_dynamic = is_below(DYNAMIC_FIRST - 1, number);
+	block->kinds |= IS_BROKEN * (is_indexed & is_zero(number));
 	block->kinds |=
 		IS_REQUEST * is_request | IS_RESPONSE * is_status | BY_NUMBER * (is_indexed & block->is_dynamic);
 }
@@ -202,8 +204,10 @@ static __always_inline void read_field(const __u8 *bytes, struct header_block *b
 	if (!number)
 		read_name(bytes, block);
 	MEETING_POINT();
-	if (READ_AGAIN(block->at) >= READ_AGAIN(block->length))
+	if (READ_AGAIN(block->at) >= READ_AGAIN(block->length)) {
+		block->at = READ_AGAIN(block->length) + 1; /* there is no value: so the block is cut, or broken */
 		return;
+	}
 	read_value(bytes, block);
 	if (READ_AGAIN(block->line))
 		note_place(bytes, block);
@@ -225,7 +229,9 @@ static __always_inline void walk_block(const __u8 *bytes, struct header_block *b
 		read_field(bytes, block);
 	}
 	MEETING_POINT();
-	if (!is_cut && READ_AGAIN(block->at) > READ_AGAIN(block->length))
+	if (READ_AGAIN(block->at) < READ_AGAIN(block->length))
+		block->kinds |= IS_TOO_LONG;
+	else if (!is_cut && READ_AGAIN(block->at) > READ_AGAIN(block->length))
 		block->kinds |= IS_BROKEN;
 }
 
