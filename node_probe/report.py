@@ -32,6 +32,14 @@ _FOUND = (
     KernelCounter.TRANSITS_SWEPT,
     KernelCounter.TLS_SEEN,
 )
+_HTTP2_SEEN = (
+    KernelCounter.HTTP2_REQUESTS,
+    KernelCounter.HTTP2_CONTINUED,
+    KernelCounter.HTTP2_UNCERTAIN,
+    KernelCounter.HTTP2_RESET,
+)
+"""What says nothing of whether a transit was started; the others of HTTP/2 are reasons why none was."""
+
 _CONTEXT_PREFIX = "context_"
 _CONTEXTS = tuple(c for c in KernelCounter if c.label.startswith(_CONTEXT_PREFIX))
 """One counter for each format that the programs read."""
@@ -61,7 +69,9 @@ def read_metrics(agent: Agent) -> Iterator[Metric | Histogram]:
     yield count_by("hopspan_probe_transits_dropped", "Transits lost, by reason", "reason", losses)
     contexts = [(c.label.removeprefix(_CONTEXT_PREFIX), kernel[c]) for c in _CONTEXTS]
     yield count_by("hopspan_probe_contexts", "Requests with a context that can be read", "format", contexts)
-    others = {*_LOSSES, *_FOUND, *_CONTEXTS}
+    seen = [(c.label, kernel[c]) for c in _HTTP2_SEEN]
+    yield count_by("hopspan_probe_http2_seen", "What was met of HTTP/2 at first points, by kind", "kind", seen)
+    others = {*_LOSSES, *_FOUND, *_HTTP2_SEEN, *_CONTEXTS}
     untraced = [(c.label, kernel[c]) for c in KernelCounter if c not in others]
     yield count_by(
         "hopspan_probe_messages_untraced", "Messages at a first point that started no transit", "reason", untraced

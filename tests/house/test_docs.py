@@ -41,19 +41,19 @@ def list_metrics() -> set[str]:
     sources = [ROOT / "node_probe" / "report.py", ROOT / "collector_plugin" / "report.py"]
     sources += [ROOT / "collector_plugin" / name for name in ("receiver_metrics.py", "kubernetes_names.py")]
     code = " ".join(path.read_text() for path in sources).replace('f"{name}', '"hopspan_plugin_exporter_')
-    return set(re.findall(r'"(hopspan_(?:probe|plugin)_[a-z_]*[a-z])"', code))
+    return set(re.findall(r'"(hopspan_(?:probe|plugin)_[a-z0-9_]*[a-z])"', code))
 
 
 def test_every_metric_is_documented() -> None:
     """Each metric's name in the code stands in the docs, and each in the docs is one in the code."""
-    assert list_metrics() == set(re.findall(r"^\| `(hopspan_[a-z_]+)`", METRICS, re.MULTILINE))
+    assert list_metrics() == set(re.findall(r"^\| `(hopspan_[a-z0-9_]+)`", METRICS, re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_metric_that_is_named_exists(path: Path) -> None:
     """A page sends nobody to look for a count that is not there; what a regular expression leaves open may follow."""
     known = list_metrics()
-    for name in re.findall(r"hopspan_(?:probe|plugin)_[a-z_]*[a-z]", path.read_text()):
+    for name in re.findall(r"hopspan_(?:probe|plugin)_[a-z0-9_]*[a-z]", path.read_text()):
         bare = re.sub(r"_(total|bucket|count|sum)$", "", name)
         assert bare in known or any(metric.startswith(f"{name}_") for metric in known), name
 

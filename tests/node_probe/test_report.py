@@ -117,6 +117,20 @@ def test_contexts_are_counted_by_format(monkeypatch: pytest.MonkeyPatch) -> None
     assert "request_unsampled" in labels
 
 
+def test_what_was_seen_of_http2_is_no_reason() -> None:
+    """What says nothing of whether a transit was started stands apart from the reasons why none was."""
+    page = read_page()
+    seen = {labels["kind"] for labels, _ in page["hopspan_probe_http2_seen"].samples}
+    reasons = {labels["reason"] for labels, _ in page["hopspan_probe_messages_untraced"].samples}
+    assert seen == {"http2_requests", "http2_continued", "http2_uncertain", "http2_reset"}
+    assert {reason for reason in reasons if reason.startswith("http2_")} == {
+        "http2_indexed",
+        "http2_ambiguous",
+        "http2_malformed",
+        "http2_too_many",
+    }
+
+
 def test_hops_are_a_histogram_in_seconds() -> None:
     """Counts add up over the buckets, the last is all; an example has its trace, or none where it is not valid."""
     hops = HopHistograms()
