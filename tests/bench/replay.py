@@ -3,40 +3,39 @@
 Agent, sender and encoding are the real ones, on one core; the ring replays records that the programs made, and the
 exporter takes every request at once. The ring holds back while the backlog is long, so what is measured is the
 rate that the agent keeps up with; every transit that is offered must be delivered, or counted under a reason. The
-same contexts are replayed as HTTP/2 has them, in Huffman code.
+same is done with contexts as HTTP/2 has them, in Huffman code.
 """
 
 import ctypes
+import hashlib
 import json
 import os
 import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult
 from hopspan.logs import Log
-from hopspan.version import VERSION as HOPSPAN_VERSION
+from hopspan.version import VERSION
 from node_probe.agent import Agent, Tally
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.clock import read_clock_id
-from node_probe.context import HUFFMAN
 from node_probe.counters import Event
-from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXT_OFFSET, RECORD_BYTES, VERSION, offset_of
+from node_probe.kernel_record import RECORD_BYTES
 from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
 from node_probe.sweep import sweep_transits
 from node_probe.transit import Direction, NodeIdentity
-from tests.bench.samples import deep_request
+from tests.bench.samples import deep_request, stream_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
-from tests.node_probe.coded_contexts import encode
-from tests.node_probe.records import make_context
 
 RECORDS = 4000
 """Different records that are replayed in turn: more than a batch, and more contexts than the agent remembers."""
@@ -47,7 +46,7 @@ BACKLOG_ENOUGH = 20_000
 _CLONE_NEWNET = 0x40000000
 _THREAD_TIMEOUT_S = 30
 
-_TEXT_AT, _TRACEPARENT_BYTES = offset_of(CONTEXT_FIELDS, "text"), 55
+TRACE_IDS = [hashlib.sha256(b"%d" % number).hexdigest()[:32] for number in range(RECORDS)]
 
 
 class ReplayedRing(RingReader):
@@ -90,14 +89,14 @@ class NullExporter:
         return ExportResult()
 
 
-def record_transits(fds: dict[str, int]) -> list[bytes]:
-    """Return records as they come from the client's node: four points and a tunnel, each of its own trace."""
+def record_transits(fds: dict[str, int], make_payload: Callable[[int], bytes]) -> list[bytes]:
+    """Return records as they come from the client's node: four points and a tunnel, each of its own payload."""
     harness = Harness(fds)
     ring = RingReader(fds["ring"], RING_BYTES)
     records = []
     for number in range(RECORDS):
         # Ports of their own: within one connection a second request is pipelined until the first is answered.
-        packet = request(deep_request("01", f"{number + 1:032x}"), client_port=1024 + number, seq=number * 777)
+        packet = request(make_payload(number), client_port=1024 + number, seq=number * 777)
         for program in ("pod_egress", "veth_ingress", "overlay_egress"):
             harness.run(program, packet)
         harness.run("nic_egress", vxlan(packet))
@@ -107,14 +106,15 @@ def record_transits(fds: dict[str, int]) -> list[bytes]:
     return records
 
 
-def code_records(records: list[bytes]) -> list[bytes]:
-    """Return the records with their contexts in HPACK's Huffman code, each of a stream, with one of its response."""
-    coded = []
-    for number, record in enumerate(records):
-        text = record[CONTEXT_OFFSET + _TEXT_AT :][:_TRACEPARENT_BYTES]
-        context = make_context(encode(text.decode()), coding=HUFFMAN, stream_id=2 * number + 1)
-        coded += [bytes([VERSION, direction]) + record[2:CONTEXT_OFFSET] + context for direction in Direction]
-    return coded
+def record_requests(fds: dict[str, int]) -> list[bytes]:
+    """Return records of requests over HTTP/1.1, each of its own trace."""
+    return record_transits(fds, lambda number: deep_request("01", TRACE_IDS[number]))
+
+
+def record_streams(fds: dict[str, int]) -> list[bytes]:
+    """Return records of requests over HTTP/2, each followed by that of a response with the same coded context."""
+    records = record_transits(fds, lambda number: stream_request(TRACE_IDS[number], 2 * number + 1))
+    return [record[:1] + bytes([direction]) + record[2:] for record in records for direction in Direction]
 
 
 def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, float]:
@@ -124,7 +124,7 @@ def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, f
     ring = ReplayedRing(records, total)
     attacher = Attacher(fds, log, tcx=True)
     agent = ring.agent = Agent(ring, partial(sweep_transits, fds[SWEEP]), attacher, tally, log)
-    agent.identify(NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id()), HOPSPAN_VERSION)
+    agent.identify(NodeIdentity("node-1", "0" * 32, "node-1", read_clock_id()), VERSION)
     exporter = NullExporter()
     sender = Sender(agent.backlog, exporter, agent.make_request, tally, log)
     started_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
@@ -153,11 +153,11 @@ def main() -> int:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     fds = dict(load_programs())
     peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    records = record_transits(fds)
-    coded = code_records(records)
+    records = record_requests(fds)
+    streams = record_streams(fds)
     results = []
     for _ in range(rounds):
-        of_coded = {f"coded_{name}": figure for name, figure in replay(fds, coded, total).items()}
+        of_coded = {f"coded_{name}": figure for name, figure in replay(fds, streams, total).items()}
         results.append(replay(fds, records, total) | of_coded)
     sys.stdout.write(f"{json.dumps({'compile_child_peak_mib': peak_mib, 'rounds': results})}\n")
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
