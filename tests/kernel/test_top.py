@@ -5,25 +5,21 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from node_probe.capabilities import Capability
 from tests.compiled.sharing import find_modules_in
 from tests.house.repository import ROOT
-from tests.kernel.made_node import DEADLINE_S, find_python, run, wait_until
+from tests.kernel.made_node import DEADLINE_S, run, wait_until
+from tests.kernel.piped_top import EXCHANGES, Piped, command, read_counts
 from tests.kernel.rights import as_nobody_with, as_root_with, readable_tree
 from tests.kernel.talking_node import CLIENT, POINTS, SERVER, TalkingNode
 from tests.kernel.terminal import ENTER_SCREEN, LEAVE_SCREEN, Terminal
 from tests.kernel.without_tcx import WRAPPER
 
 pytestmark = pytest.mark.bpf
-
-EXCHANGES = 23
-"""A prime number, as no accident would count."""
 
 RIGHTS = {
     Capability.BPF,
@@ -33,39 +29,6 @@ RIGHTS = {
     Capability.SYS_PTRACE,
 }
 """Those in the README's table."""
-
-
-def command(node: TalkingNode, *options: str, wrapper: Sequence[str] = (), tree: Path = ROOT) -> list[str]:
-    program = [str(find_python(tree)), "-m", "node_probe", "top", *options]
-    return ["ip", "netns", "exec", node.node, *wrapper, *program]
-
-
-class Piped:
-    """A `top` whose output is a pipe."""
-
-    def __init__(self, node: TalkingNode, *options: str) -> None:
-        """Start it, and wait until all points are attached."""
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command(node, *options), stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
-        wait_until(self._is_attached(node), "attached points")
-
-    def _is_attached(self, node: TalkingNode) -> Any:
-        def judge() -> bool:
-            assert self.process.poll() is None, self.process.communicate()
-            return node.attached() == POINTS
-
-        return judge
-
-    def end(self, number: int | None = None) -> tuple[int, str, str]:
-        """Wait for its end, after a signal if one is given; return code, output and errors."""
-        if number is not None:
-            self.process.send_signal(number)
-        output, errors = self.process.communicate(timeout=DEADLINE_S)
-        return self.process.returncode, output, errors
-
-
-def read_counts(rows: Sequence[dict[str, Any]], name: str = "count") -> dict[tuple[str, str], int]:
-    return {(row["direction"], row["hop"]): row[name] for row in rows}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
