@@ -148,7 +148,9 @@ static __always_inline enum search_result take_b3_lines(const __u8 *bytes, const
 	return CONTEXT_SAMPLED;
 }
 
-/* Takes a value that HTTP/1's readers take: they see where it ends by what ends it, and 0 does. */
+/* Takes a value that HTTP/1's readers take: they see where it ends by what ends it, and 0 does. Of b3, whose decision may be
+ * missing, they look at two bytes behind the ids.
+ */
 static __always_inline enum search_result take_plain(struct search_buffer *buffer, enum line line, __u32 place,
 						     struct context *context)
 {
@@ -156,10 +158,11 @@ static __always_inline enum search_result take_plain(struct search_buffer *buffe
 	enum search_result result;
 
 	buffer->bytes[BOUNDED(index + length, HPACK_ROOM)] = 0;
+	buffer->bytes[BOUNDED(index + length + 1, HPACK_ROOM)] = 0;
 	if (line == UBER_LINE)
 		return take_uber(buffer, index, index + length + 1, 1, context);
 	if (line == B3_LINE)
-		result = take_b3(&buffer->bytes[index], length + 1, 1, context);
+		result = take_b3(&buffer->bytes[index], length + 2, 1, context);
 	else
 		result = take_traceparent(&buffer->bytes[index], length + 1, context);
 	context->length = length < CONTEXT_TEXT_MAX ? length : CONTEXT_TEXT_MAX;

@@ -110,9 +110,13 @@ static __always_inline void reset_stream(struct workspace *work, __u32 stream)
 	__u64 *where = 0;
 	struct exchange *exchange = read_stream(work, stream, &where);
 
-	if (!exchange)
+	if (!exchange) {
+		__u32 seq = bpf_ntohl(message->seq) + (__u32)work->segment.at;
 		exchange = find_stream(&of_client, &where);
-	if (!exchange || exchange->answered)
+		if (!exchange || seq - bpf_ntohl(exchange->request_seq) >= CONNECTION_REACH)
+			return; /* or it is that of an earlier connection from the port */
+	}
+	if (exchange->answered)
 		return;
 	mark_answered(exchange, where, 0, 0);
 	count(HTTP2_RESET);
