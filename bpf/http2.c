@@ -118,12 +118,12 @@ static __always_inline int begin_segment(struct __sk_buff *skb, struct workspace
 	segment->is_lost = 0;
 	segment->is_proven = 0;
 	segment->contexts = 0;
+	if (READ_AGAIN(work->is_expected) && resume_frame(work))
+		return 1; /* a frame goes on, whatever its bytes look like */
 	if (kind == HTTP2_PREFACE) {
 		segment->at = PREFACE_BYTES;
 		return is_preface(skb, &work->message);
 	}
-	if (READ_AGAIN(work->is_expected) && resume_frame(work))
-		return 1;
 	segment->is_certain = begins_with_frame(&work->message);
 	return kind == HTTP2_FRAME;
 }
