@@ -113,7 +113,11 @@ class Harness:
 
     def read_records(self) -> list[KernelRecord]:
         """Return what came by the ring since the last call."""
-        return [decode_kernel_record(data) for data in self._ring.read(1 << 20)]
+        return [decode_kernel_record(data) for data in self.read_ring()]
+
+    def read_ring(self) -> list[bytes]:
+        """Return the bytes of the records that came by the ring since the last call."""
+        return self._ring.read(1 << 20)
 
     def read_parents(self) -> list[str]:
         """Return the parent ids of the transits that came by the ring since the last call, in hex."""
