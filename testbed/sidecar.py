@@ -27,6 +27,7 @@ FLUSH_INTERVAL_MS = 200
 
 _APPLICATION_CLUSTER = "application"
 _PLUGIN_CLUSTER = "plugin"
+_HTTP1, _HTTP2 = "http_protocol_options", "http2_protocol_options"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HTTP_MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _DETECTOR = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig"
@@ -42,8 +43,12 @@ def render_command(envoy: Path, config_path: Path) -> list[str]:
     ]
 
 
-def render_config(pod: Pod, plugin_endpoint: str) -> str:
-    """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too."""
+def render_config(pod: Pod, plugin_endpoint: str, *, http2: bool = False) -> str:
+    """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too.
+
+    With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; to applications they always speak that.
+    """
+    between = _HTTP2 if http2 else _HTTP1
     inbound = [_render_route("application", ["*"], _APPLICATION_CLUSTER)]
     outbound = [_render_route(service.name, [service.name], service.name) for service in SERVICES]
     config: Value = {
@@ -58,13 +63,15 @@ def render_config(pod: Pod, plugin_endpoint: str) -> str:
         },
         "static_resources": {
             "listeners": [
-                _render_listener("INBOUND", _render_address(pod.address, SIDECAR_INBOUND_PORT), inbound, pod),
+                _render_listener(
+                    "INBOUND", _render_address(pod.address, SIDECAR_INBOUND_PORT), inbound, pod, http2=http2
+                ),
                 _render_listener("OUTBOUND", _render_address(LOOPBACK, SIDECAR_OUTBOUND_PORT), outbound, pod),
             ],
             "clusters": [
                 _render_cluster(_APPLICATION_CLUSTER, _render_address(LOOPBACK, APPLICATION_PORT)),
                 *(
-                    _render_cluster(service.name, _render_address(service.cluster_address, service.port))
+                    _render_cluster(service.name, _render_address(service.cluster_address, service.port), between)
                     for service in SERVICES
                 ),
                 _render_plugin_cluster(plugin_endpoint),
@@ -87,11 +94,11 @@ def render_resource_attributes(pod: Pod) -> dict[str, str]:
     }
 
 
-def _render_listener(direction: str, address: Value, routes: Value, pod: Pod) -> Value:
+def _render_listener(direction: str, address: Value, routes: Value, pod: Pod, *, http2: bool = False) -> Value:
     manager: Value = {
         "@type": _type_url(_HTTP_MANAGER),
         "stat_prefix": direction.lower(),
-        "codec_type": "HTTP1",
+        "codec_type": "AUTO" if http2 else "HTTP1",  # with AUTO the first bytes tell: users speak HTTP/1.1
         "tracing": _render_tracing(pod),
         "route_config": {"virtual_hosts": routes},
         "http_filters": [
@@ -141,7 +148,7 @@ def _render_route(name: str, hosts: Sequence[str], cluster: str) -> Value:
     }
 
 
-def _render_cluster(name: str, address: Value, protocol: str = "http_protocol_options") -> Value:
+def _render_cluster(name: str, address: Value, protocol: str = _HTTP1) -> Value:
     return {
         "name": name,
         "type": "STATIC",
@@ -158,7 +165,7 @@ def _render_cluster(name: str, address: Value, protocol: str = "http_protocol_op
 
 def _render_plugin_cluster(endpoint: str) -> Value:
     host, _, port = endpoint.rpartition(":")
-    return _render_cluster(_PLUGIN_CLUSTER, _render_address(IPv4Address(host), int(port)), "http2_protocol_options")
+    return _render_cluster(_PLUGIN_CLUSTER, _render_address(IPv4Address(host), int(port)), _HTTP2)
 
 
 def _render_address(address: IPv4Address, port: int) -> Value:

@@ -56,15 +56,16 @@ def test_chains_are_named_as_kube_proxy_names_them() -> None:
     assert len([chain for chain in chains if chain.startswith("KUBE-SEP-")]) == len(SERVICES)
 
 
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
 @pytest.mark.parametrize("pod", PODS, ids=lambda pod: str(pod.service))
-def test_envoy_accepts_the_configuration(pod: Pod, tmp_path: Path) -> None:
+def test_envoy_accepts_the_configuration(pod: Pod, http2: bool, tmp_path: Path) -> None:  # noqa: FBT001 - by pytest
     """A stock Envoy takes the sidecar's configuration."""
     try:
         envoy = find_envoy()
     except TestbedError as error:
         pytest.skip(str(error))
     config_path = tmp_path / "sidecar.yaml"
-    config_path.write_text(render_config(pod, PLUGIN_ENDPOINT))
+    config_path.write_text(render_config(pod, PLUGIN_ENDPOINT, http2=http2))
     command = [str(envoy), "--mode", "validate", "--config-path", str(config_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
