@@ -3,6 +3,8 @@
 //	send PROTOCOL ENDPOINT          prints, in one line of JSON, the spans that were sent
 //	serve PROTOCOL ENDPOINT ADDRESS PROPAGATOR
 //	call PROTOCOL ENDPOINT URL PROPAGATOR
+//	grpc-serve ADDRESS
+//	grpc-call TARGET                prints, in one line of JSON a step of its standard input, the calls that it made
 //
 // A caller asks as often as CALLS says, over one connection, and has the cookie COOKIE; both are optional.
 //
@@ -24,8 +26,14 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) == 2 && args[0] == "grpc-serve" {
+		return serveGrpc(args[1])
+	}
+	if len(args) == 2 && args[0] == "grpc-call" {
+		return callGrpc(args[1])
+	}
 	if len(args) < 3 {
-		return fmt.Errorf("usage: send|serve|call PROTOCOL ENDPOINT ...")
+		return fmt.Errorf("usage: send|serve|call PROTOCOL ENDPOINT ..., or grpc-serve|grpc-call ADDRESS")
 	}
 	what, protocol, endpoint := args[0], args[1], args[2]
 	switch {

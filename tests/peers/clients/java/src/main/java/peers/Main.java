@@ -9,6 +9,8 @@ import com.google.gson.Gson;
  *   send PROTOCOL ENDPOINT          prints, in one line of JSON, the spans that were sent
  *   serve PROTOCOL ENDPOINT ADDRESS PROPAGATOR
  *   call PROTOCOL ENDPOINT URL PROPAGATOR
+ *   grpc-serve ADDRESS
+ *   grpc-call TARGET                prints, in one line of JSON a step of its standard input, the calls that it made
  * </pre>
  *
  * A caller asks as often as CALLS says, over one connection, and has the cookie COOKIE; both are optional. PROTOCOL is
@@ -19,6 +21,16 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) throws Exception {
+    switch (args[0]) {
+      case "grpc-serve" -> GrpcServer.serve(args[1]);
+      case "grpc-call" -> GrpcCaller.call(args[1]);
+      default -> trace(args);
+    }
+    // The libraries' own threads would keep the process for a while.
+    System.exit(0);
+  }
+
+  private static void trace(String[] args) throws Exception {
     String propagator = args.length > 4 ? args[4] : "tracecontext";
     Telemetry telemetry = args[1].startsWith("brave-")
         ? new BraveTelemetry(args[1], args[2], propagator)
@@ -30,7 +42,5 @@ public final class Main {
       default -> throw new IllegalArgumentException(args[0] + ": no such command");
     }
     System.out.println(new Gson().toJson(telemetry.close()));
-    // The libraries' own threads would keep the process for a while.
-    System.exit(0);
   }
 }
