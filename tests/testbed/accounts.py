@@ -23,12 +23,15 @@ SWEPT_FROM_NS = 900_000_000
 
 _PREFIX = "hopspan_probe_"
 _PLAIN = ("transits_started", "transits_emitted", "transits_swept", "transits_sent", "tls_segments")
-_REASONED = ("transits_dropped", "messages_untraced")
+_REASONED = ("transits_dropped", "messages_untraced", "http2_seen")
 
 _BEGINNINGS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"PATC", b"OPTI", b"CONN", b"TRAC", b"HTTP")
 """What a message can begin with, by RFC 9110 section 9 and RFC 9112 section 4, with PATCH (RFC 5789)."""
 
 _AT_OTHER_POINTS = {"exchange_map_full", "ring_full"}
+_BESIDE_MESSAGES = {"http2_requests", "http2_continued", "http2_uncertain", "http2_reset"}
+"""What is counted of HTTP/2 besides what becomes of its messages."""
+
 _AFTER_THE_KERNEL = {
     "bad_record",
     "bad_context",
@@ -196,7 +199,7 @@ def list_differences(node: Node, account: Account, allowed: Mapping[str, int] | 
 
 def count_at_first_points(counts: Counts) -> int:
     """Return how many packets that begin like a message the probe says it met at first points."""
-    left = {*_PLAIN, *_AT_OTHER_POINTS, *_AFTER_THE_KERNEL}
+    left = {*_PLAIN, *_AT_OTHER_POINTS, *_BESIDE_MESSAGES, *_AFTER_THE_KERNEL}
     return counts["transits_started"] + sum(number for name, number in counts.items() if name not in left)
 
 

@@ -12,7 +12,7 @@ NODE_KEY = "hopspan.node"
 
 DIRECTIONS = ("request", "response")
 PARTIAL = 1
-_HEAD = struct.Struct("<BBBBIIHH16s16sBB6x16s16s8x")
+_HEAD = struct.Struct("<BBBBIIHH16s16sBB6x16s16sI4x")
 _STAMP = struct.Struct("<B3xIQ")
 
 
@@ -33,7 +33,7 @@ class Sending:
 class Arrival:
     """A transit as it came: whose it is, whether it was swept, its points in the order met, and its tunnel.
 
-    `server` and the tunnel's `ends`, source and destination, are addresses of 16 bytes.
+    `server` and the tunnel's `ends`, source and destination, are addresses of 16 bytes; `stream_id` is 0 for HTTP/1.
     """
 
     node: str
@@ -44,6 +44,7 @@ class Arrival:
     tunnel: int
     ends: tuple[bytes, bytes]
     times_ns: tuple[int, ...]
+    stream_id: int
 
 
 def read_arrivals(groups: Iterable[bytes]) -> list[Arrival]:
@@ -59,7 +60,9 @@ def read_arrivals(groups: Iterable[bytes]) -> list[Arrival]:
 def _read_span(node: str, span: Span) -> Arrival:
     record = next(a.value.bytes_value for a in span.attributes if a.key == RECORD_KEY)
     found = _HEAD.unpack_from(record)
-    _, direction, _, count, seq, tsval, client_port, _, client, server, tunnel, flags, source, destination = found
+    _, direction, _, count, seq, tsval, client_port, _, client, server, tunnel, flags, source, destination, stream = (
+        found
+    )
     stamps = [_STAMP.unpack_from(record, _HEAD.size + number * _STAMP.size) for number in range(count)]
     return Arrival(
         node=node,
@@ -70,4 +73,5 @@ def _read_span(node: str, span: Span) -> Arrival:
         tunnel=tunnel,
         ends=(source, destination),
         times_ns=tuple(time_ns for _, _, time_ns in stamps),
+        stream_id=stream,
     )

@@ -1,0 +1,174 @@
+"""Balances the books of HTTP/2 calls: what callers told, what a full decoder read off the tape, and what a sink got.
+
+Each request that is to be measured, and its response, must be a transit at each node that it passes, with its own
+stream and the place of its own frame; or it must lie where a segment holds more than the probe looks at.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.peers.http2_tape import Headers, read_headers, read_resets
+from tests.testbed.arrivals import Arrival
+from tests.testbed.tape import Segment
+
+FRAMES, CONTEXTS = 8, 4
+"""How much of one segment the probe looks at: frames, and contexts in them."""
+
+_WAYS = {(1, 2, 3, 4), (5, 6, 7, 8), (1, 2, 7, 8)}
+"""The points of a node: on the way out, on the way in, and from pod to pod."""
+
+Context = tuple[bytes, bytes]
+"""Trace id and parent's id."""
+
+
+@dataclass(frozen=True, order=True)
+class Told:
+    """A message whose header block passed a first point of a node: what the node's transit of it must say."""
+
+    node: str
+    direction: str
+    context: Context
+    client: bytes
+    client_port: int
+    seq: int
+    stream_id: int
+
+    def __str__(self) -> str:
+        where = f"{self.direction} at {self.node}, client port {self.client_port}, stream {self.stream_id}"
+        return f"{where}, sequence number {self.seq}, {_describe(self.context)}"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A message that is to be measured at a first point of a node.
+
+    It may lie beyond what the probe looks at, or answer a request that did so on the node, or one that the client has
+    reset meanwhile.
+    """
+
+    told: Told
+    is_beyond: bool
+    is_orphan: bool
+    is_late: bool
+
+
+def read_context(headers: Headers) -> Context | None:
+    """Return the context of a request that is to be measured."""
+    parts = headers.get("traceparent").split("-")
+    if len(parts) != 4 or not int(parts[3], 16) & 1:
+        return None
+    return bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
+
+
+def list_passages(segments: Sequence[Segment]) -> list[Passage]:
+    """Return the messages on the tape, which has the connections from their beginning."""
+    first = [segment for segment in segments if segment.place.is_first]
+    blocks = read_headers(first)
+    contexts = {_name_exchange(block): context for block in blocks if (context := read_context(block))}
+    resets = {(frame.segment.source, frame.segment.source_port, frame.stream_id) for frame in read_resets(first)}
+    contexts_in: Counter[int] = Counter()
+    unseen: set[object] = set()
+    passages: list[Passage] = []
+    for block in sorted(blocks, key=lambda block: not block.is_request):
+        exchange, frame = _name_exchange(block), block.frame
+        context = contexts.get(exchange)
+        if context is None or not (block.is_request or block.is_response):
+            continue  # not to be measured, or trailers
+        direction = "request" if block.is_request else "response"
+        told = Told(frame.segment.place.node.name, direction, context, *exchange[:2], frame.seq, exchange[2])
+        is_beyond = frame.number >= FRAMES or contexts_in[id(frame.segment)] >= CONTEXTS
+        contexts_in[id(frame.segment)] += 1
+        is_orphan = (told.node, exchange) in unseen
+        if block.is_request and is_beyond:
+            unseen.add((told.node, exchange))
+        passages.append(Passage(told, is_beyond, is_orphan, is_late=block.is_response and exchange in resets))
+    return passages
+
+
+def tell(arrival: Arrival) -> Told:
+    """Return what a transit says."""
+    sending = arrival.sending
+    context = sending.trace_id, sending.parent_id
+    return Told(
+        arrival.node,
+        sending.direction,
+        context,
+        sending.client,
+        sending.client_port,
+        sending.seq,
+        arrival.stream_id,
+    )
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What became of calls: those whose messages all are transits, and those with one that lies beyond.
+
+    `differences` tell, a line each, where caller, tape and sink disagree.
+    """
+
+    whole: frozenset[Context]
+    missed: frozenset[Context]
+    differences: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Return the coverage."""
+        calls = len(self.whole) + len(self.missed)
+        return f"{len(self.whole)}/{calls} calls = {100 * len(self.whole) // max(calls, 1)} %"
+
+
+def balance(
+    made: Collection[Context], passages: Iterable[Passage], arrivals: Sequence[Arrival], segments: Sequence[Segment]
+) -> Balance:
+    """Compare what caller, tape and sink tell of these calls, and return what became of them.
+
+    A message that TCP has sent again may have as many transits as there are segments of it.
+    """
+    calls = frozenset(made)
+    expected = {passage.told: passage for passage in passages}
+    arrived = Counter(map(tell, arrivals))
+    lacking = [passage for told, passage in expected.items() if told not in arrived]
+    on_wire = {told.context for told in expected if told.direction == "request"}
+    differences = [f"called and not on the wire: {_describe(call)}" for call in calls - on_wire]
+    differences += [f"sent and not on the wire: {told}" for told in set(arrived) - set(expected)]
+    differences += [
+        f"sent {number} times: {told}"
+        for told, number in arrived.items()
+        if number > 1 and number > _count_segments(told, segments)
+    ]
+    differences += [
+        f"on the wire and not sent: {passage.told}"
+        for passage in lacking
+        if not (passage.is_beyond or passage.is_orphan or passage.is_late)
+    ]
+    differences += [f"not whole: {arrival}" for arrival in arrivals if not _is_whole(arrival)]
+    missed = frozenset(passage.told.context for passage in lacking if not passage.is_late)
+    return Balance(calls - missed, missed, tuple(differences))
+
+
+def _name_exchange(block: Headers) -> tuple[bytes, int, int]:
+    """Return the client's address and port, and the stream."""
+    segment = block.frame.segment
+    if block.is_request:
+        return segment.source, segment.source_port, block.frame.stream_id
+    return segment.destination, segment.destination_port, block.frame.stream_id
+
+
+def _count_segments(told: Told, segments: Sequence[Segment]) -> int:
+    """Return how many segments with the message's first byte passed a first point of the node."""
+    here = [segment for segment in segments if segment.place.is_first and segment.place.node.name == told.node]
+    return sum(
+        told.client_port in {segment.source_port, segment.destination_port}
+        and (told.seq - segment.seq) % (1 << 32) < len(segment.payload)
+        for segment in here
+    )
+
+
+def _is_whole(arrival: Arrival) -> bool:
+    times = list(arrival.times_ns)
+    return arrival.points in _WAYS and not arrival.is_partial and times == sorted(times)
+
+
+def _describe(context: Context) -> str:
+    return "-".join(part.hex() for part in context)
