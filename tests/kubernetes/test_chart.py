@@ -26,7 +26,7 @@ def list_names(chart: Chart, component: str) -> set[str]:
 
 
 def test_every_call_shows_its_way(chart: Chart, hotrod: HotRod, jaeger: JaegerApi) -> None:
-    """With three capabilities: each call of HotROD by HTTP has the nodes' hops, both ways, under its CLIENT."""
+    """With three capabilities: each call of HotROD has the nodes' hops, both ways, under its CLIENT."""
     chart.ensure()
     (probe, _) = chart.list_pods("node-probe")
     (container,) = probe["spec"]["containers"]

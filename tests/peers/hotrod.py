@@ -17,8 +17,8 @@ from tests.peers.peers import START_TIMEOUT_S, Peers
 ROUTES = 10
 """Calls of `route` in one request: one for each driver."""
 
-CALLS = 1 + ROUTES
-"""Calls by HTTP in one request of the frontend: `customer` before them."""
+CALLS = 2 + ROUTES
+"""Calls in one request of the frontend: `customer` and `driver` before them."""
 
 _SERVICES = {"customer": SIDECAR_INBOUND_PORT, "driver": 8082, "route": 8083}
 _FRONTEND_PORT = 8080

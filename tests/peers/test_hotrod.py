@@ -46,7 +46,7 @@ def jaeger(peers: Peers) -> Iterator[JaegerApi]:
 
 
 def test_every_call_shows_its_way(jaeger: JaegerApi) -> None:
-    """Each ride is a trace in Jaeger, and each of its calls by HTTP has all hops there and back under the CLIENT."""
+    """Each ride is a trace in Jaeger, and each of its calls has all hops there and back under the CLIENT."""
     for _ in range(RIDES):
         assert request_ride()["Driver"]
     check_rides(jaeger, RIDES)
