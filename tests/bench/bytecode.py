@@ -1,4 +1,4 @@
-"""Loads tiny programs that are not hopspan's: the empty one, and two that prepare a run and tail-call another.
+"""Loads tiny programs that are not hopspan's: the empty one, and those that prepare a run and tail-call another.
 
 PROG_TEST_RUN gives every repetition the same packet, which hopspan then knows already. So a preparing program changes
 the packet, or takes a stamp back, before each run; what it costs itself is found by letting it call the empty one.
@@ -8,6 +8,7 @@ The ExitStack that is given closes all: the array by which a program calls anoth
 import ctypes
 import os
 import struct
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from node_probe.bpf import BpfMap, ProgramLoad, call_bpf, load_program
@@ -20,6 +21,7 @@ _LOG_BYTES = 1 << 16
 
 _MOVE, _MOVE_NUMBER, _ADD, _ADD_NUMBER = 0xBF, 0xB7, 0x0F, 0x07
 _LOAD_64, _STORE_64, _STORE_NUMBER_8, _LOAD_IMMEDIATE = 0x79, 0x7B, 0x72, 0x18
+_LOAD_32, _STORE_32, _TO_NETWORK = 0x61, 0x63, 0xDC
 _JUMP_IF_NUMBER, _CALL, _EXIT = 0x15, 0x85, 0x95
 _CONTEXT, _FRAME = 6, 10
 """Registers: the context is kept in a callee-saved one."""
@@ -50,6 +52,22 @@ def load_renumbering(stack: ExitStack, target: int, tcp_offset: int) -> int:
     code += _instruction(_STORE_64, _FRAME, 2, -8) + _instruction(_MOVE, 1, _CONTEXT) + where + _number(5, 0)
     code += _instruction(_CALL, number=_SKB_STORE_BYTES) + _call_other(stack, target)
     return _load(stack, code + _leave())
+
+
+def load_advancing(stack: ExitStack, target: int, steps: Mapping[int, int]) -> int:
+    """Load a program that advances numbers of 32 bits in each run's packet for the program `target`; return its fd.
+
+    `steps` has the numbers' offsets in the frame, and what each grows by.
+    """
+    code = _keep_context()
+    for offset, step in steps.items():
+        where = _number(2, offset) + _stack_pointer(3, -8) + _number(4, 4)
+        code += _instruction(_MOVE, 1, _CONTEXT) + where + _instruction(_CALL, number=_SKB_LOAD_BYTES)
+        code += _instruction(_LOAD_32, 2, _FRAME, -8) + _instruction(_TO_NETWORK, 2, number=32)
+        code += _instruction(_ADD_NUMBER, 2, number=step) + _instruction(_TO_NETWORK, 2, number=32)
+        code += _instruction(_STORE_32, _FRAME, 2, -8) + _instruction(_MOVE, 1, _CONTEXT) + where + _number(5, 0)
+        code += _instruction(_CALL, number=_SKB_STORE_BYTES)
+    return _load(stack, code + _call_other(stack, target) + _leave())
 
 
 def load_unstamping(stack: ExitStack, target: int, transits: int, index: int, unstamped: tuple[int, int]) -> int:

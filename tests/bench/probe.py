@@ -25,6 +25,7 @@ from tests.bench import agent_cost, discovery, program_runs, rates, traffic, tru
 from tests.bench.load import missing_commands, running_server
 from tests.bench.machine import describe_machine
 from tests.bench.targets import judge, render_table
+from tests.bench.timed_runs import Effort
 from tests.bench.variants import running_sink
 
 PARTS = ("ns", "replay", "discovery", "traffic", "rps", "agent", "truth")
@@ -61,7 +62,7 @@ class Bench:
         """Measure all parts, those without the testbed first. Raises HopspanError or TestbedError."""
         started = time.monotonic()
         if "ns" in self._parts:
-            effort = program_runs.Effort(self._rounds, *((3, 10_000, 300) if self._quick else (9, 50_000, 1500)))
+            effort = Effort(self._rounds, *((3, 10_000, 300) if self._quick else (9, 50_000, 1500)))
             with closing(program_runs.ProgramRuns(effort)) as runs:
                 self.report["verified_instructions"] = runs.verified
                 self._add("ns", runs.measure())

@@ -1,23 +1,22 @@
 """Measures single programs by PROG_TEST_RUN, net of an empty one: ns a run, hot, or as median of single shots.
 
-Runs alternate with those of the empty program, so that a slow minute of the machine slows both. What a run did is
-checked by the programs' own counters: a figure of the wrong path would be worse than none.
+What a run did is checked by the programs' own counters: a figure of the wrong path would be worse than none.
 """
 
 import itertools
-import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from typing import Any
 
 from node_probe.kernel_record import RECORD_FIELDS
-from node_probe.programs import PROGRAMS, SWEEP
+from node_probe.programs import CALLED, PROGRAMS, SWEEP
 from node_probe.tables import KEY_BYTES
 from tests.bench.bytecode import load_empty, load_renumbering, load_unstamping
 from tests.bench.figures import spread
 from tests.bench.kernel_facts import read_program_facts
 from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, UNREACHED_RATE, deep_request, head_request
+from tests.bench.stream_runs import IN_FRAME, SEGMENT_BYTES, StreamRuns
+from tests.bench.timed_runs import IN_A_ROW, Effort, Timer
 from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
@@ -25,21 +24,8 @@ from tests.kernel.packets import request, vxlan
 EXCHANGES_MAX = 65_536
 """As in bpf/limits.h: first points are measured with this map full, as it is on a node after a minute of traffic."""
 
-_FILL_STEP = 10_000
-"""Transits started at a time, below the 16384 that their map holds."""
-
 _ports = itertools.count(10_000)
 """Client ports: exchanges outlive a transit, so each transit gets one of its own."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is measured: rounds, pairs of alternating runs in each, repetitions in a run, and single shots."""
-
-    rounds: int
-    pairs: int
-    repeat: int
-    shots: int
 
 
 class ProgramRuns:
@@ -50,7 +36,7 @@ class ProgramRuns:
         self._effort = effort
         self._stack = ExitStack()
         self._fds = {**self._stack.enter_context(loaded_programs()), "empty": load_empty(self._stack)}
-        facts = {name: read_program_facts(self._fds[name]) for name in (*PROGRAMS, SWEEP)}
+        facts = {name: read_program_facts(self._fds[name]) for name in (*PROGRAMS, *CALLED, SWEEP)}
         self.verified = {name: told.get("verified_insns") for name, told in facts.items()}
         for name, offset in (("empty", PLAIN_TCP), ("overlay_egress", PLAIN_TCP), ("pod_egress", PLAIN_TCP)):
             self._fds[f"renumber {name}"] = load_renumbering(self._stack, self._fds[name], offset)
@@ -58,6 +44,8 @@ class ProgramRuns:
             self._fds[f"renumber inner {name}"] = load_renumbering(self._stack, self._fds[name], IN_TUNNEL_TCP)
         self._harness = self._stack.enter_context(closing(Harness(self._fds)))
         self._harness.configure(rate_limit=UNREACHED_RATE)
+        self._timer = Timer(self._harness, effort)
+        self._streams = StreamRuns(self._harness, self._timer, effort, self._stack, _ports)
 
     def close(self) -> None:
         """Let go of all programs."""
@@ -71,7 +59,10 @@ class ProgramRuns:
         rounds = [{"first_exchanges_not_full": not_full[turn], **self._measure_round()} for turn in turns]
         figures = {name: spread([figures[name] for figures in rounds]) for name in rounds[0]}
         for name in ("unsampled_first", "first", "last"):
-            figures[name] = max((figures[f"{name}_inner"], figures[f"{name}_outer"]), key=lambda f: f["median"])
+            figures[name] = _larger(figures, f"{name}_inner", f"{name}_outer")
+        for name in ("h2_first", "h2_first_hot", "h2_last", "h2_unsampled"):
+            figures[name] = _larger(figures, f"{name}_coded", f"{name}_plain")
+        figures["h2_other"] = _larger(figures, "h2_other_data", "h2_other_control", "h2_other_inside")
         return figures
 
     def _measure_round(self) -> dict[str, float]:
@@ -99,7 +90,7 @@ class ProgramRuns:
         outer = self._measure_shots("nic_ingress", "nic_egress", vxlan)
         figures["first_inner"], figures["last_inner"] = inner
         figures["first_outer"], figures["last_outer"] = outer
-        return figures
+        return figures | self._streams.measure()
 
     def _measure_stamp(self, client_port: int) -> dict[str, float]:
         """Measure a middle point that stamps each time, the stamp being taken back before; and one that repeats."""
@@ -121,44 +112,33 @@ class ProgramRuns:
         return {"stamp": max(stamp, repeated), "stamp_fresh": stamp, "stamp_repeated": repeated}
 
     def _measure_hot(self, program: str, base: str, packet: bytes) -> float:
-        """Return the median over alternating pairs of runs, each a mean of many repetitions."""
-        differences = []
-        for _ in range(self._effort.pairs):
-            without = self._harness.run(base, packet, self._effort.repeat).duration_ns
-            differences.append(self._harness.run(program, packet, self._effort.repeat).duration_ns - without)
-        return statistics.median(differences)
+        return self._timer.time_pairs(program, base, packet)[0]
 
     def _measure_first_hot(self) -> float:
-        """Return what starting a transit costs in a row of them, without a system call between."""
-        self._harness.start_afresh()
         packet = request(deep_request("01"), client_port=next(_ports))
-        without = self._harness.run("renumber empty", packet, _FILL_STEP).duration_ns
-        duration = self._harness.run("renumber pod_egress", packet, _FILL_STEP).duration_ns
+        duration = self._timer.time_row("renumber pod_egress", "renumber empty", packet)
         self._harness.start_afresh()
-        return duration - without
+        return duration
 
     def _measure_shots(self, first: str, last: str, wrap: Callable[[bytes], bytes]) -> tuple[float, float]:
-        """Return the medians of single shots at a first and a last point, of a new message each."""
-        self._harness.start_afresh()
         port = next(_ports)
-        shots: dict[str, list[int]] = {"empty": [], first: [], last: []}
-        for number in range(self._effort.shots):
-            packet = wrap(request(deep_request("01"), seq=number * 1000, ack=number * 7, client_port=port))
-            for program, durations in shots.items():
-                durations.append(self._harness.run(program, packet).duration_ns)
-        counts = self._harness.counts()
-        if {counts.get("transits_started"), counts.get("transits_emitted")} != {self._effort.shots}:
-            raise AssertionError(f"not every shot started and ended a transit: {counts}")
+        numbers = range(self._effort.shots)
+        packets = (request(deep_request("01"), seq=n * 1000, ack=n * 7, client_port=port) for n in numbers)
+        figures = self._timer.time_shots(first, last, map(wrap, packets))
         self._harness.start_afresh()
-        base = statistics.median(shots["empty"])
-        return statistics.median(shots[first]) - base, statistics.median(shots[last]) - base
+        return figures
 
     def _fill_exchanges(self) -> None:
-        for _ in range(EXCHANGES_MAX // _FILL_STEP + 1):
+        for _ in range(EXCHANGES_MAX // IN_A_ROW + 1):
             # The packet is prepared from the same numbers in each step, so each step has a port of its own.
             packet = request(deep_request("01"), client_port=next(_ports))
-            self._harness.run("renumber pod_egress", packet, _FILL_STEP)
+            self._harness.run("renumber pod_egress", packet, IN_A_ROW)
             self._harness.start_afresh()
+
+
+def _larger(figures: Mapping[str, dict[str, float]], *names: str) -> dict[str, float]:
+    """Return the figure with the largest median."""
+    return max((figures[name] for name in names), key=lambda figure: figure["median"])
 
 
 def describe() -> dict[str, str]:
@@ -174,4 +154,11 @@ def describe() -> dict[str, str]:
         "the larger of inner (pod-egress) and outer (nic-ingress); first_hot: many in a row",
         "ns.last": "median of single shots with the record into the ring; the larger of inner (pod-ingress) and "
         "outer (nic-egress)",
+        "ns.h2_first": "as ns.first, of a call of gRPC: a new stream and context each on one connection, header "
+        "block and message in one segment; the larger of coded (as Go sends it, the context in Huffman's code behind "
+        "a known name) and plain (as the C core does, 290 bytes written out); h2_first_hot, h2_last: of the same",
+        "ns.h2_unsampled": "the same calls, not sampled: many in a row",
+        "ns.h2_other": f"a segment of {SEGMENT_BYTES} bytes without a header block, on a known connection: the "
+        "largest of data (it begins a frame of data), control (a WINDOW_UPDATE, a PING, and data) and inside (it "
+        f"lies inside a frame; {IN_FRAME} in a row)",
     }

@@ -33,7 +33,8 @@ from node_probe.ring import RingReader
 from node_probe.sender import Sender
 from node_probe.sweep import sweep_transits
 from node_probe.transit import Direction, NodeIdentity
-from tests.bench.samples import deep_request, stream_request
+from tests.bench.samples import deep_request
+from tests.bench.stream_samples import stream_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
 

@@ -3,10 +3,6 @@
 Pure: values only.
 """
 
-import struct
-
-from hpack import Encoder
-
 from tests.kernel.packets import PARENT_ID, TRACE_ID, traced_request
 
 CONTEXT_AT_BYTE = 560
@@ -21,9 +17,6 @@ IN_TUNNEL_TCP = PLAIN_TCP + 50
 UNREACHED_RATE = 1 << 30
 """Transits a second: without a limit the programs would be spared the look-up that nodes pay for."""
 
-_HEADERS, _END_HEADERS = 1, 4
-"""Type and flag of an HTTP/2 frame (RFC 9113 section 6.2)."""
-
 _ANY = f"00-{TRACE_ID}-{PARENT_ID}-00"
 _PADDING = 100
 _OVERHEAD = traced_request(_ANY, padding=_PADDING).index(b"traceparent") - _PADDING
@@ -32,22 +25,6 @@ _OVERHEAD = traced_request(_ANY, padding=_PADDING).index(b"traceparent") - _PADD
 def deep_request(flags: str, trace_id: str = TRACE_ID) -> bytes:
     """Return a request with its context at CONTEXT_AT_BYTE; `flags` are two hex digits."""
     return traced_request(f"00-{trace_id}-{PARENT_ID}-{flags}", padding=CONTEXT_AT_BYTE - _OVERHEAD)
-
-
-def stream_request(trace_id: str, stream_id: int) -> bytes:
-    """Return a call of gRPC as Go sends it, the first of its connection: one HEADERS frame, with Huffman's code."""
-    fields = [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", "/hipstershop.CartService/GetCart"),
-        (":authority", "cart:7070"),
-        ("content-type", "application/grpc"),
-        ("user-agent", "grpc-go/1.76.0"),
-        ("te", "trailers"),
-        ("traceparent", f"00-{trace_id}-{PARENT_ID}-01"),
-    ]
-    block = Encoder().encode(fields)
-    return struct.pack("!I", len(block))[1:] + struct.pack("!BBI", _HEADERS, _END_HEADERS, stream_id) + block
 
 
 def head_request(flags: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node_probe.programs import PROGRAMS, SWEEP
+from node_probe.programs import CALLED, PROGRAMS, SWEEP
 from testbed.requirements import missing_requirements
 from tests.bench.capture_file import CaptureError, MessageKey, read_messages
 from tests.bench.figures import SPREAD_KEYS, find_figure, list_figures, middle
@@ -15,6 +15,7 @@ from tests.bench.load import missing_commands
 from tests.bench.probe import main
 from tests.bench.rates import compare_losses
 from tests.bench.samples import CONTEXT_AT_BYTE, deep_request
+from tests.bench.stream_samples import coded_block, make_parent_id, plain_block
 from tests.bench.targets import REPORTED, SECTIONS, TARGETS, Target, judge, render_table
 from tests.kernel.packets import ACK, CLIENT_PORT, SEQ, SERVER_PORT, request, response, vxlan
 from tests.requirements import lack, require_bcc
@@ -52,7 +53,7 @@ class TestReport:
     def test_says_what_it_was_measured_on(self, report: Mapping[str, Any]) -> None:
         """Machine, kernel, versions and time stand in the report, and every program's verified instructions."""
         assert {"machine", "kernel", "versions", "time", "notes"} <= report.keys()
-        assert report["verified_instructions"].keys() == {*PROGRAMS, SWEEP}
+        assert report["verified_instructions"].keys() == {*PROGRAMS, *CALLED, SWEEP}
 
     def test_figures_are_numbers_in_order(self, report: Mapping[str, Any]) -> None:
         """A figure is a finite number, or a median between its lowest and its highest."""
@@ -92,6 +93,16 @@ def test_ratio_needs_a_loss_to_divide_by() -> None:
 def test_sample_has_its_context_at_the_stated_byte() -> None:
     """The measured request is the one that the notes describe."""
     assert deep_request("01").index(b"traceparent") == CONTEXT_AT_BYTE
+
+
+def test_stream_samples_are_as_long_as_stated() -> None:
+    """Go's block has some 90 bytes, in which the context is no text; the C core's has 289, in which it is."""
+    for number in range(100):
+        parent_id = make_parent_id(number)
+        assert 90 <= len(coded_block(parent_id, "01")) <= 92
+        assert parent_id.encode() not in coded_block(parent_id, "01")
+        assert len(plain_block(parent_id, "01")) == 289
+        assert f"-{parent_id}-01".encode() in plain_block(parent_id, "01")
 
 
 def test_capture_is_read_whole_and_cut() -> None:
