@@ -9,7 +9,7 @@ import functools
 import msgspec
 
 from node_probe.transit import Direction, Point, TransitFlag, Tunnel
-from node_probe.wire_record import decode_shape
+from node_probe.wire_record import Shape, decode_shape
 
 MAX_KEPT = 4096
 """Courses that are kept, the newest, and templates of their hops: 15 MiB where all are used, measured with four
@@ -44,15 +44,18 @@ class Course(msgspec.Struct, frozen=True, eq=False, gc=False):
     role: Role
     is_near: bool
     """Whether this is the client side: the node whose pod opened the connection, thus the parent's."""
+    begins_at_wire: bool
+    ends_at_wire: bool
+    """Whether the packet was seen as it came from the wire, and as it left for it."""
 
 
 def has_wire(sender: Course, receiver: Course) -> bool:
     """Tell whether both ends of the wire between two nodes were seen."""
-    return sender.points[-1] is Point.NIC_EGRESS and receiver.points[0] is Point.NIC_INGRESS
+    return sender.ends_at_wire and receiver.begins_at_wire
 
 
 @functools.lru_cache(MAX_KEPT)
-def find_course(shape: tuple[bytes, ...]) -> Course:
+def find_course(shape: Shape) -> Course:
     """Return the course that the shape of a record tells (see split_record).
 
     Raises RecordError for values that version 1 does not know.
@@ -72,6 +75,8 @@ def find_course(shape: tuple[bytes, ...]) -> Course:
         bool(transit.flags & TransitFlag.AMBIGUOUS),
         _ROLES[outgoing, incoming],
         outgoing if transit.direction is Direction.REQUEST else incoming,
+        points[0] is Point.NIC_INGRESS,
+        points[-1] is Point.NIC_EGRESS,
     )
 
 

@@ -50,9 +50,15 @@ _COUNT_OFFSET = 3
 _KEY = struct.Struct("<x1s2x10s2x16s56x4s")
 """What of the message key a record holds: direction, from seq to client port, client address, stream."""
 
-_SHAPES = tuple(struct.Struct("<x2s45x40s8x" + "8s8x" * count) for count in range(MAX_STAMPS + 1))
+_SHAPES = tuple(struct.Struct("<xH45x40s8x" + "Q8x" * count) for count in range(MAX_STAMPS + 1))
 _TIMES = tuple(struct.Struct(f"<{HEAD_BYTES}x" + "8xQ" * count) for count in range(MAX_STAMPS + 1))
 """By the number of stamps, shape and times as split_record returns them: one call reads all of either."""
+
+Shape = tuple[int | bytes, ...]
+"""What many records share. Numbers where they may be: as a key they cost half of what bytes do."""
+
+_SHAPE_HEAD = 2
+"""Its values before those of the stamps."""
 
 _ENDS_START, _ENDS_END = 12, 48
 """Of ports and addresses."""
@@ -70,8 +76,6 @@ _POINTS = {int(point): point for point in Point}
 _find_format, _find_direction = functools.cache(ContextFormat), functools.cache(Direction)
 _find_tunnel, _find_flags = functools.cache(Tunnel), functools.cache(TransitFlag)
 _NO_TRACE_ID, _NO_SPAN_ID = bytes(TRACE_ID_BYTES), bytes(SPAN_ID_BYTES)
-_NO_IDENTITY, _NO_STREAM, _NO_TIME = bytes(44), bytes(8), bytes(8)
-"""The fields from 4 to 47, from 88 to 95, and a stamp's time."""
 
 
 class RecordError(ValueError):
@@ -167,7 +171,8 @@ def decode_checked(data: bytes, trace_id: bytes, parent_id: bytes, trace_flags: 
 
 def read_message_key(record: bytes, trace_id: bytes, parent_id: bytes) -> bytes:
     """Return the message key (see transit.message_key) of a checked record and its ids, without decoding it."""
-    return b"".join((trace_id, parent_id, *_KEY.unpack_from(record)))
+    direction, sent, client, stream = _KEY.unpack_from(record)
+    return b"".join((trace_id, parent_id, direction, sent, client, stream))
 
 
 def read_ends(record: bytes) -> tuple[int, int, int, int]:
@@ -180,25 +185,26 @@ def read_ends(record: bytes) -> tuple[int, int, int, int]:
     return ends
 
 
-def split_record(record: bytes) -> tuple[tuple[bytes, ...], bytes, tuple[int, ...]]:
+def split_record(record: bytes) -> tuple[Shape, bytes, tuple[int, ...]]:
     """Return the parts of a checked record but for the message key: its shape, which many share, endpoints and times.
 
-    The shape is direction and format (2 bytes), what the outer header said (40 bytes), and point and device of each
-    stamp (8 bytes). The endpoints are 36 bytes, see ENDPOINTS. A time is that of a stamp.
+    The shape is direction and format as one number, what the outer header said (40 bytes), and point and device of
+    each stamp as one number. The endpoints are 36 bytes, see ENDPOINTS. A time is that of a stamp.
     """
     count = record[_COUNT_OFFSET]
     return _SHAPES[count].unpack_from(record), record[_ENDS_START:_ENDS_END], _TIMES[count].unpack_from(record)
 
 
-def decode_shape(shape: tuple[bytes, ...]) -> Transit:
+def decode_shape(shape: Shape) -> Transit:
     """Return a transit that has the shape of a record (see split_record), and no more.
 
     Raises RecordError for values that version 1 does not know.
     """
-    kind, outer, *devices = shape
-    head = b"".join((bytes((VERSION,)), kind, bytes((len(devices),)), _NO_IDENTITY, outer, _NO_STREAM))
-    stamps = b"".join([device + _NO_TIME for device in devices])
-    return decode_checked(head + stamps, _NO_TRACE_ID, _NO_SPAN_ID, 0)
+    count = len(shape) - _SHAPE_HEAD
+    record = bytearray(HEAD_BYTES + count * STAMP_BYTES)
+    _SHAPES[count].pack_into(record, 0, *shape)
+    record[0], record[_COUNT_OFFSET] = VERSION, count
+    return decode_checked(bytes(record), _NO_TRACE_ID, _NO_SPAN_ID, 0)
 
 
 def trim_record(record: bytes) -> bytes:
