@@ -9,12 +9,15 @@ from collector_plugin.exchanges import ExchangeTable, Offer
 from collector_plugin.hop_durations import HopDurations
 from collector_plugin.inject import inject_hops, inject_summary
 from collector_plugin.join_settings import JoinSettings
+from collector_plugin.messages import PARENT_KEY_BYTES
 from collector_plugin.network_span import Detail, Emission, NetworkSpan
 from collector_plugin.parents import ParentStore
 from collector_plugin.placement import lies_inside
 from collector_plugin.ready_hops import Hop
 from collector_plugin.reasons import HopReason
 from node_probe.transit import TRACE_ID_BYTES
+
+_EPOCH = ClockSource.EPOCH
 
 
 class Emitter:
@@ -29,6 +32,7 @@ class Emitter:
         self.exchanges = ExchangeTable(settings.slow_threshold_ns, settings.settle_ns, settings.window_ns)
         """Used with `slow` alone."""
         self._settings = settings
+        self._is_slow, self._is_summary = settings.detail is Detail.SLOW, settings.detail is Detail.SUMMARY
         self._parents = parents
         self._caps = SpanCaps(settings.max_per_trace, settings.window_ns)
         self._ready: list[Emission] = []
@@ -36,7 +40,7 @@ class Emitter:
     def emit(self, offer: Offer, now_ns: int) -> None:
         """Make spans of a message's hops, now or when its exchange is decided."""
         self.durations.observe(offer.hops, offer.parent, now_ns)
-        if self._settings.detail is Detail.SLOW:
+        if self._is_slow:
             message = offer.message
             message.network_ns += sum(stop_ns - start_ns for start_ns, stop_ns, *_ in offer.hops)
             verdict = self.exchanges.add(offer, message.network_ns, now_ns)
@@ -46,7 +50,7 @@ class Emitter:
 
     def take(self, now_ns: int) -> list[Emission]:
         """Return what came about since the last call."""
-        if self._settings.detail is Detail.SLOW:
+        if self._is_slow:
             verdict = self.exchanges.take_due(now_ns)
             self._obey(verdict.shown, verdict.left_out, now_ns)
         ready, self._ready = self._ready, []
@@ -59,12 +63,12 @@ class Emitter:
 
     def _make_spans(self, offer: Offer, now_ns: int) -> None:
         hops = offer.hops
-        if hops and hops[0][-1].clock is ClockSource.EPOCH:
+        if hops and hops[0][-1].clock is _EPOCH:
             # The far half alone: none of its hops is on the parent's clock.
             inside = [hop for hop in hops if lies_inside(hop[0], hop[1], offer.parent)]
             self.dropped[HopReason.CLOCK] += len(hops) - len(inside)
             hops = inside
-        if self._settings.detail is Detail.SUMMARY:
+        if self._is_summary:
             spans = self._make_summary(hops, offer, now_ns)
         else:
             spans = self._make_hop_spans(hops, offer, now_ns)
@@ -109,7 +113,7 @@ class Emitter:
         """Return and count the spans whose id no application span has: to Zipkin the two would be one."""
         if not spans:
             return spans
-        taken = self._parents.list_known(spans[0].trace_id, [span.span_id for span in spans])
+        taken = self._parents.list_known(spans[0].trace_id, spans)
         if taken:
             spans = [span for span in spans if span.span_id not in taken]
         emitted = self.emitted
@@ -121,4 +125,4 @@ class Emitter:
 
 def _name_owner(offer: Offer) -> bytes:
     """Return trace id and span id of the parent, as the application has them."""
-    return offer.parent.trace_id + offer.message.parent_key[TRACE_ID_BYTES:]
+    return offer.parent.trace_id + offer.message.key[TRACE_ID_BYTES:PARENT_KEY_BYTES]

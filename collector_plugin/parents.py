@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from collector_plugin.network_span import NetworkSpan
 from collector_plugin.packed_spans import (
     HALF_PLACE,
     PACKED_BYTES,
@@ -47,7 +48,6 @@ SPAN_BYTES = PACKED_BYTES + 4 + 4
 
 _NUMBER_MASK = (1 << 30) - 1
 """Of numbers so much counts: of two spans that far apart the first is gone long since. Python is fast up to here."""
-_SLOT_BYTES = 4
 _TRACE_HIGH_BYTES = 8
 _NO_TRACE_HIGH = bytes(_TRACE_HIGH_BYTES)
 _BEST = 3
@@ -83,7 +83,7 @@ class ParentStore:
         """Spans forgotten for want of room; those that grew old are not counted."""
         room = max_bytes // SPAN_BYTES
         slots = 1 << max(0, min(MAX_SLOTS, 2 * room).bit_length() - 1)
-        self._heads = array.array("I", bytes(slots * _SLOT_BYTES))
+        self._heads = array.array("I", [0]) * slots
         self._mask = slots - 1
         self._chunk_spans = max(1, min(CHUNK_SPANS, room // MIN_CHUNKS))
         self._max_bytes = max_bytes
@@ -92,6 +92,8 @@ class ParentStore:
         self._chunks: collections.deque[_Chunk] = collections.deque()
         self._first = 1
         """Number of the first chunk. A span's number is that of its chunk times the spans of one, plus its place."""
+        self._low = self._reach = 0
+        """Number of the first chunk's first span, and how many numbers there are from there on."""
 
     def remember(
         self, resource: bytes, spans: Spans, now_ns: int, peers: Mapping[bytes, bytes] | None = None
@@ -117,6 +119,7 @@ class ParentStore:
             chunk.count += len(part)
             taken = stop
         self._evict()
+        self._note_range()
 
     def find(self, key: bytes) -> Parent | None:
         """Return the span with the trace id and span id `key` (24 bytes): the one that waited, if several have it.
@@ -124,9 +127,11 @@ class ParentStore:
         Trace ids are compared by their right half where one of them has no other: B3 allows both widths, and a
         sender may shorten what it passes on.
         """
-        half, high = half_of(key), key[:_TRACE_HIGH_BYTES]
-        chunks, size, (low, count) = self._chunks, self._chunk_spans, self._find_range()
+        half, low, count = half_of(key), self._low, self._reach
         place = (self._heads[hash(half) & self._mask] - low) & _NUMBER_MASK
+        if place >= count:
+            return None
+        chunks, size, high = self._chunks, self._chunk_spans, key[:_TRACE_HIGH_BYTES]
         best: tuple[int, _Chunk, int] | None = None
         for _ in range(MAX_STEPS):
             if place >= count:
@@ -144,13 +149,11 @@ class ParentStore:
             place, count = (chunk.former[inside] - low) & _NUMBER_MASK, place
         return best[1].read(best[2]) if best is not None else None
 
-    def list_known(self, trace_id: bytes, span_ids: list[bytes]) -> list[bytes]:
-        """Return those of some span ids that `find` finds in a trace; nearly always none, and soon said."""
-        heads, mask, (low, count) = self._heads, self._mask, self._find_range()
+    def list_known(self, trace_id: bytes, spans: list[NetworkSpan]) -> list[bytes]:
+        """Return the ids of those of some spans that `find` finds in a trace; nearly always none, and soon said."""
+        heads, mask, low, count = self._heads, self._mask, self._low, self._reach
         left = half_of(trace_id)  # of a trace id alone: what stands before the span id
-        may_be = [
-            span_id for span_id in span_ids if (heads[hash(left + span_id) & mask] - low) & _NUMBER_MASK < count
-        ]
+        may_be = [s.span_id for s in spans if (heads[hash(left + s.span_id) & mask] - low) & _NUMBER_MASK < count]
         return [span_id for span_id in may_be if self.find(trace_id + span_id) is not None] if may_be else may_be
 
     def expire(self, now_ns: int) -> None:
@@ -181,11 +184,11 @@ class ParentStore:
             heads[slot] = number
             number += 1
 
-    def _find_range(self) -> tuple[int, int]:
-        """Return the number of the first chunk's first span, and how many numbers there are from there on."""
-        first = self._first * self._chunk_spans
-        last = self._chunks[-1] if self._chunks else None
-        return first & _NUMBER_MASK, last.first + last.count - first if last is not None else 0
+    def _note_range(self) -> None:
+        """Note which numbers there are, after that has changed."""
+        first, last = self._first * self._chunk_spans, self._chunks[-1] if self._chunks else None
+        self._low = first & _NUMBER_MASK
+        self._reach = last.first + last.count - first if last is not None else 0
 
     def _name_peers(
         self, chunk: "_Chunk", resource: bytes, peers: Mapping[bytes, bytes], spans: PackedSpans, places: range
@@ -215,6 +218,7 @@ class ParentStore:
     def _drop_oldest(self) -> None:
         self._chunks.popleft().origins.clear()
         self._first += 1
+        self._note_range()
 
 
 class _Chunk:

@@ -3,6 +3,7 @@
 import pytest
 
 from collector_plugin import parents
+from collector_plugin.network_span import NetworkSpan
 from collector_plugin.parents import GENERATIONS, SPAN_BYTES, Parent, ParentStore
 from collector_plugin.service_name import UNKNOWN_SERVICE
 from collector_plugin.span_walk import SPAN_KIND_CLIENT
@@ -200,7 +201,9 @@ def test_spans_are_found_though_their_numbers_begin_anew() -> None:
         found = store.find(make_key(number))
         assert found is not None
         assert found.start_ns == number
-    assert store.list_known(bytes(16), [number.to_bytes(8, "big") for number in (1, kept)]) == [make_key(1)[16:]]
+    keys = [make_key(number) for number in (1, kept)]
+    spans = [NetworkSpan(key[:16], b"p" * 8, key[16:], 1, "underlay", 1, 2, 1, ()) for key in keys]
+    assert store.list_known(bytes(16), spans) == [make_key(1)[16:]]
     for now_s in (15, 20, 40):
         store.remember(b"r", [(KEY, SPAN_KIND_CLIENT, 1, 2)], now_s * SECOND)
     assert not any(store.find(make_key(number)) for number in range(kept))
