@@ -10,11 +10,11 @@ import struct
 import msgspec
 
 from collector_plugin.halves import Origin
-from collector_plugin.packed_spans import PackedSpans, half_of
+from collector_plugin.packed_spans import PackedSpans, half_of, join_half
 from collector_plugin.places import PlaceTable
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sources import SOURCES, find_source
-from collector_plugin.span_walk import SPAN_ID_BYTES
+from collector_plugin.span_walk import SPAN_ID_BYTES, TRACE_ID_BYTES
 from node_probe.wire_batch import RawTransit
 from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, read_message_key
 
@@ -41,6 +41,10 @@ _HEAD_BYTES = _HEAD.size
 _DUE = struct.Struct("<Q")
 _SAME_BATCH_BYTES = 16
 """Due and epoch offset, in which two reports of one packet may differ."""
+
+_FIRST_STAMP_END = HEAD_BYTES + STAMP_BYTES
+"""In a record. It is searched for before the whole, which takes twice as long; and not by `in`, which tries to read
+bytes as a number first."""
 
 _COUNT_PLACE = _HEAD.size + 3
 """Of the number of stamps, in a group from an entry's start on."""
@@ -90,7 +94,7 @@ class WaitingTransits:
     def add(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
         """Let a transit wait, or return why it may not."""
         record, trace_id = raw.record, raw.trace_id
-        right = half_of(trace_id + raw.parent_id)
+        right = join_half(trace_id, raw.parent_id)
         group = self._groups.get(right)
         if group is not None and len(group) >= MAX_PER_PARENT * _MIN_BYTES and _count(group) >= MAX_PER_PARENT:
             return TransitReason.PARENT_CAP
@@ -103,7 +107,7 @@ class WaitingTransits:
         if group is None:
             self._groups[right] = data
             self._bytes += GROUP_BYTES
-        elif data[_SAME_BATCH_BYTES:] in group:
+        elif group.find(record[HEAD_BYTES:_FIRST_STAMP_END]) >= 0 and group.find(data[_SAME_BATCH_BYTES:]) >= 0:
             self._places.release(place)
             return TransitReason.DUPLICATE
         else:
@@ -121,17 +125,19 @@ class WaitingTransits:
         right, left = half_of(parent_key), parent_key[:_LEFT_BYTES]
         if right not in self._groups:
             return []
-        trace_right, span_id, release = right[:_LEFT_BYTES], right[-SPAN_ID_BYTES:], self._places.release
+        trace_id, span_id, release = parent_key[:TRACE_ID_BYTES], parent_key[TRACE_ID_BYTES:], self._places.release
         taken: list[tuple[RawTransit, Origin]] = []
         others: list[_Entry] = []
         for entry in self._remove(right):
-            own_left = entry.left
-            # Of traces with different left halves each has its own parents; without one it is any's.
-            if own_left != left and _NO_LEFT not in (left, own_left):
-                others.append(entry)
-                continue
+            own_left, own_id = entry.left, trace_id
+            if own_left != left:
+                # Of traces with different left halves each has its own parents; without one it is any's.
+                if _NO_LEFT not in (left, own_left):
+                    others.append(entry)
+                    continue
+                own_id = own_left + trace_id[_LEFT_BYTES:]
             place = release(entry.place)
-            raw = RawTransit(entry.data[_HEAD_BYTES:], own_left + trace_right, span_id, entry.flags)
+            raw = RawTransit(entry.data[_HEAD_BYTES:], own_id, span_id, entry.flags)
             taken.append((raw, Origin(place.node, entry.epoch_offset_ns, place.interfaces)))
         if others:
             self._restore(right, others)
@@ -226,7 +232,8 @@ def _split(group: bytes) -> list[_Entry]:
     entries, start = [], 0
     while start < len(group):
         end = start + _MIN_BYTES + STAMP_BYTES * (group[start + _COUNT_PLACE] - 1)
-        entries.append(_Entry(group[start:end], *_HEAD.unpack_from(group, start)))
+        due_ns, offset_ns, place, source, flags, left = _HEAD.unpack_from(group, start)
+        entries.append(_Entry(group[start:end], due_ns, offset_ns, place, source, flags, left))
         start = end
     return entries
 
