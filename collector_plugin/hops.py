@@ -19,58 +19,52 @@ DescribeEnds = Callable[[Half], tuple[Attributes, ...]]
 PLAIN_ENDS: DescribeEnds = describe_addresses
 """Addresses and ports alone."""
 
+# A member that is looked up at its class takes as long as a small call.
+_SENDER, _MEASURED = Role.SENDER, ClockSource.MEASURED
+
 
 def give_account(
     half: Half,
     offset_ns: int,
     clock: ClockSource | None = None,
-    *groups: Attributes,
+    groups: tuple[Attributes, ...] = (),
     describe_ends: DescribeEnds = PLAIN_ENDS,
 ) -> Account:
     """Return what a node tells; `offset_ns` is the parent's clock minus the node's monotonic one.
 
     `groups` say how that was found by `clock`.
     """
-    return Account(
-        half.course,
-        half.times_ns,
-        offset_ns,
-        find_templates(half),
-        half.raw.flags & 0xFF,
-        describe_ends(half),
-        clock,
-        groups,
-    )
+    flags, ends = half.raw.flags & 0xFF, describe_ends(half)
+    return Account(half.course, half.times_ns, offset_ns, find_templates(half), flags, ends, clock, groups)
 
 
 def relate_account(near_offset_ns: int, far: Half, relation: ClockRelation, describe_ends: DescribeEnds) -> Account:
     """Return what the far node tells, on the near node's clock; `near_offset_ns` is its wall clock minus that."""
     source = relation.source
-    if source is ClockSource.MEASURED:
+    if source is _MEASURED:
         wall_offset_ns = relation.theta_ns + far.origin.epoch_offset_ns - near_offset_ns
-        groups = describe_measured(wall_offset_ns, relation.uncertainty_ns)
+        told = describe_measured(wall_offset_ns, relation.uncertainty_ns)
     else:
-        groups = describe_source(source)
-    offset_ns = near_offset_ns - relation.theta_ns
-    return give_account(far, offset_ns, source, groups, describe_ends=describe_ends)
+        told = describe_source(source)
+    return give_account(far, near_offset_ns - relation.theta_ns, source, (told,), describe_ends)
 
 
 def list_hops(account: Account) -> list[Hop]:
     """Return the hops of one node, in the order of the packet's way; none where it has a single stamp."""
     hops = []
-    offset_ns, times_ns = account.offset_ns, iter(account.times_ns)
-    start_ns = next(times_ns) + offset_ns
+    offset_ns, times_ns = account.offset_ns, account.times_ns
+    start_ns, stop = times_ns[0] + offset_ns, 1
     # By hand: of lists so short each iterator costs more than what it gives.
     for template in account.templates.hops:
-        stop_ns = next(times_ns) + offset_ns
+        stop_ns = times_ns[stop] + offset_ns
         hops.append((start_ns, stop_ns, template, account))
-        start_ns = stop_ns
+        start_ns, stop = stop_ns, stop + 1
     return hops
 
 
 def list_wire(near: Account, far: Account) -> list[Hop]:
     """Return the hop between the nodes; none where one of its ends was not seen."""
-    sender, receiver = (near, far) if near.course.role is Role.SENDER else (far, near)
+    sender, receiver = (near, far) if near.course.role is _SENDER else (far, near)
     if not has_wire(sender.course, receiver.course):
         return []
     start_ns, stop_ns = sender.times_ns[-1] + sender.offset_ns, receiver.times_ns[0] + receiver.offset_ns

@@ -44,8 +44,7 @@ class Join:
         self.waiting = WaitingTransits(settings.window_ns)
         self.messages = MessageTable()
         self._places = KnownPlaces()
-        self.clocks = Clocks()
-        self.held = HeldMessages()
+        self.clocks, self.held = Clocks(), HeldMessages()
         self._messages_evicted = 0
         self._settings = settings
         self._describe_ends = describe_ends
@@ -156,12 +155,14 @@ class Join:
 
     def _join_or_wait(self, raw: RawTransit, origin: Origin, now_ns: int) -> TransitReason | None:
         key = read_message_key(raw.record, raw.trace_id, raw.parent_id)
-        message = self.messages.find(key) or self.messages.begin(key, self.parents.find(key[:PARENT_KEY_BYTES]))
-        if message is TransitReason.NO_PARENT:
+        known = self.messages.find(key)
+        parent = known.parent if known is not None else self.parents.find(key[:PARENT_KEY_BYTES])
+        if parent is None:
             reason = self.waiting.add(raw, origin, now_ns)
             while self.waiting.is_over_full:
                 self.released[TransitReason.TRANSITS_FULL] += self.waiting.evict()
             return reason
+        message = known or self.messages.begin(key, parent)
         if not isinstance(message, Message):
             return message
         reason = self._add_half(raw, origin, message)
@@ -244,7 +245,6 @@ class Join:
         """Release what is still pending of a message."""
         self.held.discard(message.key)
         message.unpack()
-        pending = message.pending
-        self.messages.count_out(pending)
-        self.released[reason] += len(pending)
+        self.released[reason] += len(message.pending)
+        self.messages.count_out(message.pending)
         self.dropped[HopReason.CLOCK] += message.count_held()

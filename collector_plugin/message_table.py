@@ -70,14 +70,15 @@ class MessageTable:
         """Return a new message, not entered yet, or why there can be none."""
         if parent is None:
             return TransitReason.NO_PARENT
-        known = self._attempts.get(attempts_key(key))
+        group = attempts_key(key)
+        known = self._attempts.get(group)
         if isinstance(known, list) and len(known) >= MAX_ATTEMPTS:
             return TransitReason.ATTEMPT_CAP
-        return Message(key, parent)
+        return Message(key, parent, group)
 
     def _enter(self, message: Message, half: Half) -> None:
         message.first_ns = half.first_epoch_ns
-        message.group = group = attempts_key(message.key)
+        group = message.group
         known = self._attempts.get(group)
         if known is None:
             # Nearly always the only one: a list of one would take more than all else here.
@@ -105,7 +106,7 @@ class MessageTable:
 
     def count_in(self, message: Message, half: Half) -> None:
         """Count a half that begins to wait. With its first one a message is entered, and `file` places it."""
-        if not message.group:
+        if message.first_ns < 0:
             self._enter(message, half)
         self.waiting_count += 1
         self.waiting_bytes += TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)
@@ -118,13 +119,16 @@ class MessageTable:
 
     def file(self, message: Message, due_ns: int) -> None:
         """Give the message a new deadline, the latest of all, on the side where it belongs now."""
-        message.due_ns = due_ns
         belongs, other = self._pending, self._emitted
         if not message.has_pending:
             belongs, other = other, belongs
-        other.pop(message.key, None)
-        belongs[message.key] = message
-        belongs.move_to_end(message.key)
+        key = message.key
+        if message.due_ns:
+            # It lies somewhere already; a new one is the usual case.
+            other.pop(key, None)
+            belongs.pop(key, None)
+        belongs[key] = message
+        message.due_ns = due_ns
 
     def pop_due(self, now_ns: int) -> list[Message]:
         """Remove and return the messages whose deadline has passed."""

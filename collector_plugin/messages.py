@@ -3,8 +3,6 @@
 Pure. It reads no clock: the join decides when, the message knows what.
 """
 
-import operator
-
 from collector_plugin.clock_sightings import Sighting, see_message
 from collector_plugin.clocks import ClockRelation, Clocks, ClockSource
 from collector_plugin.courses import Role, has_wire
@@ -19,8 +17,7 @@ from collector_plugin.sources import find_source
 PARENT_KEY_BYTES = 24
 """A message key begins with its parent's: trace id and span id."""
 
-_WHOLE = Role.WHOLE
-_read_start = operator.itemgetter(0)
+_WHOLE, _RECEIVER = Role.WHOLE, Role.RECEIVER
 
 
 class Message:
@@ -49,22 +46,22 @@ class Message:
         "parent",
     )
 
-    def __init__(self, key: bytes, parent: Parent) -> None:
+    def __init__(self, key: bytes, parent: Parent, group: bytes) -> None:
         """Start without halves; `key` is the message key (55 bytes)."""
         self.key = key
         self.parent = parent
-        self.group = b""
-        """What all its attempts have in common; set when it is entered."""
+        self.group = group
+        """What all its attempts have in common."""
         self.near: Half | None = None
         self.far: Half | None = None
         """None where it is not there, or done with, or packed."""
         self.is_packed = False
         self._packed_near: PackedHalf | None = None
         self._packed_far: PackedHalf | None = None
-        self.first_ns = 0
-        """The first stamp known of it, as epoch time: what attempts are ordered by."""
+        self.first_ns = -1
+        """The first stamp known of it, as epoch time: what attempts are ordered by. None is below 0."""
         self.due_ns = 0
-        """When the join forgets the message, or gives up what is still pending."""
+        """When the join forgets the message, or gives up what is still pending; 0 before it is filed."""
         self.is_settled = False
         """Whether halves are no longer waited for: what comes is handed out at once."""
         self.is_held = False
@@ -150,29 +147,31 @@ class Message:
 
     def take_ready(self, clocks: Clocks, describe_ends: DescribeEnds = PLAIN_ENDS) -> Ready:
         """Hand out the hops that can be and were not yet; sets `is_held` where some cannot."""
-        hops: list[Hop] = []
+        near_hops: list[Hop] = []
+        far_hops: list[Hop] = []
+        wire: list[Hop] = []
         halves: list[Half] = []
         near, far = self.near, self.far
         far_done = self._far_done
         if near is not None:
-            account = give_account(near, near.origin.epoch_offset_ns, describe_ends=describe_ends)
+            account = give_account(near, near.origin.epoch_offset_ns, None, (), describe_ends)
             if not self._near_done:
-                hops += list_hops(account)
+                near_hops = list_hops(account)
                 halves.append(near)
                 self._near_done = True
             if far is not None and not self._wire_done:
-                hops += self._take_related(account, far, clocks, describe_ends)
+                wire, far_hops = self._take_related(account, far, clocks, describe_ends)
         elif far is not None and not far_done:
             # By its own wall clock, the only one there is.
-            groups = describe_source(ClockSource.EPOCH)
-            offset_ns = far.origin.epoch_offset_ns
-            epoch = give_account(far, offset_ns, ClockSource.EPOCH, groups, describe_ends=describe_ends)
-            hops += list_hops(epoch)
+            groups = (describe_source(ClockSource.EPOCH),)
+            epoch = give_account(far, far.origin.epoch_offset_ns, ClockSource.EPOCH, groups, describe_ends)
+            far_hops = list_hops(epoch)
             self._far_done = True
         if far is not None and self._far_done and not far_done:
             halves.append(far)
-        hops.sort(key=_read_start)
-        return Ready(hops, halves)
+        # In order of time: with the relation of its clocks a message does not arrive before it left.
+        is_answer = near is not None and near.role is _RECEIVER
+        return Ready(far_hops + wire + near_hops if is_answer else near_hops + wire + far_hops, halves)
 
     def count_held(self) -> int:
         """Return how many hops the message holds back for want of a relation between its clocks."""
@@ -227,16 +226,13 @@ class Message:
 
     def _take_related(
         self, near_account: Account, far: Half, clocks: Clocks, describe_ends: DescribeEnds
-    ) -> list[Hop]:
-        """Hand out the wire and the far half, unless the clocks are not related."""
+    ) -> tuple[list[Hop], list[Hop]]:
+        """Hand out the wire and the far half's hops, unless the clocks are not related."""
         relation = self.relate(clocks)
         self.is_held = relation is None
         if relation is None:
-            return []
+            return [], []
         account = relate_account(near_account.offset_ns, far, relation, describe_ends)
-        hops = list_wire(near_account, account)
         self._wire_done = True
-        if not self._far_done:
-            hops += list_hops(account)
-            self._far_done = True
-        return hops
+        is_far_new, self._far_done = not self._far_done, True
+        return list_wire(near_account, account), list_hops(account) if is_far_new else []

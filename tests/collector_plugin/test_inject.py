@@ -31,7 +31,7 @@ PARENT = Parent(b"", EPOCH_NS, EPOCH_NS + 40 * MS, TRACE_ID)
 NODE = make_node("node-1", k8s="kind-worker")
 NEAR = make_half(NODE, make_transit({3: 1021, 4: 1032}))
 FAR = make_half(NODE_2, make_transit({5: 1150, 8: 1180}, server=SERVER_POD))
-MESSAGE = Message(message_key(NEAR.raw.decode()), PARENT)
+MESSAGE = Message(message_key(NEAR.raw.decode()), PARENT, b"")
 
 
 def inject_near(parent: Parent = PARENT, attempt: int = 1) -> NetworkSpan:
@@ -44,7 +44,7 @@ def inject_half(
 ) -> NetworkSpan:
     """Return the span of a half's only hop."""
     groups = (describe_source(clock),) if clock is not None else ()
-    return inject_one(list_hops(give_account(half, OFFSET_NS, clock, *groups)), parent, attempt)
+    return inject_one(list_hops(give_account(half, OFFSET_NS, clock, groups)), parent, attempt)
 
 
 def inject_one(hops: list[Hop], parent: Parent = PARENT, attempt: int = 1) -> NetworkSpan:
@@ -101,7 +101,7 @@ def test_id_is_the_hash_that_the_design_names() -> None:
 
 def test_wire_names_the_sender_and_the_addresses_on_it() -> None:
     """The wire is the sender's: its node and device; the addresses are those that the far node saw."""
-    far = give_account(FAR, OFFSET_NS, ClockSource.SAME, describe_source(ClockSource.SAME))
+    far = give_account(FAR, OFFSET_NS, ClockSource.SAME, (describe_source(ClockSource.SAME),))
     span = inject_one(list_wire(give_account(NEAR, OFFSET_NS), far))
     attributes = list_attributes(span)
     assert (span.name, attributes["hopspan.from"], attributes["hopspan.to"]) == (
