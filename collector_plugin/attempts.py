@@ -14,6 +14,8 @@ MAX_NODES = 500
 MAX_LABEL = 100
 """Characters of a node's name: a peer may send any length."""
 
+_RECEIVER = Role.RECEIVER
+
 AttemptCount = tuple[Direction, str, int, int]
 """Direction, node, how many messages there were, and how many further attempts to send one."""
 
@@ -30,7 +32,7 @@ class Attempts:
         """Count one sending of a message, `is_again` where another one was counted already."""
         near, far = message.near, message.far
         # The sender; where only the receiver is known, that.
-        half = far if near is None or (far is not None and near.role is Role.RECEIVER) else near
+        half = far if near is None or (far is not None and near.role is _RECEIVER) else near
         assert half is not None
         node = half.origin.node.name[:MAX_LABEL]
         counts = self._counts.get(node)

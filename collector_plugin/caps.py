@@ -12,6 +12,8 @@ MAX_PER_PARENT = 112
 MAX_ENTRIES = 50_000
 """Per generation and kind; some 20 MiB in all."""
 
+_TRACE_CAP, _PARENT_CAP = HopReason.TRACE_CAP, HopReason.PARENT_CAP
+
 
 class SpanCaps:
     """Counts network spans by trace and by parent."""
@@ -35,7 +37,7 @@ class SpanCaps:
         if admitted:
             traces.current[trace_id] = in_trace + admitted
             parents.current[parent_key] = in_parent + admitted
-        return admitted, HopReason.TRACE_CAP if of_trace <= of_parent else HopReason.PARENT_CAP
+        return admitted, _TRACE_CAP if of_trace <= of_parent else _PARENT_CAP
 
 
 class _Tally:

@@ -33,6 +33,9 @@ class HeldMessages:
 
     def release(self, way: Way) -> list["Message"]:
         """Return the messages that waited for `way`, the oldest first; they are held no longer."""
+        # As a rule nobody waits, and to look a way up takes as long as all else here.
+        if not self._ways:
+            return []
         released = list(self._by_way.pop(way, {}).values())
         for message in released:
             del self._ways[message.key]

@@ -16,6 +16,8 @@ STEP_NS = 20_000
 """Nodes of one kernel read the same difference between its wall clock and its monotonic one, to a microsecond. More
 is a step between their readings, or another kernel."""
 
+_REQUEST = Direction.REQUEST
+
 NodeRef = tuple[str, str]
 """Clock id and name of a node: cloned machines may share the one, and a reboot changes it."""
 
@@ -78,7 +80,7 @@ def see_message(near: Half, far: Half) -> Sighting:
     near_node, far_node = near.origin.node, far.origin.node
     near_ref, far_ref = (near_node.clock_id, near_node.name), (far_node.clock_id, far_node.name)
     far_times_ns = far.times_ns
-    if near.course.direction is Direction.REQUEST:
+    if near.course.direction is _REQUEST:
         sign, near_ns, far_ns = 1, near.times_ns[-1], far_times_ns[0]
         is_exact = _is_one_packet(near.course, far.course)
     else:

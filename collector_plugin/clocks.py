@@ -38,6 +38,9 @@ class ClockSource(enum.StrEnum):
     """By the far node's own wall clock, since nothing of the near node is known."""
 
 
+_MEASURED = ClockSource.MEASURED
+
+
 class ClockRelation(msgspec.Struct, frozen=True, gc=False):
     """What is known of two nodes' clocks at the time of a message."""
 
@@ -110,7 +113,7 @@ class Clocks:
         distance_ns = max(far_ns - times_ns[0], times_ns[-1] - far_ns) + theta.uncertainty_ns
         uncertainty_ns = theta.uncertainty_ns + allow_drift(distance_ns)
         self._worst_ns = max(self._worst_ns, uncertainty_ns)
-        return ClockRelation(ClockSource.MEASURED, theta_ns, uncertainty_ns, theta.distance_ns <= FRESH_NS)
+        return ClockRelation(_MEASURED, theta_ns, uncertainty_ns, theta.distance_ns <= FRESH_NS)
 
     def expire(self, now_ns: int) -> None:
         """Forget the pairs that nothing passed between for long."""
