@@ -40,6 +40,6 @@ class Ready(msgspec.Struct, frozen=True):
     """What a message hands out at one moment."""
 
     hops: list[Hop]
-    """In order of time."""
+    """In order of time; those that begin at once in the order of the packet's way."""
     halves: list[Half]
     """The halves that are done with it."""

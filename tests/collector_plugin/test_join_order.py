@@ -8,9 +8,20 @@ from hypothesis import strategies as st
 
 from collector_plugin.network_span import Detail, NetworkSpan
 from collector_plugin.span_walk import SPAN_KIND_CLIENT
-from node_probe.transit import Transit
-from tests.collector_plugin.builders import EPOCH_NS, MS, NODE_1, NODE_2, SECOND, TRACE_ID, make_batch
-from tests.collector_plugin.join_story import ANSWER_FAR, ANSWER_NEAR, FAR, NEAR, Story
+from node_probe.transit import Direction, Transit
+from tests.collector_plugin.builders import (
+    EPOCH_NS,
+    MS,
+    NODE_1,
+    NODE_2,
+    REQUEST,
+    RESPONSE,
+    SECOND,
+    TRACE_ID,
+    make_batch,
+    make_transit,
+)
+from tests.collector_plugin.join_story import ANSWER_FAR, ANSWER_NEAR, FAR, NEAR, REQUEST_HOPS, Story
 
 WINDOW_S = 60
 """As the story has it."""
@@ -102,3 +113,19 @@ def test_delay_leaves_no_orphan_and_nothing_outside_its_parent(delays_s: list[in
     if max(delays_s) - min(delays_s) < WINDOW_S:
         # Whatever is within the window of all else is joined, late or not.
         assert set(shown) == whole.keys()
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 2), min_size=4, max_size=4), st.integers(-9, 2), st.sampled_from([REQUEST, RESPONSE]))
+def test_hops_come_out_in_the_order_of_the_way(gaps_us: list[int], wire_us: int, direction: Direction) -> None:
+    """Of a response too; also where stamps are equal, and where one clock seems to step back at the wire."""
+    story = Story()
+    story.see_parent(0)
+    sent = [1000, 1000 + gaps_us[0], 1000 + sum(gaps_us[:2])]
+    received = [sent[2] + wire_us, sent[2] + wire_us + gaps_us[2], sent[2] + wire_us + sum(gaps_us[2:])]
+    sender, receiver = (NODE_1, NODE_2) if direction is REQUEST else (NODE_2, NODE_1)
+    assert (
+        story.see(0, receiver, make_transit(dict(zip((5, 6, 7), received, strict=True)), direction=direction)) == []
+    )
+    shown = story.see(0, sender, make_transit(dict(zip((2, 3, 4), sent, strict=True)), direction=direction))
+    assert shown == REQUEST_HOPS
