@@ -4,7 +4,7 @@
 static __always_inline void keep_context(struct workspace *work)
 {
 	__u64 number = READ_AGAIN(work->segment.contexts);
-	struct stream_context *kept = &work->segment.kept[BOUNDED(number, CONTEXTS_MAX)];
+	struct stream_context *kept = &work->segment.kept[BOUNDED(number, STREAMS_MAX)];
 
 	kept->at = work->segment.at;
 	kept->context = work->context;
@@ -15,7 +15,7 @@ static __always_inline void keep_context(struct workspace *work)
 /* Whether there is room for one more context, and the sender may have it. */
 static __always_inline int may_keep(struct __sk_buff *skb, struct workspace *work)
 {
-	if (READ_AGAIN(work->segment.contexts) >= CONTEXTS_MAX) {
+	if (READ_AGAIN(work->segment.contexts) >= STREAMS_MAX) {
 		count(HTTP2_TOO_MANY);
 		return 0;
 	}

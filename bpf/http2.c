@@ -64,8 +64,8 @@ static __always_inline void step_over_rest(struct __sk_buff *skb, struct workspa
 	}
 }
 
-/* Goes to the next frame with a header block. Returns 0 where there is none, or none that is looked at. */
-static __always_inline int find_headers(struct __sk_buff *skb, struct workspace *work)
+/* Goes to the next frame that begins or resets a stream. Returns 0 where there is none, or none that is looked at. */
+static __always_inline int find_frame(struct __sk_buff *skb, struct workspace *work)
 {
 	struct segment *segment = &work->segment;
 
@@ -79,10 +79,8 @@ static __always_inline int find_headers(struct __sk_buff *skb, struct workspace 
 		segment->frames += 1;
 		__u32 type = READ_AGAIN(segment->frame.type);
 		__u32 is_of_client = READ_AGAIN(segment->frame.stream) & 1; /* what servers push has even numbers */
-		if (type == FRAME_HEADERS && is_of_client)
+		if ((type == FRAME_HEADERS || type == FRAME_RST_STREAM) && is_of_client)
 			return 1;
-		if (type == FRAME_RST_STREAM && is_of_client)
-			reset_stream(work, READ_AGAIN(segment->frame.stream));
 		step_over(work);
 	}
 	MEETING_POINT();
@@ -159,7 +157,8 @@ static __always_inline void start_streams(struct __sk_buff *skb, struct workspac
 	work->frame_at = work->segment.kept[0].at;
 	work->flags = 0;
 	MEETING_POINT();
-	work->more = chain_contexts(work);
+	chain_contexts(work);
+	MEETING_POINT();
 	if (!add_transit(skb, work, &key, point_of(work), NOTHING_ELSE)) {
 		free_chain(READ_AGAIN(work->more));
 		return;
@@ -167,8 +166,8 @@ static __always_inline void start_streams(struct __sk_buff *skb, struct workspac
 	add_count(TRANSITS_STARTED, READ_AGAIN(work->segment.contexts));
 }
 
-/* The program that first points call for what may be HTTP/2. It looks at one header block, and calls itself for the next: up to
- * FRAMES_MAX times, of the 33 that the kernel allows.
+/* The program that first points call for what may be HTTP/2. It looks at one such frame, and calls itself for the next: up to
+ * STREAMS_MAX times.
  */
 int http2(struct __sk_buff *skb)
 {
@@ -178,11 +177,17 @@ int http2(struct __sk_buff *skb)
 	if (!work || (!READ_AGAIN(work->segment.is_begun) && !begin_segment(skb, work)))
 		return TC_ACT_UNSPEC;
 	MEETING_POINT();
-	if (find_headers(skb, work)) {
+	if (find_frame(skb, work)) {
 		MEETING_POINT();
-		look_at_headers(skb, work);
+		if (READ_AGAIN(work->segment.frame.type) == FRAME_HEADERS)
+			look_at_headers(skb, work);
+		else
+			reset_stream(work, READ_AGAIN(work->segment.frame.stream));
+		MEETING_POINT();
 		step_over(work);
 		calls.call(skb, CALL_HTTP2);
+		if (has_more(work))
+			count(HTTP2_TOO_MANY);
 	}
 	MEETING_POINT();
 	end_segment(work);

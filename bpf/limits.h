@@ -12,8 +12,8 @@
 /* Bytes of a context's text in a record: a traceparent has 55, and the byte after it tells whether it ended there. */
 #define CONTEXT_TEXT_MAX 64
 
-/* Contexts of one segment: one for HTTP/1, several when it holds several requests or responses of HTTP/2. */
-#define CONTEXTS_MAX 4
+/* Contexts of a record. A segment of HTTP/2 with several gets as many records. */
+#define CONTEXTS_MAX 1
 
 /* Bytes of TCP options (RFC 9293 section 3.1: the data offset is at most 15 words, five of them the fixed header). */
 #define TCP_OPTIONS_MAX 40
@@ -23,10 +23,13 @@
  */
 #define TCP_OPTIONS_TRIED 16
 
-/* Frames of HTTP/2 that are looked at in one segment, and how many more are stepped over: a sender that has a hundred
- * requests at once fills its segments with them, two frames each.
+/* Requests or responses of HTTP/2 that are measured in one segment: a sender that has a hundred at once fills segments of up to
+ * 64 KiB with them. Each header block is a tail call of its own, of which the kernel allows 33 (MAX_TAIL_CALL_CNT).
  */
-#define FRAMES_MAX     8
+#define STREAMS_MAX 32
+
+/* Frames that are looked at in one segment, and how many more are stepped over. */
+#define FRAMES_MAX 64
 #define FRAMES_STEPPED 64
 
 /* Bytes of a header block of HTTP/2 that are walked, and fields: gRPC's have 60 to 300 and some ten. */
@@ -88,10 +91,7 @@
 #define EXCHANGE_AGE 57220
 
 /* Transits that one run of the sweep looks at: all at once are more than the verifier follows. */
-#define SWEEP_STEP 512
-
-/* Sets of followed connections that it looks at besides, so that all steps together look at all. */
-#define FOLLOWED_SETS_A_STEP (FOLLOWED_SETS / (TRANSITS_MAX / SWEEP_STEP))
+#define SWEEP_STEP 64
 
 /* Pages of 4 KiB in the ring: 15,000 records, 0.7 s at 20,000 records a second, against a reader that comes every
  * 100 ms.

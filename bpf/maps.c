@@ -66,7 +66,7 @@ struct segment {
 		__u8 head[32];
 		__u64 words[4];
 	};
-	struct stream_context kept[CONTEXTS_MAX];
+	struct stream_context kept[STREAMS_MAX];
 };
 
 /* What starting a transit needs; too large for the stack of 512 bytes. Two programs never share it: tc programs run

@@ -9,7 +9,7 @@ enum role { FIRST, MIDDLE, LAST };
 static __always_inline void end_repeated(__u64 *where, __u64 tag, struct transit_slot *slot)
 {
 	count(REPEATED);
-	if (!READ_AGAIN(slot->awaits) && emit_transit(where, tag, slot, PARTIAL))
+	if (!READ_AGAIN(slot->awaits) && emit_transit(where, tag, slot, PARTIAL, 1))
 		count(TRANSITS_SWEPT);
 }
 
@@ -70,7 +70,7 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 	transit->seen |= bit;
 	if (outer->tunnel)
 		fill_outer(skb, transit, outer);
-	if (role == LAST && !has_to_wait(slot) && emit_transit(where, tag, slot, 0))
+	if (role == LAST && !has_to_wait(slot) && emit_transit(where, tag, slot, 0, 1))
 		count(TRANSITS_EMITTED);
 }
 

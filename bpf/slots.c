@@ -22,30 +22,43 @@ static __always_inline struct transit_slot *take_slot(struct workspace *work, __
 	return 0;
 }
 
-/* Keeps the contexts of a segment but the first in slots of their own, each with the number of the next, counted from 1.
- * Returns that of the first one. They leave with the transit, in records that differ in no more than context and sequence
+/* Takes the slot whose turn it is; 0 where that is in use. */
+static __always_inline struct transit_slot *take_next_slot(__u64 *index)
+{
+	__u64 zero = 0;
+	struct turns *turn = turns.lookup((int *)&zero);
+
+	if (!turn)
+		return 0;
+	*index = __sync_fetch_and_add(&turn->transits, 1) % TRANSITS_MAX;
+	struct transit_slot *slot = transits.lookup((int *)index);
+	return slot && !__sync_val_compare_and_swap(&slot->in_use, 0, 1) ? slot : 0;
+}
+
+/* Keeps the contexts of a segment but the first in slots of their own, each with the number of the next, counted from 1; that of
+ * the first one is in work->more. They leave with the transit, in records that differ in no more than context and sequence
  * number.
  */
-static __always_inline __u64 chain_contexts(struct workspace *work)
+static __always_inline void chain_contexts(struct workspace *work)
 {
-	__u64 contexts = READ_AGAIN(work->segment.contexts);
-	__u64 next = 0;
-
-#pragma unroll
-	for (int i = CONTEXTS_MAX - 1; i > 0; i--) {
+	work->more = 0;
+#pragma nounroll
+	for (__u64 i = STREAMS_MAX - 1; i > 0; i--) {
+		MEETING_POINT();
 		__u64 number = 0;
-		struct transit_slot *slot = i < contexts ? take_slot(work, &number) : 0;
+		const struct stream_context *kept = &work->segment.kept[BOUNDED(i, STREAMS_MAX)];
+		if (i >= READ_AGAIN(work->segment.contexts))
+			continue;
+		struct transit_slot *slot = take_next_slot(&number);
 		if (!slot) {
-			if (i < contexts)
-				count(TRANSIT_MAP_FULL);
+			count(TRANSIT_MAP_FULL);
 			continue;
 		}
-		slot->transit.seq = bpf_ntohl(work->message.seq) + (__u32)work->segment.kept[i].at;
-		slot->transit.contexts[0] = work->segment.kept[i].context;
-		slot->more = next;
-		next = number + 1;
+		slot->transit.seq = bpf_ntohl(work->message.seq) + (__u32)kept->at;
+		slot->transit.contexts[0] = kept->context;
+		slot->more = work->more;
+		work->more = number + 1;
 	}
-	return next;
 }
 
 /* Takes a slot off the chain; 0 where it is at its end. */
@@ -63,7 +76,7 @@ static __always_inline struct transit_slot *next_of_chain(__u64 *next)
 static __always_inline void free_chain(__u64 next)
 {
 #pragma nounroll
-	for (__u32 i = 1; i < CONTEXTS_MAX; i++) {
+	for (__u32 i = 1; i < STREAMS_MAX; i++) {
 		struct transit_slot *slot = next_of_chain(&next);
 		if (!slot)
 			return;
@@ -75,16 +88,24 @@ static __always_inline void free_chain(__u64 next)
 static __always_inline void emit_chain(struct transit_slot *first, enum counter which)
 {
 	__u64 next = READ_AGAIN(first->more);
+	__u64 failed = 0, emitted = 0;
 
 #pragma nounroll
-	for (__u32 i = 1; i < CONTEXTS_MAX; i++) {
+	for (__u32 i = 1; i < STREAMS_MAX; i++) {
+		MEETING_POINT();
 		struct transit_slot *slot = next_of_chain(&next);
 		if (!slot)
-			return;
+			break;
 		first->transit.seq = slot->transit.seq;
 		first->transit.contexts[0] = slot->transit.contexts[0];
 		publish(&slot->in_use, 0);
-		count(ring.ringbuf_output(&first->transit, sizeof(first->transit), BPF_RB_NO_WAKEUP) < 0 ? RING_FULL
-													 : which);
+		__u64 result = ring.ringbuf_output(&first->transit, sizeof(first->transit), BPF_RB_NO_WAKEUP);
+		OPAQUE(result);
+		failed += result >> 63;
+		emitted += result >> 63 ^ 1;
 	}
+	if (failed)
+		add_count(RING_FULL, failed);
+	if (emitted)
+		add_count(which, emitted);
 }

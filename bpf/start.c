@@ -68,7 +68,7 @@ static __always_inline void complete_transit(struct workspace *work, const struc
 	slot->transit.contexts[0] = work->context;
 	slot->transit.flags |= SEGMENTS;
 	count(TRANSITS_STARTED);
-	if (has_waited(slot) && emit_transit(where, tag, slot, 0))
+	if (has_waited(slot) && emit_transit(where, tag, slot, 0, 0))
 		count(TRANSITS_EMITTED);
 }
 

@@ -50,8 +50,7 @@ int sweep(struct __sk_buff *skb)
 	__u32 least_waited = least < UNFINISHED_AGE ? least : UNFINISHED_AGE;
 	if (step < UNFINISHED_SETS)
 		expire_blocks(step, now, least_waited);
-#pragma unroll
-	for (int i = 0; i < FOLLOWED_SETS_A_STEP; i++)
-		expire_followed(step * FOLLOWED_SETS_A_STEP + i, now, least_waited);
+	if (step < FOLLOWED_SETS)
+		expire_followed(step, now, least_waited);
 	return TC_ACT_UNSPEC;
 }

@@ -132,16 +132,17 @@ static __always_inline void free_transit(__u64 *where, __u64 tag, struct transit
 		work->freed = tag % TRANSITS_MAX;
 }
 
-/* Hands the transit to the ring and frees its way and slot. The reader polls, so no packet pays for waking it. Returns 0
- * where the sweep and a last point met, and the other one has it.
+/* Hands the transit to the ring and frees its way and slot. The reader polls, so no packet pays for waking it. `more` says that
+ * it may have further contexts. Returns 0 where the sweep and a last point met, and the other one has it.
  */
-static __always_inline int emit_transit(__u64 *where, __u64 tag, struct transit_slot *slot, __u8 flags)
+static __always_inline int emit_transit(__u64 *where, __u64 tag, struct transit_slot *slot, __u8 flags, int more)
 {
 	if (!take_way(where, tag))
 		return 0;
 	slot->transit.flags |= flags;
 	int failed = ring.ringbuf_output(&slot->transit, sizeof(slot->transit), BPF_RB_NO_WAKEUP) < 0;
-	emit_chain(slot, flags & PARTIAL ? TRANSITS_SWEPT : TRANSITS_EMITTED);
+	if (more)
+		emit_chain(slot, flags & PARTIAL ? TRANSITS_SWEPT : TRANSITS_EMITTED);
 	free_transit(where, tag, slot);
 	if (failed)
 		count(RING_FULL);

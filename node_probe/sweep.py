@@ -11,7 +11,7 @@ from node_probe.bpf import ProgramRun, run_program
 MIN_AGE_NS = 1_000_000_000
 """One second: a packet is on a node for microseconds, and behind the slowest queue for less than this."""
 
-STEPS = 64
+STEPS = 512
 """TRANSITS_MAX / SWEEP_STEP in bpf/limits.h; a test compares them."""
 
 COARSE_SHIFT = 20
