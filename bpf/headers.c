@@ -12,16 +12,6 @@ static __always_inline void keep_context(struct workspace *work)
 	work->segment.contexts = number + 1;
 }
 
-/* Whether there is room for one more context, and the sender may have it. */
-static __always_inline int may_keep(struct __sk_buff *skb, struct workspace *work)
-{
-	if (READ_AGAIN(work->segment.contexts) >= STREAMS_MAX) {
-		count(HTTP2_TOO_MANY);
-		return 0;
-	}
-	return is_within_rate(skb, work, point_of(work));
-}
-
 /* The longest header block that holds a status by its number alone. */
 #define BARE_STATUS_MAX 2
 
@@ -56,7 +46,7 @@ static __always_inline void judge_stream_request(struct __sk_buff *skb, struct w
 		count_unread(work, kinds);
 		return;
 	}
-	if (!count_result(result, &work->context) || !may_keep(skb, work))
+	if (!count_result(result, &work->context) || !is_within_rate(skb, work, point_of(work)))
 		return;
 	work->segment.kind = HTTP_REQUEST;
 	if (enter_stream(work, seq, work->segment.frame.stream))
@@ -89,7 +79,7 @@ static __always_inline void judge_stream_response(struct __sk_buff *skb, struct 
 	}
 	mark_answered(exchange, where, seq, work->message.tsval);
 	work->segment.kind = HTTP_RESPONSE;
-	if (may_keep(skb, work))
+	if (is_within_rate(skb, work, point_of(work)))
 		keep_context(work);
 }
 

@@ -72,15 +72,17 @@ static __always_inline int find_frame(struct __sk_buff *skb, struct workspace *w
 #pragma nounroll
 	for (__u32 i = 0; i < FRAMES_MAX; i++) {
 		MEETING_POINT();
-		if (READ_AGAIN(segment->frames) >= FRAMES_MAX)
+		if (READ_AGAIN(segment->frames) >= FRAMES_MAX || READ_AGAIN(segment->streams) >= STREAMS_MAX)
 			break;
 		if (!read_next(skb, work))
 			return 0;
 		segment->frames += 1;
 		__u32 type = READ_AGAIN(segment->frame.type);
 		__u32 is_of_client = READ_AGAIN(segment->frame.stream) & 1; /* what servers push has even numbers */
-		if ((type == FRAME_HEADERS || type == FRAME_RST_STREAM) && is_of_client)
+		if ((type == FRAME_HEADERS || type == FRAME_RST_STREAM) && is_of_client) {
+			segment->streams += 1;
 			return 1;
+		}
 		step_over(work);
 	}
 	MEETING_POINT();
@@ -109,6 +111,7 @@ static __always_inline int begin_segment(struct __sk_buff *skb, struct workspace
 	note_time(work);
 	segment->is_begun = 1;
 	segment->frames = 0;
+	segment->streams = 0;
 	segment->at = 0;
 	segment->held = 0;
 	segment->cut = 0;
@@ -186,8 +189,6 @@ int http2(struct __sk_buff *skb)
 		MEETING_POINT();
 		step_over(work);
 		calls.call(skb, CALL_HTTP2);
-		if (has_more(work))
-			count(HTTP2_TOO_MANY);
 	}
 	MEETING_POINT();
 	end_segment(work);

@@ -12,9 +12,6 @@
 /* Bytes of a context's text in a record: a traceparent has 55, and the byte after it tells whether it ended there. */
 #define CONTEXT_TEXT_MAX 64
 
-/* Contexts of a record. A segment of HTTP/2 with several gets as many records. */
-#define CONTEXTS_MAX 1
-
 /* Bytes of TCP options (RFC 9293 section 3.1: the data offset is at most 15 words, five of them the fixed header). */
 #define TCP_OPTIONS_MAX 40
 
@@ -23,13 +20,13 @@
  */
 #define TCP_OPTIONS_TRIED 16
 
-/* Requests or responses of HTTP/2 that are measured in one segment: a sender that has a hundred at once fills segments of up to
- * 64 KiB with them. Each header block is a tail call of its own, of which the kernel allows 33 (MAX_TAIL_CALL_CNT).
+/* Frames that begin or reset a stream of HTTP/2, and are looked at in one segment: a sender that has a hundred requests at once
+ * fills segments of up to 64 KiB with them. Each is a tail call of its own, of which the kernel allows 33 (MAX_TAIL_CALL_CNT).
  */
 #define STREAMS_MAX 32
 
-/* Frames that are looked at in one segment, and how many more are stepped over. */
-#define FRAMES_MAX 64
+/* Frames of any type that are looked at in one segment, and how many more are stepped over. */
+#define FRAMES_MAX     64
 #define FRAMES_STEPPED 64
 
 /* Bytes of a header block of HTTP/2 that are walked, and fields: gRPC's have 60 to 300 and some ten. */

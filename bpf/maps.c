@@ -52,6 +52,7 @@ struct stream_context {
 struct segment {
 	__u64 is_begun;
 	__u64 frames;	  /* that were looked at */
+	__u64 streams;	  /* how many of them began or reset a stream */
 	__u64 kind;	  /* of its messages: HTTP_REQUEST or HTTP_RESPONSE */
 	__u64 at;	  /* where the next frame begins in the payload; beyond it, or negative */
 	__u64 held;	  /* bytes of that frame's head that came with an earlier segment */

@@ -119,7 +119,7 @@ def test_flood_of_requests(bpf: Harness, port: int) -> None:
     for number_ in range(200):
         connection.ask(b"".join(headers(b"\x82\x86\x84", 2 * n + 1) for n in range(250)))
         assert count_reasons(bpf)["http2_too_many"] == number_ + 1
-    assert 0 < count_reasons(bpf)["http2_requests"] <= 200 * 8
+    assert 0 < count_reasons(bpf)["http2_requests"] <= 200 * 32
     assert read_values(bpf) == []
 
 

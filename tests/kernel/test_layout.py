@@ -10,7 +10,7 @@ import pytest
 from node_probe import compiler
 from node_probe.config import MAX_RATE_LIMIT
 from node_probe.counters import KernelCounter
-from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXTS_MAX, RECORD_BYTES, RECORD_FIELDS, VERSION
+from node_probe.kernel_record import CONTEXT_FIELDS, RECORD_BYTES, RECORD_FIELDS, VERSION
 from node_probe.programs import RING_BYTES
 from node_probe.sweep import COARSE_SHIFT, STEPS
 from node_probe.tables import EXCHANGES_MAX, KEY_BYTES, SLOT_BYTES, TABLES, TRANSITS_MAX, UNFINISHED_MAX, WAYS
@@ -101,7 +101,6 @@ def test_formats_tunnels_and_flags() -> None:
 def test_limits() -> None:
     """Limits that both sides state are equal."""
     assert read_constant("limits.h", "RING_PAGES") * 4096 == RING_BYTES
-    assert read_constant("limits.h", "CONTEXTS_MAX") == CONTEXTS_MAX
     assert read_constant("limits.h", "TRANSITS_MAX") == TRANSITS_MAX
     assert read_constant("limits.h", "EXCHANGES_MAX") == EXCHANGES_MAX
     assert read_constant("limits.h", "UNFINISHED_MAX") == UNFINISHED_MAX
