@@ -164,6 +164,9 @@ static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u
 	if ((__s32)message->payload_length <= 0)
 		return NO_PAYLOAD; /* an acknowledgement, which Ethernet may have filled up */
 	enum payload_kind kind = classify_payload(word);
+	/* Of a shorter payload the word is 0: the call that failed has cleared it. */
+	if (message->payload_length < sizeof(word))
+		kind = OTHER_PAYLOAD;
 	if ((kind == OTHER_PAYLOAD || kind == TLS_RECORD) && !all)
 		return kind;
 
