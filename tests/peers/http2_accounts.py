@@ -5,15 +5,17 @@ stream and the place of its own frame; or it must lie where a segment holds more
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from tests.peers.http2_tape import Headers, read_headers, read_resets
+from tests.peers.http2_tape import HEADERS, RST_STREAM, Frame, Headers, decode, read_sides
 from tests.testbed.arrivals import Arrival
 from tests.testbed.tape import Segment
 
-FRAMES, CONTEXTS = 8, 4
-"""How much of one segment the probe looks at: frames, and contexts in them."""
+FRAMES, STREAM_FRAMES, STEPPED = 64, 32, 64
+"""How much of one segment the probe looks at: frames, and those of them that begin or reset a client's stream; and
+over how many more it steps, lest it loses sight of the connection."""
 
 _WAYS = {(1, 2, 3, 4), (5, 6, 7, 8), (1, 2, 7, 8)}
 """The points of a node: on the way out, on the way in, and from pod to pod."""
@@ -63,11 +65,16 @@ def read_context(headers: Headers) -> Context | None:
 
 def list_passages(segments: Sequence[Segment]) -> list[Passage]:
     """Return the messages on the tape, which has the connections from their beginning."""
-    first = [segment for segment in segments if segment.place.is_first]
-    blocks = read_headers(first)
+    sides = read_sides(segment for segment in segments if segment.place.is_first)
+    blocks = [block for frames in sides for block in decode(frames)]
+    beyond = {id(frame) for frames in sides for frame in _find_beyond(frames)}
     contexts = {_name_exchange(block): context for block in blocks if (context := read_context(block))}
-    resets = {(frame.segment.source, frame.segment.source_port, frame.stream_id) for frame in read_resets(first)}
-    contexts_in: Counter[int] = Counter()
+    resets = {
+        (frame.segment.source, frame.segment.source_port, frame.stream_id)
+        for frames in sides
+        for frame in frames
+        if frame.kind == RST_STREAM
+    }
     unseen: set[object] = set()
     passages: list[Passage] = []
     for block in sorted(blocks, key=lambda block: not block.is_request):
@@ -77,8 +84,7 @@ def list_passages(segments: Sequence[Segment]) -> list[Passage]:
             continue  # not to be measured, or trailers
         direction = "request" if block.is_request else "response"
         told = Told(frame.segment.place.node.name, direction, context, *exchange[:2], frame.seq, exchange[2])
-        is_beyond = frame.number >= FRAMES or contexts_in[id(frame.segment)] >= CONTEXTS
-        contexts_in[id(frame.segment)] += 1
+        is_beyond = id(frame) in beyond
         is_orphan = (told.node, exchange) in unseen
         if block.is_request and is_beyond:
             unseen.add((told.node, exchange))
@@ -145,6 +151,29 @@ def balance(
     differences += [f"not whole: {arrival}" for arrival in arrivals if not _is_whole(arrival)]
     missed = frozenset(passage.told.context for passage in lacking if not passage.is_late)
     return Balance(calls - missed, missed, tuple(differences))
+
+
+def _find_beyond(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield the frames of a side that are out of reach, since too many are before them."""
+    is_lost = False
+    for _, group in groupby(frames, key=lambda frame: id(frame.segment)):
+        here = list(group)
+        if is_lost and here[0].seq != here[0].segment.seq:
+            yield from here
+            continue
+        reached = _count_reached(here)
+        yield from here[reached:]
+        is_lost = len(here) > reached + STEPPED
+
+
+def _count_reached(frames: Sequence[Frame]) -> int:
+    """Return how many of a segment's frames are looked at."""
+    begun = 0
+    for number, frame in enumerate(frames[:FRAMES]):
+        if begun == STREAM_FRAMES:
+            return number
+        begun += frame.kind in {HEADERS, RST_STREAM} and frame.stream_id % 2
+    return min(len(frames), FRAMES)
 
 
 def _name_exchange(block: Headers) -> tuple[bytes, int, int]:

@@ -25,17 +25,13 @@ Flow = list[Segment]
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame, the segment that it begins in, and where: `seq` is TCP's number of its first byte.
-
-    `number` frames begin in the segment before it.
-    """
+    """A frame, the segment that it begins in, and where: `seq` is TCP's number of its first byte."""
 
     segment: Segment
     kind: int
     flags: int
     stream_id: int
     seq: int
-    number: int
     payload: bytes
 
 
@@ -63,21 +59,41 @@ class Headers:
 
 def read_headers(segments: Iterable[Segment]) -> list[Headers]:
     """Return the blocks of headers of connections by prior knowledge, in order for each side of one at one place."""
-    return [headers for flow in _list_flows(segments) for headers in _decode(read_frames(flow))]
+    return [headers for frames in read_sides(segments) for headers in decode(frames)]
 
 
 def read_resets(segments: Iterable[Segment]) -> list[Frame]:
     """Return the frames of such connections that end a stream early."""
-    return [frame for flow in _list_flows(segments) for frame in read_frames(flow) if frame.kind == RST_STREAM]
+    return [frame for frames in read_sides(segments) for frame in frames if frame.kind == RST_STREAM]
 
 
-def read_frames(flow: Flow) -> Iterator[Frame]:
+def read_sides(segments: Iterable[Segment]) -> list[list[Frame]]:
+    """Return the frames of such connections, a list for each side of one at one place."""
+    return [list(_read_frames(flow)) for flow in _list_flows(segments)]
+
+
+def decode(frames: Iterable[Frame]) -> Iterator[Headers]:
+    """Decode the blocks of headers of one side in order, as its peer did."""
+    decoder = Decoder(max_header_list_size=_LARGEST_TABLE)
+    decoder.max_allowed_table_size = _LARGEST_TABLE
+    begun: list[Frame] = []
+    for frame in frames:
+        if frame.kind not in {HEADERS, CONTINUATION}:
+            continue
+        begun.append(frame)
+        if frame.flags & _END_HEADERS:
+            block = b"".join(map(_strip, begun))
+            fields = tuple((str(name), str(value)) for name, value, *_ in decoder.decode(block))
+            yield Headers(begun[0], fields)
+            begun = []
+
+
+def _read_frames(flow: Flow) -> Iterator[Frame]:
     """Yield the frames of one side of a connection that came whole."""
     pieces = list(_put_in_order(flow))
     stream = b"".join(new for _, new in pieces)
     ends = list(accumulate(len(new) for _, new in pieces))
     begin = len(PREFACE) if stream.startswith(PREFACE) else 0
-    numbers: dict[int, int] = defaultdict(int)
     while begin + _FRAME_HEAD <= len(stream):
         body = begin + _FRAME_HEAD
         end = body + int.from_bytes(stream[begin : begin + 3])
@@ -90,10 +106,8 @@ def read_frames(flow: Flow) -> Iterator[Frame]:
             flags=stream[begin + 4],
             stream_id=int.from_bytes(stream[begin + 5 : body]) & 0x7FFFFFFF,
             seq=(flow[0].seq + begin) % _WRAP,
-            number=numbers[piece],
             payload=stream[body:end],
         )
-        numbers[piece] += 1
         begin = end
 
 
@@ -122,22 +136,6 @@ def _put_in_order(flow: Sequence[Segment]) -> Iterator[tuple[Segment, bytes]]:
         if new:
             yield segment, new
             read += len(new)
-
-
-def _decode(frames: Iterable[Frame]) -> Iterator[Headers]:
-    """Decode the blocks of headers of one side in order, as its peer did."""
-    decoder = Decoder(max_header_list_size=_LARGEST_TABLE)
-    decoder.max_allowed_table_size = _LARGEST_TABLE
-    begun: list[Frame] = []
-    for frame in frames:
-        if frame.kind not in {HEADERS, CONTINUATION}:
-            continue
-        begun.append(frame)
-        if frame.flags & _END_HEADERS:
-            block = b"".join(map(_strip, begun))
-            fields = tuple((str(name), str(value)) for name, value, *_ in decoder.decode(block))
-            yield Headers(begun[0], fields)
-            begun = []
 
 
 def _strip(frame: Frame) -> bytes:
