@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.peers, pytest.mark.testbed, pytest.mark.bpf]
 PAIRS = [("go", "java"), ("java", "js"), ("js", "python"), ("python", "go")]
 """Caller and server."""
 
-CALLS, STREAMS, TOGETHER, FEW = 101, 23, 100, 3
+CALLS, STREAMS, TOGETHER, AT_ONCE, FEW = 101, 23, 100, 10, 3
 SEEN = {"transits_started", "transits_emitted", "transits_sent", "http2_requests", "http2_uncertain", "repeated"}
 """What is counted where nothing is lost: on a new or an older connection, and where TCP has sent something again."""
 
@@ -86,6 +86,13 @@ def test_concurrent_streams(bench: GrpcBench, report: Report) -> None:
     story = bench.run(f"concurrent {TOGETHER}")
     report(story)
     check_accounted(story, TOGETHER)
+
+
+def test_fan_out(bench: GrpcBench, report: Report) -> None:
+    """Some calls at once, as of a service that asks many, and their answers share segments: every one is measured."""
+    story = bench.run(f"burst {AT_ONCE}")
+    report(story)
+    check_all_whole(story, AT_ONCE)
 
 
 def test_burst(bench: GrpcBench, report: Report) -> None:
