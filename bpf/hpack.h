@@ -34,11 +34,12 @@
 #define IS_REQUEST  0x01
 #define IS_RESPONSE 0x02
 #define IS_INTERIM  0x04
-#define BY_NUMBER   0x08 /* a field of which name and value are a number of the dynamic table */
-#define IS_BAD	    0x10 /* a traceparent that does not look like one */
-#define HAS_SEVERAL 0x20 /* that differ */
-#define IS_BROKEN   0x40 /* no header block */
-#define IS_TOO_LONG 0x80 /* more fields than are looked at */
+#define BY_NUMBER   0x08  /* a field of which name and value are a number of the dynamic table */
+#define IS_BAD	    0x10  /* a traceparent that does not look like one */
+#define HAS_SEVERAL 0x20  /* that differ */
+#define IS_BROKEN   0x40  /* no header block */
+#define IS_TOO_LONG 0x80  /* more fields than are looked at */
+#define FROM_STATIC 0x100 /* a number of the static table, of a field or a name */
 
 /* A value: its index, its length, and how it is coded. 0 is none, since no value begins at index 0. */
 #define PLACE(index, length, coded) ((__u32)(index) | (__u32)(length) << 16 | (__u32)(coded) << 24)
@@ -139,6 +140,7 @@ static __always_inline void note_number(struct header_block *block, __u64 number
 
 	block->is_status = is_status;
 	block->is_dynamic = is_below(DYNAMIC_FIRST - 1, number);
+	block->kinds |= FROM_STATIC * (is_below(0, number) & (block->is_dynamic ^ 1));
 	block->kinds |= IS_BROKEN * (is_indexed & is_zero(number));
 	block->kinds |=
 		IS_REQUEST * is_request | IS_RESPONSE * is_status | BY_NUMBER * (is_indexed & block->is_dynamic);
