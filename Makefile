@@ -80,7 +80,7 @@ collector:
 soak: build/setup-test
 	HOPSPAN_SOAK=100 $(PYTHON) -m pytest --timeout 0 tests/kernel/test_search_oracle.py \
 		tests/kernel/test_mutated_packets.py tests/kernel/test_tables.py tests/kernel/test_clean.py tests/kernel/test_kill.py \
-		$(addprefix tests/kernel/test_http2_,oracle.py mutated.py foreign.py sampling.py) \
+		$(addprefix tests/kernel/test_http2_,oracle.py answers.py mutated.py foreign.py sampling.py) \
 		tests/collector_plugin/test_join_flood.py
 
 ## make fuzz                   the parsers of bytes from outside, guided by coverage, FUZZ_SECONDS (3600) each: hours

@@ -26,8 +26,8 @@ from tests.kernel.packets import ACK, CLIENT, SEQ, SERVER, SERVER_PORT, TIMESTAM
 HUFFMAN = 1
 """The coding of a text that is as HPACK coded it (enum context_coding in bpf/record.h)."""
 
-Segment = tuple[int, bytes]
-"""The sequence number of its first byte, and its bytes."""
+STREAMS_MAX, FRAMES_MAX, BLOCK_MAX = 32, 64, 512
+"""What is looked at in a segment, and in a block (bytes): as in bpf/limits.h, which test_layout.py compares."""
 
 
 class Found(NamedTuple):

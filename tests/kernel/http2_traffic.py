@@ -116,9 +116,11 @@ class Talk:
 
     def _say_something(self) -> None:
         dice = self.dice
-        choice = dice.randrange(12)
-        if choice < 6:
-            self._ask()
+        choice = dice.randrange(13)
+        if choice == 12:
+            self._say_much()
+        elif choice < 6:
+            self._ask(self._fields())
         elif choice < 8:
             size = dice.choice([0, 1, 5, 100, 1000, 1448, 5000, 16384])
             copy = bytes(self.said[-size:]) if self.has_copies and size else b""
@@ -130,6 +132,14 @@ class Talk:
         else:
             stream = self.stream
             self._add(dice.choice([window_update(), window_update(stream), ping(), priority(stream), settings()]))
+
+    def _say_much(self) -> None:
+        """Say more small frames, or more requests, than are looked at in a segment."""
+        for _ in range(self.dice.choice([10, 40, 80, 150])):
+            if self.dice.randrange(3):
+                self._add(window_update())
+            else:
+                self._ask(call()[:4])
 
     def _fields(self) -> list[Field]:
         dice = self.dice
@@ -147,11 +157,11 @@ class Talk:
             fields.insert(dice.randrange(4, len(fields) + 1), (b"x-%d" % dice.randrange(9), filler))
         return fields
 
-    def _ask(self) -> None:
+    def _ask(self, fields: list[Field]) -> None:
         dice = self.dice
         if not dice.randrange(12):
             self.encoder.resize(dice.choice([0, 64, 200, 4096, 20_000]))
-        block, pieces = self._encode(self._fields())
+        block, pieces = self._encode(fields)
         padding = dice.choice([None, None, None, 0, 1, 60, 255])
         prioritised = dice.randrange(5) == 0
         block_at = HEAD_BYTES + (padding is not None) + 5 * prioritised

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node_probe.sweep import sweep_transits
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import ANSWER, DYNAMIC, literal, string
 from tests.kernel.http2_frames import HEAD_BYTES, PREFACE, data, frame, headers, settings, window_update
@@ -97,6 +98,32 @@ def test_segment_that_was_lost_within_a_frame(bpf: Harness, port: int) -> None:
     connection.ask(connection.call(1, value))
     assert read_values(bpf) == [(1, value)]
     assert bpf.counts().get("http2_uncertain", 0) == 0
+
+
+def test_frame_that_goes_on_is_awaited_for_a_while(bpf: Harness, port: int) -> None:
+    """Where its rest does not come it is let go, as the rest of a header block is; the frame's end stays known."""
+    connection = Connection(bpf, port).open()
+    connection.ask(UPLOAD[:1448])
+    sweep_transits(bpf.fd("sweep"), 60_000_000_000)
+    assert len(bpf.list_awaited()) == 1
+    bpf.sweep()
+    assert bpf.list_awaited() == {}
+    connection.lose(UPLOAD[1448:])
+    value = make_value()
+    connection.ask(connection.call(1, value))
+    assert read_values(bpf) == [(1, value)]
+    assert bpf.counts().get("http2_uncertain", 0) == 0
+
+
+def test_more_connections_than_places(bpf: Harness, port: int) -> None:
+    """Of thousands of connections some lose their place to others: they are read by plausibility, and counted."""
+    connections = [Connection(bpf, port, client=f"10.99.{n >> 8}.{n & 0xFF}").open() for n in range(6000)]
+    bpf.start_afresh()
+    for number, connection in enumerate(connections[::20]):
+        value = make_value()
+        connection.ask(connection.call(1, value))
+        assert read_values(bpf) == [(1, value)], number
+    assert 0 < bpf.counts()["http2_uncertain"] < 300
 
 
 def test_connection_that_is_met_in_its_midst(bpf: Harness, port: int) -> None:

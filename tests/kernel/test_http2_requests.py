@@ -16,7 +16,16 @@ from tests.kernel.http2_frames import (
     settings,
     window_update,
 )
-from tests.kernel.http2_talk import HUFFMAN, Connection, count_reasons, make_value, read_all, read_values
+from tests.kernel.http2_talk import (
+    FRAMES_MAX,
+    HUFFMAN,
+    STREAMS_MAX,
+    Connection,
+    count_reasons,
+    make_value,
+    read_all,
+    read_values,
+)
 from tests.kernel.packets import SEQ, TSVAL
 
 pytestmark = pytest.mark.bpf
@@ -53,7 +62,7 @@ def test_connection_older_than_the_probe(bpf: Harness, port: int, style: Style) 
     assert read_values(bpf) == [(101, value)]
 
 
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, 3, 4, STREAMS_MAX])
 def test_several_requests_in_one_segment(bpf: Harness, port: int, count: int) -> None:
     """Each has a record of its own, under the number of its frame's first byte."""
     connection = Connection(bpf, port)
@@ -66,23 +75,26 @@ def test_several_requests_in_one_segment(bpf: Harness, port: int, count: int) ->
     assert count_reasons(bpf)["http2_requests"] == count
 
 
-def test_request_behind_the_32nd_in_one_segment_is_counted(bpf: Harness, port: int) -> None:
-    """Each is a tail call, of which the kernel allows 33."""
+def test_request_beyond_those_of_one_segment_is_counted(bpf: Harness, port: int) -> None:
+    """As many contexts are handed out as a segment may have; of the others one thing is counted."""
     connection = Connection(bpf, port)
-    values = [make_value() for _ in range(33)]
+    values = [make_value() for _ in range(STREAMS_MAX + 5)]
     connection.ask(b"".join(connection.call(1 + 2 * number, value) for number, value in enumerate(values)))
-    assert [value for _, value in read_values(bpf)] == values[:32]
+    assert [value for _, value in read_values(bpf)] == values[:STREAMS_MAX]
     assert count_reasons(bpf)["http2_too_many"] == 1
+    value = make_value()
+    connection.ask(connection.call(99, value))
+    assert read_values(bpf) == [(99, value)]
 
 
-@pytest.mark.parametrize("before", [0, 1, 8, 62, 63, 64])
-def test_64_frames_of_a_segment_are_looked_at(bpf: Harness, port: int, before: int) -> None:
-    """HEADERS behind 63 others are read; behind 64 they are not, and that is counted."""
+@pytest.mark.parametrize("before", [0, 1, 7, 8, FRAMES_MAX - 1, FRAMES_MAX, FRAMES_MAX + 9])
+def test_so_many_frames_of_a_segment_are_looked_at(bpf: Harness, port: int, before: int) -> None:
+    """HEADERS behind many others are read; behind more they are not, and that is counted."""
     connection = Connection(bpf, port)
     value = make_value()
     connection.ask(window_update() * before + connection.call(1, value))
-    assert read_values(bpf) == ([(1, value)] if before < 64 else [])
-    assert count_reasons(bpf).get("http2_too_many", 0) == (before >= 64)
+    assert read_values(bpf) == ([(1, value)] if before < FRAMES_MAX else [])
+    assert count_reasons(bpf).get("http2_too_many", 0) == (before >= FRAMES_MAX)
 
 
 @pytest.mark.parametrize(

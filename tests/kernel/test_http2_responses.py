@@ -13,7 +13,16 @@ from tests.kernel.http2_frames import (
     settings,
     window_update,
 )
-from tests.kernel.http2_talk import Connection, asked, count_reasons, make_value, read_all, read_values, reply
+from tests.kernel.http2_talk import (
+    STREAMS_MAX,
+    Connection,
+    asked,
+    count_reasons,
+    make_value,
+    read_all,
+    read_values,
+    reply,
+)
 from tests.kernel.packets import LATER_TIMESTAMPS, SERVER_6
 
 pytestmark = pytest.mark.bpf
@@ -55,12 +64,15 @@ def test_several_responses_in_one_segment(bpf: Harness, port: int) -> None:
     assert [f.seq for f in found] == [start + sum(map(len, frames[:number])) for number in range(4)]
 
 
-def test_response_behind_the_32nd_in_one_segment_is_counted(bpf: Harness, port: int) -> None:
-    """As of requests, 32 are handed out of a segment."""
-    connection, values = asked(bpf, port, *range(1, 67, 2))
+def test_response_beyond_those_of_one_segment_is_counted(bpf: Harness, port: int) -> None:
+    """As of requests; and the trailers of what was not seen are not taken for it."""
+    connection, values = asked(bpf, port, *range(1, 2 * STREAMS_MAX + 10, 2))
     connection.answer(b"".join(reply(connection, ANSWER, stream) for stream in values))
-    assert read_values(bpf) == list(values.items())[:32]
-    assert count_reasons(bpf) == {"transits_started": 32, "http2_too_many": 1}
+    assert read_values(bpf) == list(values.items())[:STREAMS_MAX]
+    for stream in values:
+        connection.answer(data(b"apples", stream) + reply(connection, TRAILERS, stream, end_stream=True))
+    assert read_values(bpf) == []
+    assert count_reasons(bpf) == {"transits_started": STREAMS_MAX, "http2_too_many": 1}
 
 
 def test_requests_and_responses_of_both_sides_in_turn(bpf: Harness, port: int) -> None:

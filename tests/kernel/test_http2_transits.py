@@ -8,7 +8,7 @@ from node_probe.transit import Point, TransitFlag
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import ANSWER, C_CORE, GO, Encoder, Style, traced
 from tests.kernel.http2_frames import data, grpc_message, headers, window_update
-from tests.kernel.http2_talk import Connection, count_reasons, make_value, read_all, read_found
+from tests.kernel.http2_talk import STREAMS_MAX, Connection, count_reasons, make_value, read_all, read_found
 from tests.kernel.packets import (
     CLIENT,
     CLIENT_6,
@@ -86,7 +86,7 @@ def test_without_pod_points(bpf: Harness, port: int) -> None:
     assert count_reasons(bpf) == {"http2_requests": 1, "transits_started": 2}
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, STREAMS_MAX])
 def test_all_messages_of_a_segment_have_its_stamps(bpf: Harness, port: int, count: int) -> None:
     """One packet was measured, so the records of one segment differ in context, stream and number alone."""
     connection = Connection(bpf, port)
@@ -123,6 +123,20 @@ def test_request_that_is_sent_again(bpf: Harness, port: int) -> None:
     assert again.flags == TransitFlag.PARTIAL
     assert count_reasons(bpf) == {"http2_requests": 2, "transits_started": 2, "repeated": 1}
     assert bpf.list_awaited() == {}
+
+
+def test_packet_that_was_lost_and_is_sent_again_without_timestamps(bpf: Harness, port: int) -> None:
+    """The second cannot be told from the first: all messages of the first end where it was seen last."""
+    connection = Connection(bpf, port)
+    values = {stream: make_value() for stream in (1, 3)}
+    payload = b"".join(connection.call(*pair) for pair in values.items())
+    start = connection.ask(payload, "pod_egress", "veth_ingress", options=b"")
+    connection.client_seq = start
+    connection.ask(payload, *OUT, options=b"")
+    assert [(f.stream, f.value, f.points, f.flags) for f in read_all(bpf)] == [
+        (stream, value, (1, 2), TransitFlag.PARTIAL) for stream, value in values.items()
+    ]
+    assert count_reasons(bpf) == {"http2_requests": 2, "transits_started": 2, "repeated": 1}
 
 
 def test_request_without_timestamps(bpf: Harness, port: int) -> None:

@@ -16,6 +16,7 @@ from node_probe.sweep import COARSE_SHIFT, STEPS
 from node_probe.tables import EXCHANGES_MAX, KEY_BYTES, SLOT_BYTES, TABLES, TRANSITS_MAX, UNFINISHED_MAX, WAYS
 from node_probe.transit import ContextFormat, Direction, Point, TransitFlag, Tunnel
 from tests.house.repository import ROOT
+from tests.kernel.http2_talk import BLOCK_MAX, FRAMES_MAX, STREAMS_MAX
 from tests.requirements import require_bcc, require_root
 
 BPF = ROOT / "bpf"
@@ -105,6 +106,9 @@ def test_limits() -> None:
     assert read_constant("limits.h", "EXCHANGES_MAX") == EXCHANGES_MAX
     assert read_constant("limits.h", "UNFINISHED_MAX") == UNFINISHED_MAX
     assert read_constant("limits.h", "TABLE_WAYS") == WAYS
+    assert read_constant("limits.h", "STREAMS_MAX") == STREAMS_MAX
+    assert read_constant("limits.h", "FRAMES_MAX") == FRAMES_MAX
+    assert read_constant("limits.h", "HPACK_BLOCK_MAX") == BLOCK_MAX
     assert 2 ** read_constant("limits.h", "RATE_COUNT_BITS") > MAX_RATE_LIMIT
     assert read_constant("limits.h", "SWEEP_STEP") * STEPS == TRANSITS_MAX
     assert read_constant("record.h", "COARSE_SHIFT") == COARSE_SHIFT

@@ -6,6 +6,8 @@ import pytest
 
 from node_probe.programs import PROGRAMS
 from tests.kernel.bpf_harness import Harness
+from tests.kernel.http2_blocks import C_CORE, Encoder, traced
+from tests.kernel.http2_frames import PREFACE, data, headers, settings
 from tests.kernel.packets import (
     CLIENT_6,
     NODE_1_6,
@@ -34,6 +36,9 @@ IP_BYTES = {b"\x08\x00": 20, b"\x86\xdd": 40}
 
 LARGEST = 1500
 
+CALL = headers(Encoder(C_CORE).encode(traced()))
+"""A request of HTTP/2."""
+
 
 def make_frames() -> list[bytes]:
     """Return packets of all kinds that a node sees, to be mutated."""
@@ -57,6 +62,12 @@ def make_frames() -> list[bytes]:
         request(traced_request(padding=300)[200:], client_port=40001, seq=(SEQ + 200) % 2**32),
         response(client=CLIENT_6, server=SERVER_6),
         ethernet(ipv6(bytes(40), 44, CLIENT_6, SERVER_6), 0x86DD),
+        request(CALL),
+        request_6(CALL, client_port=40002),
+        request(PREFACE + settings() + CALL * 3 + data(bytes(900))[:300]),
+        request(data(bytes(900))[300:] + CALL, client_port=40003),
+        response(headers(b"\x88")),
+        response(headers(b"\x48\x03100") + headers(b"\x88") + data(bytes(90))),
     ]
     return [*plain, *map(vxlan, plain), *(vxlan(frame, source=NODE_1_6, destination=NODE_2_6) for frame in plain)]
 
