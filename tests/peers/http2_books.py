@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from testbed.deadline import wait_until
 from testbed.topology import NODES
 from tests.peers.http2_accounts import Balance, Context, Passage, balance, list_passages
-from tests.testbed.accounts import Counts, read_settled_counts
-from tests.testbed.arrivals import read_arrivals
+from tests.testbed.accounts import SETTLE_TIMEOUT_S, Counts, read_settled_counts
+from tests.testbed.arrivals import Arrival, read_arrivals
 from tests.testbed.otlp_peer import OtlpPeer
 from tests.testbed.tape import Segment, Tape
 
@@ -52,15 +53,26 @@ class Books:
 
     def close(self, made: Collection[Context]) -> Story:
         """Return what became of these calls; fails where those who tell of them disagree."""
-        counts = {name: after - self._before[name] for name, after in _read_counts().items()}
-        taped, arrivals = self.read_tape(), read_arrivals(self._sink.groups[self._seen :])
+        counts, arrivals = self._settle()
+        taped = self.read_tape()
         passages = tuple(one for one in list_passages(taped) if one.told.context in made)
         found = balance(made, passages, arrivals, taped)
         shown = "\n".join(found.differences[:DIFFERENCES])
         assert not found.differences, f"{len(found.differences)} differences\n{shown}\n{counts}"
-        started = sum(after["transits_started"] for after in counts.values())
-        assert started == len(arrivals) == sum(after["transits_sent"] for after in counts.values())
         return Story(frozenset(made), passages, found, counts)
+
+    def _settle(self) -> tuple[dict[str, Counts], list[Arrival]]:
+        """Wait until all that was started has come, however late it was, and return counts and transits."""
+        read: list[tuple[dict[str, Counts], list[Arrival]]] = []
+
+        def is_settled() -> bool:
+            counts = {name: after - self._before[name] for name, after in _read_counts().items()}
+            arrivals = read_arrivals(self._sink.groups[self._seen :])
+            read.append((counts, arrivals))
+            return sum(after["transits_started"] for after in counts.values()) == len(arrivals)
+
+        wait_until(is_settled, "not all transits that were started came", SETTLE_TIMEOUT_S)
+        return read[-1]
 
 
 def _read_counts() -> dict[str, Counts]:
