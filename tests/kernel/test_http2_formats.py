@@ -1,15 +1,18 @@
 """Contexts of other formats over HTTP/2: read where name and value are literal, as neither has a signature."""
 
 import itertools
+from contextlib import closing
 
 import pytest
 
 from node_probe.transit import ContextFormat
+from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import DYNAMIC, Literal, literal, string
 from tests.kernel.http2_frames import headers
 from tests.kernel.http2_talk import HUFFMAN, Connection, count_reasons, read_all, read_values
 from tests.kernel.packets import PARENT_ID, TRACE_ID, TRACEPARENT
+from tests.requirements import require_bcc, require_root
 
 pytestmark = pytest.mark.bpf
 
@@ -156,3 +159,26 @@ def test_traceparent_comes_before_the_others(bpf: Harness, port: int, coded: boo
         connection.ask(headers(make_block(*lines, coded=coded), 2 * number + 1))
         (found,) = read_all(bpf)
         assert (found.format, found.value) == (ContextFormat.TRACEPARENT, TRACEPARENT)
+
+
+EACH = {
+    ContextFormat.TRACEPARENT: [("traceparent", TRACEPARENT)],
+    ContextFormat.B3: [("b3", B3)],
+    ContextFormat.B3MULTI: list(LINES),
+    ContextFormat.UBER_TRACE_ID: [("uber-trace-id", UBER)],
+}
+
+
+@pytest.mark.parametrize("choice", EACH, ids=lambda choice: choice.name.lower())
+def test_format_that_is_chosen_alone(port: int, choice: ContextFormat) -> None:
+    """What the agent was not asked to read is not read of HTTP/2 either."""
+    require_root()
+    require_bcc()
+    others = [field for context_format, lines in EACH.items() if context_format != choice for field in lines]
+    with loaded_programs([choice]) as fds, closing(Harness(fds)) as bpf:
+        connection = Connection(bpf, port).open()
+        for number, coded in enumerate((False, True)):
+            connection.ask(headers(make_block(*others, coded=coded), 4 * number + 1))
+            connection.ask(headers(make_block(*others, *EACH[choice], coded=coded), 4 * number + 3))
+        assert [(f.stream, f.format) for f in read_all(bpf)] == [(3, choice), (7, choice)]
+        assert count_reasons(bpf) == {"http2_requests": 4, "request_no_context": 2, "transits_started": 2}
