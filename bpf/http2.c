@@ -177,8 +177,16 @@ int http2(struct __sk_buff *skb)
 	__u64 zero = 0;
 	struct workspace *work = workspaces.lookup((int *)&zero);
 
-	if (!work || (!READ_AGAIN(work->segment.is_begun) && !begin_segment(skb, work)))
+	if (!work)
 		return TC_ACT_UNSPEC;
+	if (!READ_AGAIN(work->segment.is_begun)) {
+		if (READ_AGAIN(work->is_expected) && is_unfinished(&work->message)) {
+			calls.call(skb, CALL_HTTP1); /* a body of HTTP/1 goes on, which may look like anything */
+			return TC_ACT_UNSPEC;
+		}
+		if (!begin_segment(skb, work))
+			return TC_ACT_UNSPEC;
+	}
 	MEETING_POINT();
 	if (find_frame(skb, work)) {
 		MEETING_POINT();

@@ -31,7 +31,7 @@ static __always_inline void call_start(struct __sk_buff *skb, const struct messa
 	work->segment.is_begun = 0;
 	if (message->kind == HTTP2_FRAME || message->kind == HTTP2_PREFACE || (is_expected && is_followed(message)))
 		calls.call(skb, CALL_HTTP2);
-	else if (message->kind != TLS_RECORD)
+	else if (message->kind != TLS_RECORD || is_expected)
 		calls.call(skb, CALL_HTTP1);
 }
 

@@ -31,6 +31,19 @@ static __always_inline struct unfinished_block *unfinished_of(int set, __u64 way
 	return unfinished.lookup((int *)&index);
 }
 
+/* Whether the segment is the next one of a header block or body, whatever it begins with. */
+static __always_inline int is_unfinished(const struct message *message)
+{
+	struct transit_key next = request_key(message);
+
+	next.tsval = 0;
+	__u64 hash = hash_key(&next);
+	__u64 index = hash % UNFINISHED_SETS;
+	struct tag_set *set = unfinished_tags.lookup((int *)&index);
+
+	return set && find_way(set, hash);
+}
+
 /* Takes what came before the segment `next` into the workspace, and out of the table. Returns 0 where nothing did, or it is
  * so long ago that the sweep may have taken the transit.
  */

@@ -44,6 +44,21 @@ def test_ordinary_uploads_on_one_connection(bpf: Harness, port: int, segments: l
     assert bpf.list_awaited() == {}
 
 
+def test_body_that_looks_like_other_protocols(bpf: Harness, port: int) -> None:
+    """Segments that begin like HTTP/2 or TLS, as binary data does now and then, are followed like all others."""
+    talk = Talk(bpf, port)
+    talk.send(upload())
+    talk.answer(REFUSAL)
+    bpf.forget_counts()
+    frames = [bytes([0, 0, 8, kind, 0, 0, 0, 0, 1]) for kind in range(10)]
+    for start in (*frames, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x17\x03\x03\0\x20"):
+        talk.send(start + b"x" * 50, ALIKE)
+        talk.ack += 100
+    assert bpf.counts() == {"request_pipelined": 12, "tls_seen": 1}
+    talk.send(LAST)
+    require_measured(bpf, talk)
+
+
 def test_early_answer(bpf: Harness, port: int) -> None:
     """Until the last chunk has come nothing is a request, whatever the server says meanwhile."""
     head, tail = chunk(ALIKE)[:4], chunk(ALIKE)[-2:]
