@@ -10,11 +10,12 @@ import ctypes
 LARGE_BYTES = 1 << 20
 """Above nearly all requests, which so cost no call of the system."""
 
-KEPT_BYTES = 8 << 20
+KEPT_BYTES = 3 << 20
 """What an arena keeps of what is free at its end. Requests of a tick come and go together: with less, half of the
-pages that they lie in are given back and taken anew each time, a fault each, a tenth of what a request costs."""
+pages that they lie in are given back and taken anew each time, a fault each, a tenth of what a request costs. With
+more, messages that are being read have less room."""
 
-STEP_BYTES = 2 << 20
+STEP_BYTES = 1 << 20
 """By which an arena grows at least, for the same reason."""
 
 ARENAS = 2
