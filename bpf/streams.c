@@ -3,8 +3,12 @@
  * sends on that stream finds it.
  */
 
-/* How far numbers of one connection are apart at most, for us: see is_same_connection. */
-#define CONNECTION_REACH (1U << 27)
+/* How far numbers of one connection may be apart. Another connection is as near by chance with a likelihood of the square of that
+ * part of 2^32: it may be one from the same port to another server, where DNAT hides which; or a later one to the same server,
+ * where the request was given up, and the stream's new request is not traced.
+ */
+#define SAME_SERVER_REACH  (1U << 29)
+#define OTHER_SERVER_REACH (1U << 27)
 
 /* The key of an exchange. `stream` takes the place of a sequence number; the direction tells it from those of HTTP/1. */
 static __always_inline struct transit_key stream_key(__u32 address, __u16 port, __u8 family, __u32 stream)
@@ -40,6 +44,7 @@ static __always_inline int enter_stream(struct workspace *work, __u32 seq, __u32
 
 	if (!set)
 		return 1;
+	work->server = server_of(message);
 	struct exchange *known = find_exchange(set, &answer, hash, &where);
 	if (!known) {
 		add_exchange(set, &answer, hash, &request, work);
@@ -57,6 +62,7 @@ static __always_inline int enter_stream(struct workspace *work, __u32 seq, __u32
 	known->request_seq = seq;
 	known->request_tsval = message->tsval;
 	known->request_ack = message->ack;
+	known->server = work->server;
 	known->response_tsval = 0;
 	known->answered = 0;
 	known->context = work->context;
@@ -72,7 +78,10 @@ static __always_inline int is_same_connection(const struct exchange *exchange, c
 	__u32 sent = bpf_ntohl(message->ack) - bpf_ntohl(exchange->request_seq);
 	__u32 received = bpf_ntohl(message->seq) - bpf_ntohl(exchange->request_ack);
 
-	return sent && sent < CONNECTION_REACH && received < CONNECTION_REACH;
+	__u32 from = message->source * SERVER_FACTOR + message->source_port; /* as server_of has it */
+	__u32 reach = exchange->server == from ? SAME_SERVER_REACH : OTHER_SERVER_REACH;
+
+	return sent && sent < reach && received < reach;
 }
 
 /* Finds the exchange that a frame of the server belongs to, and reads its context into the workspace. */
@@ -113,7 +122,7 @@ static __always_inline void reset_stream(struct workspace *work, __u32 stream)
 	if (!exchange) {
 		__u32 seq = bpf_ntohl(message->seq) + (__u32)work->segment.at;
 		exchange = find_stream(&of_client, &where);
-		if (!exchange || seq - bpf_ntohl(exchange->request_seq) >= CONNECTION_REACH)
+		if (!exchange || seq - bpf_ntohl(exchange->request_seq) >= OTHER_SERVER_REACH)
 			return; /* or it is that of an earlier connection from the port */
 	}
 	if (exchange->answered)

@@ -82,12 +82,14 @@ static __always_inline void map_ipv4(__u8 *address, __u32 ipv4)
 	words[3] = ipv4;
 }
 
+#define SERVER_FACTOR 0x9e3779b1
+
 /* Tells the servers of connections apart that have all else in common, on one node: DNAT comes before its first point, or
  * after it, for all of them.
  */
 static __always_inline __u32 server_of(const struct message *request)
 {
-	return request->destination * 0x9e3779b1 + request->destination_port;
+	return request->destination * SERVER_FACTOR + request->destination_port;
 }
 
 /* Whose limit a packet counts against. An interface index is unique within a network namespace only, and every pod's

@@ -6,7 +6,7 @@ from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import ANSWER, TRAILERS_ONLY, call, traced
 from tests.kernel.http2_frames import PREFACE, goaway, headers, push_promise, rst_stream, settings
 from tests.kernel.http2_talk import Connection, asked, count_reasons, make_value, read_all, read_values, reply
-from tests.kernel.packets import SEQ
+from tests.kernel.packets import SEQ, SERVER
 
 pytestmark = pytest.mark.bpf
 
@@ -106,3 +106,19 @@ def test_server_push_is_ignored(bpf: Harness, port: int) -> None:
     connection.answer(reply(connection, ANSWER, 2))
     assert read_values(bpf) == [(1, values[1])]
     assert count_reasons(bpf).get("transits_started") == 1
+
+
+@pytest.mark.parametrize("side", ["client_seq", "server_seq"])
+@pytest.mark.parametrize("server", [SERVER, "10.244.2.20"])
+@pytest.mark.parametrize("beyond", [-1000, 1000])
+def test_answer_after_much_else_on_the_connection(
+    bpf: Harness, port: int, side: str, server: str, beyond: int
+) -> None:
+    """An upload, or other streams: the response is known by the server's address, or behind DNAT by numbers alone."""
+    connection, values = asked(bpf, port, 1)
+    reach = 2**29 if server == SERVER else 2**27
+    setattr(connection, side, (getattr(connection, side) + reach + beyond) % 2**32)
+    connection.server = server
+    connection.answer(reply(connection, ANSWER))
+    assert read_values(bpf) == ([(1, values[1])] if beyond < 0 else [])
+    assert count_reasons(bpf) == {"transits_started" if beyond < 0 else "response_no_exchange": 1}
