@@ -33,6 +33,13 @@ _tracer = trace.get_tracer("shop")
 _connections = threading.local()
 
 
+class ShopServer(ThreadingHTTPServer):
+    """Lets many users connect at once: with the default of 5 some wait for a second, until TCP asks again."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 class ShopHandler(BaseHTTPRequestHandler):
     """Answers one connection's requests; each connection has a thread."""
 
@@ -104,8 +111,7 @@ def _exchange(path: str, headers: dict[str, str]) -> tuple[int, bytes]:
 def main() -> int:
     """Serve until SIGTERM, then flush the spans."""
     stop_telemetry = start_telemetry()
-    server = ThreadingHTTPServer((ADDRESS, APPLICATION_PORT), ShopHandler)
-    server.daemon_threads = True
+    server = ShopServer((ADDRESS, APPLICATION_PORT), ShopHandler)
     # shutdown() waits for serve_forever(), which the signal has interrupted in this very thread.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     sys.stdout.write(f"{READY_LINE}: {os.environ.get('OTEL_SERVICE_NAME', '')} on {ADDRESS}:{APPLICATION_PORT}\n")

