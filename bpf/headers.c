@@ -74,7 +74,7 @@ static __always_inline void judge_stream_response(struct __sk_buff *skb, struct 
 	/* Trailers, whose response was not seen. A response has its status, content-type or date by a number of the static
 	 * table; they have not, neither gRPC's nor others (RFC 9110 section 6.5.1).
 	 */
-	if ((work->segment.frame.flags & FLAG_END_STREAM) && !(kinds & FROM_STATIC))
+	if ((work->segment.frame.flags & FLAG_END_STREAM) && !(kinds & (FROM_STATIC | IS_RESPONSE)))
 		return;
 	if (exchange->answered && exchange->response_seq != seq)
 		return;

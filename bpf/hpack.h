@@ -161,9 +161,14 @@ static __always_inline void read_name(const __u8 *bytes, struct header_block *bl
 {
 	read_string(bytes, block);
 	__u64 at = READ_AGAIN(block->at), length = READ_AGAIN(block->string);
-	__u64 line = name_line(&bytes[BOUNDED(at, HPACK_ROOM)], length, READ_AGAIN(block->coded));
+	const __u8 *name = &bytes[BOUNDED(at, HPACK_ROOM)];
+	__u64 coded = READ_AGAIN(block->coded);
+	__u64 line = name_line(name, length, coded);
+	__u64 is_status = is_status_name(*(const __u32 *)name, coded);
 
 	block->line = line & -is_below(length, LITERAL_NAME_MAX);
+	block->is_status = is_status;
+	block->kinds |= IS_RESPONSE * is_status | IS_REQUEST * (is_pseudo_name(name[0], coded) & (is_status ^ 1));
 	block->at = at + length;
 }
 

@@ -60,6 +60,21 @@ static __always_inline __u64 b3_multi_line(const struct literal_name *name)
 	return B3_TRACE_LINE * trace | B3_SPAN_LINE * span | B3_SAMPLED_LINE * sampled | B3_FLAGS_LINE * flags;
 }
 
+/* Whether a name that begins with the byte is a pseudo-header's: a colon, which is 1011100 in Huffman's code. Most senders name
+ * these by numbers, but gRPC's C core writes out what it sends seldom, as the status of an answer that has no message.
+ */
+static __always_inline __u64 is_pseudo_name(__u8 first, __u64 coded)
+{
+	return is_zero(coded | (first ^ ':')) | is_zero((coded ^ CODED_STRING) | (first >> 1 ^ 0x5c));
+}
+
+/* Whether it begins like ":status", the only one of a response; in Huffman's code that is b8 84. */
+static __always_inline __u64 is_status_name(__u32 start, __u64 coded)
+{
+	return is_zero(coded | ((start & 0xffffff) ^ LINE_START(':', 's', 't', 0))) |
+	       is_zero((coded ^ CODED_STRING) | ((start & 0xffff) ^ 0x84b8));
+}
+
 /* Returns which line has the name of `length` bytes, fewer than LITERAL_NAME_MAX, at `text`. Names are lower-case (RFC 9113
  * section 8.2). One that merely ends like one, as ce-traceparent, is another.
  */

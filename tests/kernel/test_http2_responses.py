@@ -4,12 +4,14 @@ import pytest
 
 from node_probe.transit import Direction
 from tests.kernel.bpf_harness import Harness
-from tests.kernel.http2_blocks import ANSWER, STYLES, TRAILERS, TRAILERS_ONLY, Field, Style
+from tests.kernel.http2_blocks import ANSWER, STYLES, TRAILERS, TRAILERS_ONLY, Field, Style, string
 from tests.kernel.http2_frames import (
     PREFACE,
     data,
     grpc_message,
+    headers,
     ping,
+    rst_stream,
     settings,
     window_update,
 )
@@ -131,6 +133,23 @@ def test_trailers_only(bpf: Harness, port: int) -> None:
     connection.answer(reply(connection, TRAILERS_ONLY, end_stream=True))
     assert read_values(bpf) == [(1, values[1])]
     assert count_reasons(bpf) == {"transits_started": 1}
+
+
+@pytest.mark.parametrize("coded", [False, True], ids=["plain", "coded"])
+def test_pseudo_header_whose_name_is_written_out(bpf: Harness, port: int, *, coded: bool) -> None:
+    """So gRPC's C core sends an answer that has no message: `:status` is no number, and neither is anything else."""
+    connection, values = asked(bpf, port, 1)
+    fields = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"4")]
+    block = b"".join(b"\0" + string(name, coded=coded) + string(value, coded=coded) for name, value in fields)
+    connection.answer(headers(block, 1, end_stream=True) + rst_stream(1, 0))
+    assert read_values(bpf) == [(1, values[1])]
+    assert count_reasons(bpf) == {"transits_started": 1}
+
+    value = make_value().encode()
+    fields = [(b":path", b"/cart.Cart/Get"), (b"traceparent", value)]
+    block = b"".join(b"\0" + string(name, coded=coded) + string(value, coded=coded) for name, value in fields)
+    connection.ask(headers(block, 3))
+    assert read_values(bpf) == [(3, value.decode())]
 
 
 def test_trailers_are_no_response(bpf: Harness, port: int) -> None:
