@@ -37,7 +37,7 @@ READ_LIMIT = 5000
 """Records a round, so that netlink and the sweep get their turn in a flood; the next round then begins at once."""
 
 BATCH_RECORDS = 500
-"""Records whose spans become one batch: two thousand transits at most, as many as a request holds."""
+"""Records whose spans become one batch: a quarter of what a request holds."""
 
 SWEEP_INTERVAL_NS = 250_000_000
 """A transit that meets no last point takes room for a quarter of a second more than it has to."""

@@ -14,10 +14,9 @@ from operator import add, itemgetter, sub
 import msgspec
 
 from hopspan.hop_bounds import BOUNDS_NS
+from node_probe.context import ContextError
 from node_probe.hop_names import name_hop
 from node_probe.kernel_record import (
-    CONTEXT_BYTES,
-    CONTEXTS_MAX,
     KIND_BYTES,
     RECORD_BYTES,
     RECORD_FIELDS,
@@ -48,8 +47,11 @@ class Example(msgspec.Struct, frozen=True, gc=False):
 
     def read_trace_id(self) -> bytes | None:
         """Return the 16 bytes of the trace id, None where the record's context is not valid, or not sampled."""
-        transits = decode_kernel_record(self.record).transits
-        return transits[0].context.trace_id if transits else None
+        try:
+            transit = decode_kernel_record(self.record)
+        except ContextError:
+            return None
+        return None if transit is None else transit.context.trace_id
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class HopHistograms:
         self._kinds: dict[bytes, _Kind] = {}
 
     def observe(self, records: Sequence[bytes], epoch_offset_ns: int) -> None:
-        """Count the hops of the kernel's records, one packet's each; a record that is none of ours is left out."""
+        """Count the hops of the kernel's records; one that is none of ours is left out."""
         for start in range(0, len(records), PART_RECORDS):
             part = records[start : start + PART_RECORDS]
             groups: defaultdict[bytes, list[bytes]] = defaultdict(list)
@@ -79,7 +81,7 @@ class HopHistograms:
                 groups[kind_bytes].append(record)
             for kind_bytes, group in groups.items():
                 kind = self._kinds.get(kind_bytes) or self._add_kind(kind_bytes)
-                if kind.hops and min(map(len, group)) >= RECORD_BYTES:
+                if kind.hops and set(map(len, group)) == {RECORD_BYTES}:
                     self._observe_group(kind, group, epoch_offset_ns)
 
     def read(self) -> dict[HopName, Distribution]:
@@ -143,7 +145,7 @@ _get_kind = itemgetter(slice(KIND_BYTES))
 def _read_kind(kind: bytes) -> _Kind:
     try:
         # Of a record that is cut the agent tells.
-        check_kind(kind, RECORD_BYTES + CONTEXTS_MAX * CONTEXT_BYTES if len(kind) == KIND_BYTES else 0)
+        check_kind(kind, RECORD_BYTES if len(kind) == KIND_BYTES else 0)
     except KernelRecordError:
         return _Kind((), "", Tunnel.NONE, (), lambda _: ())
     _, direction, seen, _, tunnel, _ = kind

@@ -19,8 +19,10 @@ from node_probe.wire_record import VERSION as WIRE_VERSION
 read_fixed = struct.Struct("=6x2s2s2x8s4s16s16s32s").unpack_from
 """Client port, server port, sequence number with TSval, VNI, client address, server address, both outer addresses."""
 
-read_context = struct.Struct(f"={CONTEXT_OFFSET}x2sBx4s3x32sx16sx2s").unpack_from
-"""Format with coding, length, stream, and of a traceparent's text the three fields in hex."""
+_CONTEXT_CODES = f"={CONTEXT_OFFSET}x2sBx4s3x32sx16sx2s"
+read_context = struct.Struct(f"{_CONTEXT_CODES}{RECORD_BYTES - struct.calcsize(_CONTEXT_CODES)}x").unpack
+"""Format with coding, length, stream, and of a traceparent's text the three fields in hex. Raises struct.error
+where the bytes are not as many as a record has."""
 
 _TIMES_OFFSET = offset_of(RECORD_FIELDS, "monotonic_ns")
 _IFINDEXES_OFFSET = offset_of(RECORD_FIELDS, "ifindex")
@@ -75,7 +77,7 @@ class Layout:
     )
 
     def __init__(self, kind: bytes, context_format: int) -> None:
-        """Take the first KIND_BYTES of a record with one context, and its format. Raises KernelRecordError."""
+        """Take the first KIND_BYTES of a record, and its context's format. Raises KernelRecordError."""
         check_kind(kind, RECORD_BYTES)
         _, direction, seen, flags, tunnel, _ = kind
         self.points = tuple(point for point in Point if seen >> (point - 1) & 1)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from node_probe.context import PLAIN, ContextError, match_traceparent, read_fields
-from node_probe.kernel_record import CONTEXT_TEXT_MAX, KIND_BYTES, RECORD_BYTES, KernelRecordError, split_contexts
+from node_probe.kernel_record import CONTEXT_TEXT_MAX, KIND_BYTES, RECORD_BYTES, KernelRecordError, check_kind
 from node_probe.span_layout import FLAGS, Layout, Place, read_context, read_fixed
 from node_probe.transit import TRANSIT_ID_PREFIX, ContextFormat, derive_id
 
@@ -63,11 +63,10 @@ class SpanWriter:
     def write(self, records: Sequence[bytes], epoch_offset_ns: int) -> Written:
         """Return the spans of the kernel's records; CLOCK_MONOTONIC and the offset make the spans' times."""
         bad_records: list[KernelRecordError] = []
-        singles = _list_singles(records, bad_records)
         spans: list[bytes] = []
         places: set[Place] = set()
         bad_contexts = unsampled = 0
-        for record in singles:
+        for record in records:
             try:
                 place = self._write_record(record, epoch_offset_ns, spans)
             except KernelRecordError as error:
@@ -84,11 +83,15 @@ class SpanWriter:
         return Written(batch, bad_contexts, unsampled, tuple(bad_records))
 
     def _write_record(self, record: bytes, epoch_offset_ns: int, spans: list[bytes]) -> Place | None:
-        """Append the span of a record with one context, and return its place; None where it is not sampled.
+        """Append the span of a record, and return its place; None where it is not sampled.
 
         Raises KernelRecordError or ContextError.
         """
-        coding, length, stream, trace_hex, parent_hex, flags = read_context(record)
+        try:
+            coding, length, stream, trace_hex, parent_hex, flags = read_context(record)
+        except struct.error:
+            check_kind(record[:KIND_BYTES], len(record))
+            raise
         layout = self._layouts.get(record[:KIND_BYTES] + coding) or self._add_layout(record, coding)
         if coding != _TRACEPARENT:
             text = record[_TEXT_OFFSET : _TEXT_OFFSET + length]
@@ -139,19 +142,6 @@ class SpanWriter:
             layout.places.clear()
         layout.places[ifindexes] = place
         return place
-
-
-def _list_singles(records: Sequence[bytes], bad_records: list[KernelRecordError]) -> Sequence[bytes]:
-    """Return records with one context each; what cannot be split is appended to `bad_records`."""
-    if set(map(len, records)) <= {RECORD_BYTES}:
-        return records
-    singles: list[bytes] = []
-    for record in records:
-        try:
-            singles += split_contexts(record)
-        except KernelRecordError as error:
-            bad_records.append(error)
-    return singles
 
 
 def _sort_slots(slots: Sequence[bytes | int], times: Sequence[int]) -> list[bytes | int]:

@@ -21,6 +21,7 @@ from hopspan.stop import StopRequest
 from node_probe.agent import Agent
 from node_probe.clock import monotonic_ns
 from node_probe.config import Limits, PointSettings
+from node_probe.context import ContextError
 from node_probe.counters import Reason
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
@@ -69,14 +70,16 @@ class Top(Heartbeat):
         reasons = self._agent.tally.reasons
         for record in records:
             try:
-                decoded = decode_kernel_record(record)
+                transit = decode_kernel_record(record)
             except KernelRecordError:
                 reasons.add(Reason.BAD_RECORD)
-                continue
-            reasons.add(Reason.BAD_CONTEXT, len(decoded.bad_contexts))
-            reasons.add(Reason.UNSAMPLED, decoded.unsampled)
-            for transit in decoded.transits:
-                self._table.observe(transit)
+            except ContextError:
+                reasons.add(Reason.BAD_CONTEXT)
+            else:
+                if transit is None:
+                    reasons.add(Reason.UNSAMPLED)
+                else:
+                    self._table.observe(transit)
 
     def begin(self, now_ns: int, failed_points: int, status: str) -> None:
         """Start the clock: the points are attached."""

@@ -112,14 +112,16 @@ def pair_stamps(work_dir: Path, first: tuple[int, int], last: tuple[int, int]) -
     for node, devices in zip(NODES, DEVICE_OF_POINT, strict=True):
         data = (work_dir / f"{node.name}.records").read_bytes()
         for start in range(0, len(data) - RECORD_BYTES + 1, RECORD_BYTES):
-            for transit in decode_kernel_record(data[start : start + RECORD_BYTES]).transits:
-                key = MessageKey(transit.client_port, int(transit.direction), transit.seq)
-                for stamp in transit.stamps:
-                    forward = stamp.point if not transit.direction else Point(_MIRRORED - stamp.point)
-                    theirs = captured[devices[forward]].get(key)
-                    if theirs is not None:
-                        offset = first[1] + round(slope * (stamp.monotonic_ns - first[0]))
-                        differences[stamp.point].append(stamp.monotonic_ns + offset - theirs)
+            transit = decode_kernel_record(data[start : start + RECORD_BYTES])
+            if transit is None:
+                continue
+            key = MessageKey(transit.client_port, int(transit.direction), transit.seq)
+            for stamp in transit.stamps:
+                forward = stamp.point if not transit.direction else Point(_MIRRORED - stamp.point)
+                theirs = captured[devices[forward]].get(key)
+                if theirs is not None:
+                    offset = first[1] + round(slope * (stamp.monotonic_ns - first[0]))
+                    differences[stamp.point].append(stamp.monotonic_ns + offset - theirs)
     return {point: some for point, some in differences.items() if some}
 
 

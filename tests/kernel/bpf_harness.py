@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from node_probe.bpf import BpfMap, ProgramRun, possible_cpus, run_program
 from node_probe.counters import KernelCounter, sum_over_cpus
-from node_probe.kernel_record import RECORD_BYTES, KernelRecord, decode_kernel_record
+from node_probe.kernel_record import RECORD_BYTES, decode_kernel_record
 from node_probe.programs import MAPS, RING_BYTES
 from node_probe.ring import RingReader
 from node_probe.sweep import sweep_transits
 from node_probe.tables import KEY_BYTES, SET_BYTES, SLOT_BYTES, transit_slots
+from node_probe.transit import Transit
 
 TC_ACT_UNSPEC = 0xFFFFFFFF
 """-1, as the unsigned return value shows it."""
@@ -111,9 +112,12 @@ class Harness:
         assert run.verdict == TC_ACT_UNSPEC
         assert run.packet == packet
 
-    def read_records(self) -> list[KernelRecord]:
-        """Return what came by the ring since the last call."""
-        return [decode_kernel_record(data) for data in self.read_ring()]
+    def read_transits(self) -> list[Transit]:
+        """Return what came by the ring since the last call, all of it valid and sampled."""
+        transits = [decode_kernel_record(data) for data in self.read_ring()]
+        sampled = [transit for transit in transits if transit is not None]
+        assert len(sampled) == len(transits)
+        return sampled
 
     def read_ring(self) -> list[bytes]:
         """Return the bytes of the records that came by the ring since the last call."""
@@ -121,7 +125,7 @@ class Harness:
 
     def read_parents(self) -> list[str]:
         """Return the parent ids of the transits that came by the ring since the last call, in hex."""
-        return [record.transits[0].context.parent_id.hex() for record in self.read_records()]
+        return [transit.context.parent_id.hex() for transit in self.read_transits()]
 
     def counts(self) -> dict[str, int]:
         """Return what became of the messages: the counters that moved since `start_afresh`, without the contexts."""

@@ -86,8 +86,11 @@ SAMPLED = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf](?![0-9a-
 
 def read_ids(data: bytes) -> str:
     """Return the context that the agent reads of a record, in the form of a traceparent."""
-    contexts = [transit.context for transit in decode_kernel_record(data).transits]
-    return "".join(f"00-{c.trace_id.hex()}-{c.parent_id.hex()}-{c.flags:02x}" for c in contexts)
+    transit = decode_kernel_record(data)
+    if transit is None:
+        return ""
+    context = transit.context
+    return f"00-{context.trace_id.hex()}-{context.parent_id.hex()}-{context.flags:02x}"
 
 
 def read_text(text_format: ContextFormat, coding: int, text: bytes) -> bytes:

@@ -103,13 +103,15 @@ def make_bench(program_fds: Mapping[str, int]) -> Iterator[Callable[..., Bench]]
 def test_each_record_ends_under_a_count(make_bench: Callable[..., Bench]) -> None:
     """What can be read waits to be sent, in order; what cannot is counted, and takes nothing with it."""
     bad_context, bad_record = make_record(make_context(b"00-?")), make_record(seen=0)
-    sampled, unsampled = (encode(f"00-{'0af76519' * 4}-b7ad6b7169203331-{flags}") for flags in ("01", "02"))
-    coded = make_record(make_context(sampled, coding=1), make_context(unsampled, coding=1), seq=2)
-    bench = make_bench([make_record(seq=1), bad_context, coded], [bad_record, make_record(seq=3)])
+    coded = [
+        make_record(make_context(encode(f"00-{'0af76519' * 4}-b7ad6b7169203331-{flags}"), coding=1), seq=2)
+        for flags in ("01", "02")
+    ]
+    bench = make_bench([make_record(seq=1), bad_context, *coded], [bad_record, make_record(seq=3)])
     found = bench.run()
     assert [transit.seq for transit in found.transits] == [1, 2, 3]
     assert found.node == NODE
-    expected = {Event.RECORDS_READ: 5, Reason.BAD_CONTEXT: 1, Reason.UNSAMPLED: 1, Reason.BAD_RECORD: 1}
+    expected = {Event.RECORDS_READ: 6, Reason.BAD_CONTEXT: 1, Reason.UNSAMPLED: 1, Reason.BAD_RECORD: 1}
     assert bench.counts() == {key.value: count for key, count in expected.items()}
     assert "record without a stamp" in bench.text.getvalue()
 

@@ -43,8 +43,7 @@ def test_whole_way_over_the_overlay(bpf: Harness, port: int) -> None:
         ("nic_egress", vxlan(request(traced_request(), client_port=port, server="10.244.2.10"), vni=7)),
     ):
         bpf.watch(program, frame)
-    (record,) = bpf.read_records()
-    (transit,) = record.transits
+    (transit,) = bpf.read_transits()
     assert [s.point for s in transit.stamps] == [1, 2, 3, 4]
     assert transit.server_address[12:] == bytes([10, 96, 0, 20])  # as at the first point, before DNAT
     assert (transit.tunnel, transit.vni) == (Tunnel.VXLAN, 7)
@@ -57,8 +56,7 @@ def test_whole_way_over_the_overlay(bpf: Harness, port: int) -> None:
         ("pod_ingress", back),
     ):
         bpf.watch(program, frame)
-    (record,) = bpf.read_records()
-    (transit,) = record.transits
+    (transit,) = bpf.read_transits()
     assert [s.point for s in transit.stamps] == [5, 6, 7, 8]
     assert (transit.direction, transit.seq) == (Direction.RESPONSE, ACK)
     assert transit.context.parent_id.hex() == PARENT_ID
@@ -71,8 +69,8 @@ def test_without_pod_points(bpf: Harness, port: int) -> None:
     frame = request(traced_request(), client_port=port)
     bpf.watch("veth_ingress_first", frame)
     bpf.watch("veth_egress_last", frame)
-    (record,) = bpf.read_records()
-    assert [s.point for s in record.transits[0].stamps] == [Point.VETH_INGRESS, Point.VETH_EGRESS]
+    (transit,) = bpf.read_transits()
+    assert [s.point for s in transit.stamps] == [Point.VETH_INGRESS, Point.VETH_EGRESS]
 
 
 def test_underlay_without_overlay(bpf: Harness, port: int) -> None:
@@ -80,9 +78,9 @@ def test_underlay_without_overlay(bpf: Harness, port: int) -> None:
     frame = request(traced_request(), client_port=port)
     bpf.watch("pod_egress", frame)
     bpf.watch("nic_egress", frame)
-    (record,) = bpf.read_records()
-    assert [s.point for s in record.transits[0].stamps] == [Point.POD_EGRESS, Point.NIC_EGRESS]
-    assert record.transits[0].tunnel == Tunnel.NONE
+    (transit,) = bpf.read_transits()
+    assert [s.point for s in transit.stamps] == [Point.POD_EGRESS, Point.NIC_EGRESS]
+    assert transit.tunnel == Tunnel.NONE
 
 
 @pytest.mark.parametrize(("port_number", "seen"), [(8472, True), (4789, True), (4790, False), (53, False)])
@@ -100,7 +98,7 @@ def test_retransmission_is_a_transit_of_its_own(bpf: Harness, port: int) -> None
     for frame in (first, first, again):
         bpf.watch("pod_egress", frame)
         bpf.watch("pod_ingress", frame)
-    assert [r.transits[0].tsval for r in bpf.read_records()] == [TSVAL, TSVAL + 200]
+    assert [transit.tsval for transit in bpf.read_transits()] == [TSVAL, TSVAL + 200]
     assert bpf.counts() == {"transits_started": 2, "transits_emitted": 2, "repeated": 1}
 
 
@@ -120,9 +118,9 @@ def test_packet_that_was_lost_and_is_sent_again_without_timestamps(bpf: Harness,
         bpf.watch(program, frame)
     for program in ("pod_egress", "veth_ingress", "overlay_egress", "pod_ingress"):
         bpf.watch(program, frame)
-    (record,) = bpf.read_records()
-    assert [s.point for s in record.transits[0].stamps] == [Point.POD_EGRESS, Point.VETH_INGRESS]
-    assert record.transits[0].flags == TransitFlag.PARTIAL
+    (transit,) = bpf.read_transits()
+    assert [s.point for s in transit.stamps] == [Point.POD_EGRESS, Point.VETH_INGRESS]
+    assert transit.flags == TransitFlag.PARTIAL
     assert bpf.counts() == {"transits_started": 1, "transits_swept": 1, "repeated": 1}
 
 
@@ -131,8 +129,8 @@ def test_packet_that_meets_a_point_twice(bpf: Harness, port: int) -> None:
     frame = request(traced_request(), client_port=port)
     for program in ("pod_egress", "veth_ingress", "veth_ingress", "pod_ingress"):
         bpf.watch(program, frame)
-    (record,) = bpf.read_records()
-    assert [s.point for s in record.transits[0].stamps] == [1, 2, 8]
+    (transit,) = bpf.read_transits()
+    assert [s.point for s in transit.stamps] == [1, 2, 8]
     assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1}
 
 
@@ -152,8 +150,8 @@ def test_keep_alive(bpf: Harness, port: int) -> None:
     bpf.watch("nic_ingress", vxlan(response(client_port=port, seq=ACK + 40)))
     bpf.watch("pod_ingress", response(client_port=port, seq=ACK + 40))
     assert bpf.counts() == {"transits_started": 4, "transits_emitted": 1}
-    (record,) = bpf.read_records()
-    assert record.transits[0].context.parent_id.hex() == "00f067aa0ba902b7"
+    (transit,) = bpf.read_transits()
+    assert transit.context.parent_id.hex() == "00f067aa0ba902b7"
 
 
 def test_one_client_port_to_two_servers(bpf: Harness, port: int) -> None:
@@ -204,8 +202,8 @@ def test_answer_that_is_sent_again_while_the_next_request_is_under_way(bpf: Harn
     bpf.watch("nic_ingress", vxlan(request(traced_request(other), client_port=port, seq=SEQ + 15)))
     bpf.watch("pod_egress", response(client_port=port, options=LATER_TIMESTAMPS))
     bpf.watch("nic_egress", vxlan(response(client_port=port, options=LATER_TIMESTAMPS)))
-    (record,) = bpf.read_records()
-    assert record.transits[0].context.parent_id.hex() == PARENT_ID
+    (transit,) = bpf.read_transits()
+    assert transit.context.parent_id.hex() == PARENT_ID
     assert bpf.counts() == {"transits_started": 3, "transits_emitted": 1, "request_pipelined": 1}
 
 

@@ -58,7 +58,7 @@ def test_whole_way(bpf: Harness, port: int, inside: str, outside: str) -> None:
     bpf.watch("nic_ingress", vxlan(back, vni=9, source=node_2, destination=node_1))
     for program in ("overlay_ingress", "veth_egress", "pod_ingress"):
         bpf.watch(program, back)
-    there, answer = (record.transits[0] for record in bpf.read_records())
+    there, answer = bpf.read_transits()
     assert [s.point for s in there.stamps + answer.stamps] == list(Point)
     assert (there.direction, answer.direction) == (Direction.REQUEST, Direction.RESPONSE)
     assert {there.context.parent_id.hex(), answer.context.parent_id.hex()} == {PARENT_ID}
@@ -75,9 +75,9 @@ def test_routed_without_overlay(bpf: Harness, port: int) -> None:
     frame = request_6(traced_request(), client_port=port)
     for program in ("pod_egress", "nic_egress"):
         bpf.watch(program, frame)
-    (record,) = bpf.read_records()
-    assert record.transits[0].tunnel == Tunnel.NONE
-    assert record.transits[0].outer_source == bytes(10) + b"\xff\xff" + bytes(4)
+    (transit,) = bpf.read_transits()
+    assert transit.tunnel == Tunnel.NONE
+    assert transit.outer_source == bytes(10) + b"\xff\xff" + bytes(4)
 
 
 def test_addresses_that_differ_in_any_bit_are_others(bpf: Harness, port: int) -> None:
@@ -150,10 +150,10 @@ def test_vlan_tags(bpf: Harness, port: int, tags: tuple[int, ...], ether_type: i
     for program in ("pod_egress", "veth_ingress"):
         bpf.watch(program, tagged(frame, *tags, ether_type=ether_type))
     bpf.watch("nic_egress", tagged(vxlan(frame), *tags, ether_type=ether_type))
-    (record,) = bpf.read_records()
-    assert [s.point for s in record.transits[0].stamps] == [1, 2, 4]
-    assert record.transits[0].tunnel == Tunnel.VXLAN
-    assert record.transits[0].outer_source == packed(NODE_1)
+    (transit,) = bpf.read_transits()
+    assert [s.point for s in transit.stamps] == [1, 2, 4]
+    assert transit.tunnel == Tunnel.VXLAN
+    assert transit.outer_source == packed(NODE_1)
 
 
 def test_three_tags_are_more_than_anybody_has(bpf: Harness) -> None:

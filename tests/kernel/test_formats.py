@@ -137,8 +137,8 @@ def test_context_is_read(bpf: Harness, port: int, story: str) -> None:
     bpf.watch("pod_egress", frame)
     bpf.watch("pod_ingress", frame)
     assert bpf.count_contexts() == {context_format.name.lower(): 1}
-    (record,) = bpf.read_records()
-    context = record.transits[0].context
+    (transit,) = bpf.read_transits()
+    context = transit.context
     assert (context.format, context.trace_id.hex(), context.parent_id.hex()) == (
         context_format,
         trace_id.zfill(32),

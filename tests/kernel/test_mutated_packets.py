@@ -1,9 +1,12 @@
 """We watch, never decide: whatever a packet looks like, every program lets it pass and leaves it as it was."""
 
 import random
+from contextlib import suppress
 
 import pytest
 
+from node_probe.context import ContextError
+from node_probe.kernel_record import decode_kernel_record
 from node_probe.programs import PROGRAMS
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import C_CORE, Encoder, traced
@@ -108,7 +111,9 @@ def test_every_packet_passes_unchanged(bpf: Harness) -> None:
             counts = bpf.counts()
             started += counts["transits_started"]
             ended += counts.get("transits_emitted", 0)
-            bpf.read_records()  # each of them decodes
+            for record in bpf.read_ring():
+                with suppress(ContextError):
+                    decode_kernel_record(record)
             bpf.start_afresh()
     assert started > ROUNDS // 200
     assert ended > ROUNDS // 1000

@@ -138,10 +138,9 @@ def test_request_starts_transit(bpf: Harness, port: int, frame: bytes, counts: d
     frame = with_port(frame, port)
     bpf.watch("pod_egress", frame)
     assert bpf.counts() == counts
-    assert bpf.read_records() == []
+    assert bpf.read_transits() == []
     bpf.watch("pod_ingress", frame)
-    (record,) = bpf.read_records()
-    (transit,) = record.transits
+    (transit,) = bpf.read_transits()
     assert transit.context.trace_id.hex() == TRACE_ID
     assert transit.context.parent_id.hex() == PARENT_ID
     assert (transit.direction, transit.seq, transit.tsval) == (Direction.REQUEST, SEQ, tsval)
@@ -157,4 +156,4 @@ def test_packet_is_left_alone(bpf: Harness, port: int, frame: bytes, counts: dic
     for program in ("pod_egress", "veth_ingress", "pod_ingress"):
         bpf.watch(program, with_port(frame, port))
     assert bpf.counts() == counts
-    assert bpf.read_records() == []
+    assert bpf.read_transits() == []

@@ -242,5 +242,5 @@ def test_every_alignment(bpf: Harness, port: int, depth: int) -> None:
     line = b"GET / HTTP/1.1\r\nx: " + b"a" * depth + b"\r\ntraceparent: " + TRACEPARENT.encode() + b"\r\n\r\n"
     bpf.watch("pod_egress", request(line, client_port=port))
     bpf.watch("pod_ingress", request(line, client_port=port))
-    (record,) = bpf.read_records()
-    assert record.transits[0].context.parent_id.hex() == PARENT_ID
+    (transit,) = bpf.read_transits()
+    assert transit.context.parent_id.hex() == PARENT_ID

@@ -25,11 +25,10 @@ def test_context_comes_when_the_first_segment_has_left(bpf: Harness, port: int) 
     first, second = split(LONG, 1400)
     for program in ("pod_egress", "veth_ingress", "pod_ingress"):
         send(bpf, port, [first], program)
-    assert bpf.read_records() == []
+    assert bpf.read_transits() == []
     for program in ("pod_egress", "veth_ingress", "pod_ingress"):
         send(bpf, port, [second], program)
-    (record,) = bpf.read_records()
-    (transit,) = record.transits
+    (transit,) = bpf.read_transits()
     assert [s.point for s in transit.stamps] == [Point.POD_EGRESS, Point.VETH_INGRESS, Point.POD_INGRESS]
     assert (transit.seq, transit.tsval, transit.flags) == (SEQ, TSVAL, TransitFlag.SEGMENTS)
     assert transit.context.parent_id.hex() == PARENT_ID
@@ -42,7 +41,7 @@ def test_context_comes_while_the_first_segment_is_under_way(bpf: Harness, port: 
     """Where the context came first, the last point hands the record out."""
     first, second = split(LONG, 1400)
     send(bpf, port, [first, second])
-    assert bpf.read_records() == []
+    assert bpf.read_transits() == []
     send(bpf, port, [first], "pod_ingress")
     assert bpf.read_parents() == [PARENT_ID]
     assert bpf.list_awaited() == {}
@@ -158,7 +157,7 @@ def test_rest_never_comes(bpf: Harness, port: int, payload: bytes, last: str) ->
     assert bpf.counts() == {}
     bpf.sweep()
     assert bpf.counts() == {"request_unfinished": 1}
-    assert bpf.read_records() == []
+    assert bpf.read_transits() == []
     assert bpf.list_awaited() == {}
 
 
@@ -187,6 +186,6 @@ def test_response_finds_it(bpf: Harness, port: int) -> None:
     send(bpf, port, split(LONG, 1400))
     bpf.watch("nic_ingress", vxlan(response(client_port=port)))
     bpf.watch("pod_ingress", response(client_port=port))
-    (record,) = bpf.read_records()
-    assert record.transits[0].direction == Direction.RESPONSE
-    assert record.transits[0].context.parent_id.hex() == PARENT_ID
+    (transit,) = bpf.read_transits()
+    assert transit.direction == Direction.RESPONSE
+    assert transit.context.parent_id.hex() == PARENT_ID

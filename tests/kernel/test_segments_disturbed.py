@@ -29,8 +29,8 @@ def test_first_segment_is_sent_again(bpf: Harness, port: int) -> None:
     again = request(first[1], client_port=port, options=LATER_TIMESTAMPS)
     bpf.watch("pod_egress", again)
     bpf.watch("pod_ingress", again)
-    (record,) = bpf.read_records()
-    assert (record.transits[0].tsval, record.transits[0].flags) == (TSVAL + 200, TransitFlag.SEGMENTS)
+    (transit,) = bpf.read_transits()
+    assert (transit.tsval, transit.flags) == (TSVAL + 200, TransitFlag.SEGMENTS)
     assert bpf.counts() == {"transits_started": 2, "transits_emitted": 1}
 
 

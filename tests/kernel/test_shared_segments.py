@@ -38,8 +38,8 @@ def test_requests_behind_the_first_are_counted_once(bpf: Harness, port: int, met
     behind = http_request(method=method) + traced_request()
     bpf.watch("pod_egress", request(traced_request() + behind, client_port=port))
     bpf.watch("pod_ingress", request(traced_request() + behind, client_port=port))
-    (record,) = bpf.read_records()
-    assert record.transits[0].seq == SEQ
+    (transit,) = bpf.read_transits()
+    assert transit.seq == SEQ
     assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1, "request_pipelined": 1}
 
 
@@ -87,8 +87,7 @@ def test_final_response_behind_an_interim_one(bpf: Harness, port: int, interim: 
     bpf.start_afresh()
     bpf.watch("nic_ingress", vxlan(frame))
     bpf.watch("pod_ingress", frame)
-    (record,) = bpf.read_records()
-    (transit,) = record.transits
+    (transit,) = bpf.read_transits()
     assert (transit.direction, transit.seq, [s.point for s in transit.stamps]) == (Direction.RESPONSE, ACK, [5, 8])
     assert transit.context.parent_id.hex() == PARENT_ID
     assert bpf.counts() == {"transits_started": 1, "transits_emitted": 1, "response_interim": 1}

@@ -73,12 +73,12 @@ def test_sweep_takes_what_met_no_last_point(bpf: Harness, port: int) -> None:
     bpf.watch("pod_egress", frame)
     bpf.watch("veth_ingress", frame)
     sweep_transits(bpf.fd("sweep"), 60_000_000_000)
-    assert bpf.read_records() == []
+    assert bpf.read_transits() == []
     sweep_transits(bpf.fd("sweep"), 0)
     sweep_transits(bpf.fd("sweep"), 0)
-    (record,) = bpf.read_records()
-    assert record.transits[0].flags == TransitFlag.PARTIAL
-    assert [stamp.point for stamp in record.transits[0].stamps] == [1, 2]
+    (transit,) = bpf.read_transits()
+    assert transit.flags == TransitFlag.PARTIAL
+    assert [stamp.point for stamp in transit.stamps] == [1, 2]
     assert bpf.list_transits() == {}
     assert bpf.counts() == {"transits_started": 1, "transits_swept": 1}
 
@@ -104,7 +104,7 @@ def test_swept_transit_is_not_met_again(bpf: Harness, port: int) -> None:
     bpf.watch("pod_egress", frame)
     sweep_transits(bpf.fd("sweep"), 0)
     bpf.watch("pod_ingress", frame)
-    assert len(bpf.read_records()) == 1
+    assert len(bpf.read_transits()) == 1
     assert bpf.counts() == {"transits_started": 1, "transits_swept": 1}
 
 
@@ -113,13 +113,13 @@ def test_slot_that_is_used_again_keeps_nothing(bpf: Harness, port: int) -> None:
     first = request(traced_request(), client_port=port)
     bpf.watch("nic_ingress", first)
     sweep_transits(bpf.fd("sweep"), 0)
-    bpf.read_records()
+    bpf.read_transits()
     second = request(traced_request(), client_port=port, seq=1, ack=1)
     bpf.watch("pod_egress", second)
     bpf.watch("pod_ingress", second)
-    (record,) = bpf.read_records()
-    assert [stamp.point for stamp in record.transits[0].stamps] == [1, 8]
-    assert record.transits[0].flags == TransitFlag(0)
+    (transit,) = bpf.read_transits()
+    assert [stamp.point for stamp in transit.stamps] == [1, 8]
+    assert transit.flags == TransitFlag(0)
 
 
 def test_flood_of_unfinished_transits_is_bounded(bpf: Harness, port: int) -> None:
@@ -193,12 +193,12 @@ def test_sweep_and_last_point_at_once_hand_out_each_transit_once(bpf: Harness, p
             frame = request(traced_request(), seq=number * 8, ack=number, client_port=port)
             for program in ("pod_egress", "veth_ingress", "pod_ingress"):
                 bpf.run(program, frame)
-            seen += [record.transits[0].seq for record in bpf.read_records()]
+            seen += [transit.seq for transit in bpf.read_transits()]
     finally:
         done.set()
         thread.join()
     sweep_transits(bpf.fd("sweep"), 0)
-    seen += [record.transits[0].seq for record in bpf.read_records()]
+    seen += [transit.seq for transit in bpf.read_transits()]
     assert sorted(seen) == [number * 8 for number in range(scale(4000))]
     assert not any(read_awaited(bpf))
     counts = bpf.counts()
@@ -233,5 +233,5 @@ def test_table_answers_as_a_dictionary_would(bpf: Harness, port: int) -> None:
     sweep_transits(bpf.fd("sweep"), 0)
     expected += list(model.items())
     assert not any(read_awaited(bpf))
-    records = [record.transits[0] for record in bpf.read_records()]
+    records = bpf.read_transits()
     assert sorted((t.seq, [s.point for s in t.stamps]) for t in records) == sorted(expected)

@@ -7,10 +7,10 @@ import struct
 import pytest
 
 from node_probe.governor import MIN_KEPT, WINDOW_NS, Governor
-from node_probe.kernel_record import decode_kernel_record
 from tests.golden_files import read_story
 from tests.node_probe import records
 from tests.node_probe.coded_contexts import encode
+from tests.node_probe.records import read_transit
 
 BASE_CORES = 0.05
 """What a process takes that decodes nothing."""
@@ -78,7 +78,7 @@ def test_window_is_a_second() -> None:
 
 def make_record(data: bytes, number: int, direction: int) -> bytes:
     """Return the record with another trace id, direction and sequence number."""
-    (transit,) = decode_kernel_record(data).transits
+    transit = read_transit(data)
     trace = number.to_bytes(16, "big")
     changed = data.replace(transit.context.trace_id.hex().encode(), trace.hex().encode())
     return changed[:1] + bytes([direction]) + changed[2:12] + struct.pack("=I", number) + changed[16:]
@@ -93,7 +93,7 @@ def test_a_trace_is_kept_whole(share: float) -> None:
     offered = [make_record(data, number, direction) for number in range(1, 2000) for direction in (0, 1)]
     kept = governor.select(offered)
     assert abs(len(kept) / len(offered) - share) < 0.05
-    traces = [decode_kernel_record(record).transits[0].context.trace_id for record in kept]
+    traces = [read_transit(record).context.trace_id for record in kept]
     assert all(traces.count(trace) == 2 for trace in traces[:100])
     assert set(stricter.select(offered)) < set(kept)
 

@@ -11,9 +11,8 @@ from hopspan.hop_bounds import BOUNDS_NS
 from node_probe import hop_histograms
 from node_probe.hop_histograms import Distribution, HopHistograms, HopName
 from node_probe.hop_names import name_hop
-from node_probe.kernel_record import decode_kernel_record
 from tests.node_probe.coded_contexts import encode
-from tests.node_probe.records import TRACEPARENT, make_context, make_record
+from tests.node_probe.records import TRACEPARENT, make_context, make_record, read_transit
 
 REQUEST_HOPS = [("veth-hop", "request"), ("host-forward", "request"), ("vxlan-encap", "request")]
 TRACE_ID = bytes.fromhex(TRACEPARENT[3:35].decode())
@@ -55,7 +54,7 @@ def test_counts_are_those_of_the_decoded_transits(readings: list[list[bytes]]) -
     sums: Counter[HopName] = Counter()
     for reading in readings:
         histograms.observe(reading, 0)
-        for transit in (decode_kernel_record(record).transits[0] for record in reading):
+        for transit in map(read_transit, reading):
             for start, stop in itertools.pairwise(transit.stamps):
                 hop = name_hop(start.point, stop.point, transit.tunnel)[0], transit.direction.label
                 duration_ns = stop.monotonic_ns - start.monotonic_ns
@@ -110,11 +109,13 @@ def test_example_names_its_trace_if_the_context_is_valid_and_sampled(context: by
         b"",
         make_record()[:5],
         make_record()[:100],
+        make_record() + make_context(),
+        make_record(context_count=2),
         make_record(version=99),
         make_record(seen=0),
         make_record(direction=2),
     ],
-    ids=["empty", "short kind", "short", "version", "no stamp", "direction"],
+    ids=["empty", "short kind", "short", "long", "two contexts", "version", "no stamp", "direction"],
 )
 def test_what_is_no_record_is_left_out(record: bytes) -> None:
     """It is counted elsewhere, and takes nothing of another kind with it."""
@@ -128,10 +129,10 @@ def test_single_stamp_is_no_hop() -> None:
     assert observe(make_record(seen=0b100)) == {}
 
 
-def test_packet_counts_once_whatever_it_holds() -> None:
-    """A record with several contexts is still one packet's way."""
-    found = observe(make_record(make_context(), make_context(), tunnel=1, context_count=2))
-    assert {hop: sum(each.counts) for hop, each in found.items()} == dict.fromkeys(REQUEST_HOPS, 1)
+def test_packet_counts_once_for_each_of_its_requests() -> None:
+    """Of a segment with two HTTP/2 requests there are two records, which differ in context and sequence number."""
+    found = observe(*(make_record(make_context(stream_id=stream), tunnel=1, seq=stream) for stream in (1, 3)))
+    assert {hop: sum(each.counts) for hop, each in found.items()} == dict.fromkeys(REQUEST_HOPS, 2)
 
 
 def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

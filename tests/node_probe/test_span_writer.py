@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_probe import span_writer as span_writer_module
+from node_probe.context import ContextError
 from node_probe.interfaces import POD_BIT, identify_interfaces
 from node_probe.kernel_record import KernelRecordError, decode_kernel_record
 from node_probe.request_writer import RequestWriter
@@ -41,8 +42,8 @@ CONTEXTS = st.builds(
     st.integers(0, (1 << 32) - 1),
 )
 RECORDS = st.builds(
-    lambda contexts, fields: make_record(*contexts, **fields),
-    st.lists(CONTEXTS, min_size=1, max_size=4),
+    lambda context, fields: make_record(context, **fields),
+    CONTEXTS,
     st.fixed_dictionaries(
         {
             "direction": st.integers(0, 1),
@@ -85,13 +86,14 @@ def decode_by_objects(records: Sequence[bytes]) -> tuple[list[Transit], int, int
     bad_contexts = unsampled = bad_records = 0
     for data in records:
         try:
-            record = decode_kernel_record(data)
+            transit = decode_kernel_record(data)
         except KernelRecordError:
             bad_records += 1
-            continue
-        bad_contexts += len(record.bad_contexts)
-        unsampled += record.unsampled
-        transits += [name_interfaces(transit) for transit in record.transits]
+        except ContextError:
+            bad_contexts += 1
+        else:
+            unsampled += transit is None
+            transits += [name_interfaces(transit)] if transit else []
     return transits, bad_contexts, unsampled, bad_records
 
 
@@ -114,18 +116,20 @@ def test_bytes_are_those_of_the_protobuf_library(records: list[bytes]) -> None:
 
 @pytest.mark.parametrize("story", list_stories("records"))
 def test_golden_kernel_record(story: str) -> None:
-    """A golden record becomes the spans of its transits, or is refused for the reason in the file."""
+    """A golden record becomes the span of its transit, or is refused for the reason in the file."""
     data, expected = read_story("records", story)
     written = write(data)
     if "error" in expected:
         assert written.batch is None
         assert [expected["error"] in str(error) for error in written.bad_records] == [True]
         return
-    assert (written.bad_contexts, written.unsampled) == (expected["bad_contexts"], expected["unsampled"])
+    assert written.bad_contexts == ("bad_context" in expected)
+    transit = expected.get("transit")
+    assert written.unsampled == (not transit and not written.bad_contexts)
     found = read_back(written) if written.batch else ()
-    assert [t.context.parent_id.hex() for t in found] == [t["parent_id"] for t in expected["transits"]]
-    assert [[[s.point, s.monotonic_ns] for s in t.stamps] for t in found] == [
-        [[point, ns] for point, _, ns in t["stamps"]] for t in expected["transits"]
+    assert [t.context.parent_id.hex() for t in found] == ([transit["parent_id"]] if transit else [])
+    assert [[s.point, s.monotonic_ns] for t in found for s in t.stamps] == [
+        [point, ns] for point, _, ns in (transit["stamps"] if transit else [])
     ]
 
 
@@ -139,12 +143,16 @@ def test_any_bytes_are_counted(records: list[bytes]) -> None:
     assert written.batch.count == 2 + len(transits)
 
 
-def test_every_prefix_is_refused() -> None:
-    """A record that is cut anywhere is a bad one."""
-    record = make_record(make_context(), make_context())
-    written = write(*[record[:length] for length in range(len(record))])
-    assert written.batch is None
-    assert len(written.bad_records) == len(record)
+def test_record_of_another_length_is_refused() -> None:
+    """A record that is cut anywhere is a bad one, and so is one with something behind it; those beside it stay."""
+    record = make_record()
+    others = [record[:length] for length in range(len(record))] + [record + b"\0", record + make_context()]
+    written = write(record, *others, record)
+    assert written.batch is not None
+    assert written.batch.count == 2
+    assert [str(error) for error in written.bad_records] == [
+        f"record has {len(other)} bytes instead of {len(record)}" for other in others
+    ]
 
 
 def test_time_that_no_span_can_bear() -> None:

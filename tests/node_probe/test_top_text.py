@@ -7,10 +7,9 @@ import msgspec
 import pytest
 
 from node_probe.hop_table import HopTable, Row, RowKey, Sort
-from node_probe.kernel_record import decode_kernel_record
 from node_probe.top_text import HEADS, HOP_COLUMN, Snapshot, fit_table, list_lines, write_address, write_json
 from node_probe.transit import Direction
-from tests.node_probe.records import make_record
+from tests.node_probe.records import make_record, read_transit
 
 IPV4 = bytes(10) + b"\xff\xff"
 CLIENT, SERVER = IPV4 + bytes([10, 244, 1, 10]), IPV4 + bytes([10, 96, 0, 20])
@@ -97,8 +96,7 @@ def test_pods_with_ipv6_addresses_from_the_record_on() -> None:
     table = HopTable()
     for client, server in (("fd00:10:244:1::a", "fd00:10:244:2::a"), ("::ffff:10.244.1.10", "::ffff:10.244.2.10")):
         addresses = {"client_address": IPv6Address(client).packed, "server_address": IPv6Address(server).packed}
-        for transit in decode_kernel_record(make_record(seen=0b11, **addresses)).transits:
-            table.observe(transit)
+        table.observe(read_transit(make_record(seen=0b11, **addresses)))
     snapshot = msgspec.structs.replace(SNAPSHOT, rows=tuple(table.list_rows(Sort.PAIR)))
     told = [(row["client"], row["server"]) for row in json.loads(write_json(snapshot))["rows"]]
     assert told == [("10.244.1.10", "10.244.2.10"), ("fd00:10:244:1::a", "fd00:10:244:2::a")]
