@@ -81,7 +81,7 @@ class HopHistograms:
                 groups[kind_bytes].append(record)
             for kind_bytes, group in groups.items():
                 kind = self._kinds.get(kind_bytes) or self._add_kind(kind_bytes)
-                if kind.hops and set(map(len, group)) == {RECORD_BYTES}:
+                if kind.hops:
                     self._observe_group(kind, group, epoch_offset_ns)
 
     def read(self) -> dict[HopName, Distribution]:
@@ -89,7 +89,10 @@ class HopHistograms:
         return dict(self._distributions)
 
     def _observe_group(self, kind: "_Kind", group: Sequence[bytes], epoch_offset_ns: int) -> None:
-        columns = list(zip(*map(kind.read_times, group), strict=True))
+        try:
+            columns = list(zip(*map(kind.read_times, group), strict=True))
+        except struct.error:
+            return  # one is cut, or has something behind it, which is no record of the programs: the agent tells
         measured = [list(map(sub, stop_ns, start_ns)) for start_ns, stop_ns in itertools.pairwise(columns)]
         # Sorted they are counted by a search for each bound, not by one for each duration.
         ordered = list(map(sorted, measured))
@@ -136,6 +139,7 @@ class _Kind(msgspec.Struct, frozen=True):
     hops: tuple[HopName, ...]
     """Those between each two of the points; none where there is one point, or where the kind is none of ours."""
     read_times: Callable[[bytes], tuple[int, ...]]
+    """Raises struct.error where the bytes are not as many as a record has."""
 
 
 _EMPTY = Distribution()
@@ -150,8 +154,8 @@ def _read_kind(kind: bytes) -> _Kind:
         return _Kind((), "", Tunnel.NONE, (), lambda _: ())
     _, direction, seen, _, tunnel, _ = kind
     points = tuple(point for point in Point if seen >> (point - 1) & 1)
-    codes = "".join("Q" if point in points else "8x" for point in Point)
-    read_times = struct.Struct(f"={offset_of(RECORD_FIELDS, 'monotonic_ns')}x{codes}").unpack_from
+    codes = f"={offset_of(RECORD_FIELDS, 'monotonic_ns')}x" + "".join("Q" if p in points else "8x" for p in Point)
+    read_times = struct.Struct(f"{codes}{RECORD_BYTES - struct.calcsize(codes)}x").unpack
     names = [name_hop(start, stop, Tunnel(tunnel))[0] for start, stop in itertools.pairwise(points)]
     label = Direction(direction).label
     return _Kind(points, label, Tunnel(tunnel), tuple((name, label) for name in names), read_times)
