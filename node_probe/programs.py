@@ -44,6 +44,7 @@ MAPS: Final = (
     "exchange_tags",
     "exchanges",
     "unfinished_tags",
+    "followed_tags",
     "ring",
     "counters",
     "settings",

@@ -13,6 +13,7 @@ from node_probe.kernel_record import RECORD_BYTES
 TRANSITS_MAX: Final = 32768
 EXCHANGES_MAX: Final = 65536
 UNFINISHED_MAX: Final = 256
+FOLLOWED_MAX: Final = 1024
 WAYS: Final = 8
 """As in bpf/limits.h; a test compares them."""
 
@@ -44,6 +45,7 @@ TABLES: Final = {
     "transits": Table("transit_tags", SET_BYTES, TRANSITS_MAX),
     "exchanges": Table("exchange_tags", SET_BYTES, EXCHANGES_MAX),
     "unfinished": Table("unfinished_tags", SET_BYTES, UNFINISHED_MAX),
+    "followed": Table("followed_tags", SET_BYTES, FOLLOWED_MAX),
 }
 """The tables, by the names that users see."""
 

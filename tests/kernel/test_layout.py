@@ -1,19 +1,32 @@
 """What C and Python both state is compared by machine: the record, the counters, the points, the limits."""
 
 import ctypes
+import math
 import re
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from node_probe import compiler
+from node_probe.bpf import possible_cpus
 from node_probe.config import MAX_RATE_LIMIT
 from node_probe.counters import KernelCounter
 from node_probe.kernel_record import CONTEXT_FIELDS, RECORD_BYTES, RECORD_FIELDS, VERSION
 from node_probe.programs import RING_BYTES
 from node_probe.sweep import COARSE_SHIFT, STEPS
-from node_probe.tables import EXCHANGES_MAX, KEY_BYTES, SLOT_BYTES, TABLES, TRANSITS_MAX, UNFINISHED_MAX, WAYS
+from node_probe.tables import (
+    EXCHANGES_MAX,
+    FOLLOWED_MAX,
+    KEY_BYTES,
+    SLOT_BYTES,
+    TABLES,
+    TRANSITS_MAX,
+    UNFINISHED_MAX,
+    WAYS,
+)
 from node_probe.transit import ContextFormat, Direction, Point, TransitFlag, Tunnel
 from tests.house.repository import ROOT
 from tests.kernel.http2_talk import BLOCK_MAX, FRAMES_MAX, STREAMS_MAX
@@ -39,17 +52,19 @@ def read_constant(header: str, name: str) -> int:
     return int(match[1])
 
 
-@pytest.mark.bpf
-def test_record_layout() -> None:
-    """Names, offsets and sizes of the kernel's record are those of its Python mirror."""
+@pytest.fixture(scope="module")
+def module() -> Iterator[Any]:
+    """Yield the programs as BCC has them."""
     require_root()
     require_bcc()
-    module, _ = compiler.load()
-    with module:
-        check_layout(module)
+    loaded, _ = compiler.load()
+    with loaded:
+        yield loaded
 
 
-def check_layout(module: Any) -> None:
+@pytest.mark.bpf
+def test_record_layout(module: Any) -> None:
+    """Names, offsets and sizes of the kernel's record are those of its Python mirror."""
     slot: Any = module[b"transits"].Leaf
     assert describe(slot)[0] == ("key", 0, KEY_BYTES)
     assert describe(slot)[1] == ("transit", KEY_BYTES, RECORD_BYTES)
@@ -70,6 +85,25 @@ def check_layout(module: Any) -> None:
     for (name, code), found in zip(CONTEXT_FIELDS, describe(context), strict=True):
         assert found == (name, offset, struct.calcsize("=" + code))
         offset += struct.calcsize("=" + code)
+
+
+@pytest.mark.bpf
+def test_memory_of_the_maps(module: Any) -> None:
+    """What all maps take in the kernel is what the pages say, for however many CPUs."""
+    text = (BPF / "maps.c").read_text()
+    names = re.findall(r"^BPF_(?:F_)?TABLE\(.*?(\w+), \w+(?:, BPF_F_MMAPABLE)?\);", text, re.MULTILINE)
+    names += re.findall(r"^BPF_(?:RINGBUF_OUTPUT|PROG_ARRAY)\((\w+),", text, re.MULTILINE)
+    assert len(names) == len(re.findall(r"^BPF_", text, re.MULTILINE))
+    facts = [Path(f"/proc/self/fdinfo/{module[name.encode()].map_fd}").read_text() for name in names]
+    taken_kib = sum(int(fact.split("memlock:")[1].split()[0]) for fact in facts) / 1024
+    stated = re.search(r"Together ([\d.]+) MiB on two CPUs, and (\d+) KiB more", (BPF / "README.md").read_text())
+    assert stated is not None
+    stated_kib = float(stated[1]) * 1024 + int(stated[2]) * (possible_cpus() - 2)
+    assert abs(taken_kib - stated_kib) < 0.1 * 1024
+    of_all = len(KernelCounter) * ctypes.sizeof(module[b"counters"].Leaf) + ctypes.sizeof(module[b"workspaces"].Leaf)
+    assert of_all / possible_cpus() / 1024 == pytest.approx(int(stated[2]), abs=0.5)
+    sizing = f"{math.ceil(float(stated[1]))} MiB, and {stated[2]} KiB for each CPU beyond two"
+    assert sizing in (ROOT / "docs" / "sizing.md").read_text()
 
 
 def describe(structure: Any) -> list[tuple[str, int, int]]:
@@ -105,6 +139,7 @@ def test_limits() -> None:
     assert read_constant("limits.h", "TRANSITS_MAX") == TRANSITS_MAX
     assert read_constant("limits.h", "EXCHANGES_MAX") == EXCHANGES_MAX
     assert read_constant("limits.h", "UNFINISHED_MAX") == UNFINISHED_MAX
+    assert read_constant("limits.h", "FOLLOWED_MAX") == FOLLOWED_MAX
     assert read_constant("limits.h", "TABLE_WAYS") == WAYS
     assert read_constant("limits.h", "STREAMS_MAX") == STREAMS_MAX
     assert read_constant("limits.h", "FRAMES_MAX") == FRAMES_MAX
