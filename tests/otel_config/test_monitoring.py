@@ -15,7 +15,7 @@ from tests.otel_config.monitoring import DASHBOARD, list_panels, list_rules, lis
 
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 
-NAME = re.compile(r"(?<![\w:])hopspan_[a-z_]+")
+NAME = re.compile(r"(?<![\w:])hopspan_[a-z0-9_]+")
 LABELS = re.compile(r"(?:by|on) \(([a-z_, ]+)\)|([a-z_]+)(?:=~|!~|!=|=)\"")
 OF_PROMETHEUS = {"instance", "job", "le"}
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
