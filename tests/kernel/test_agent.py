@@ -1,6 +1,7 @@
 """The agent with the maps of the loaded programs and a ring that the test fills: what becomes of each record."""
 
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
@@ -14,9 +15,11 @@ from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.counters import Event, Reason
 from node_probe.devices import Plan
+from node_probe.hop_table import Sort
 from node_probe.programs import RING_BYTES, SWEEP
 from node_probe.ring import RingReader
 from node_probe.sweep import sweep_transits
+from node_probe.top import Options, Top
 from node_probe.transit import NodeIdentity, TransitFlag
 from node_probe.wire_batch import TransitBatch, decode_batch
 from tests.kernel.bpf_harness import Harness
@@ -114,6 +117,21 @@ def test_each_record_ends_under_a_count(make_bench: Callable[..., Bench]) -> Non
     expected = {Event.RECORDS_READ: 6, Reason.BAD_CONTEXT: 1, Reason.UNSAMPLED: 1, Reason.BAD_RECORD: 1}
     assert bench.counts() == {key.value: count for key, count in expected.items()}
     assert "record without a stamp" in bench.text.getvalue()
+
+
+@pytest.mark.usefixtures("bpf")
+def test_table_counts_what_it_cannot_show(
+    make_bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`node-probe top` takes each record for itself, too: shown, or counted."""
+    unsampled = make_context(encode(f"00-{'0af76519' * 4}-b7ad6b7169203331-02"), coding=1)
+    bench = make_bench()
+    top = Top(bench.agent, Options(once=True, json=True, interval_ns=1, sort=Sort.P99, limit=None), None)
+    top.take([make_record(), make_record(make_context(b"00-?")), make_record(unsampled), make_record()[:-1]], 0)
+    top.show()
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["transits"] == 1
+    assert shown["lost"] == {"bad_context": 1, "unsampled": 1, "bad_record": 1}
 
 
 def test_what_is_left_in_the_map_is_swept_at_the_end(

@@ -3,6 +3,7 @@
 import pytest
 
 from node_probe.sweep import sweep_transits
+from node_probe.tables import TABLES, count_used
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import ANSWER, DYNAMIC, literal, string
 from tests.kernel.http2_frames import HEAD_BYTES, PREFACE, data, frame, headers, settings, window_update
@@ -40,6 +41,22 @@ def test_request_in_the_next_segment_behind_a_long_frame(bpf: Harness, port: int
         connection.ask(piece)
     connection.ask(connection.call(1, value))
     assert read_values(bpf) == [(1, value)]
+
+
+def test_awaited_frame_is_an_entry_of_the_table(bpf: Harness, port: int) -> None:
+    """From the segment that a long frame begins in until the one that it ends in, as the metrics page tells it."""
+    table = TABLES["followed"]
+    connection = Connection(bpf, port).open()
+    tags = bpf.map(table.tags, table.set_bytes)
+    before = count_used(tags)
+    *pieces, last = cut(UPLOAD + connection.call(1, make_value()))
+    awaited = []
+    for piece in pieces:
+        connection.ask(piece)
+        awaited.append(count_used(tags) - before)
+    connection.ask(last)
+    assert awaited == [1] * len(pieces)
+    assert count_used(tags) == before
 
 
 @pytest.mark.parametrize("before", [b"", PREFACE, PREFACE + settings()], ids=["request", "preface", "settings"])
