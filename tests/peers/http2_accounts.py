@@ -17,6 +17,13 @@ FRAMES, STREAM_FRAMES, STEPPED = 64, 32, 64
 """How much of one segment the probe looks at: frames, and those of them that begin or reset a client's stream; and
 over how many more it steps, lest it loses sight of the connection."""
 
+TOO_MANY, UNFINISHED, ORPHAN = "http2_too_many", "request_unfinished", "response_no_exchange"
+"""Why a probe may miss a message, by the names of its counts: too much is before it in its segment, the segment ends
+in it, or its request was missed."""
+
+LATE = "late"
+"""Why it may miss a response, too: the client has reset the request meanwhile."""
+
 _WAYS = {(1, 2, 3, 4), (5, 6, 7, 8), (1, 2, 7, 8)}
 """The points of a node: on the way out, on the way in, and from pod to pod."""
 
@@ -43,16 +50,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Passage:
-    """A message that is to be measured at a first point of a node.
-
-    It may lie beyond what the probe looks at, or answer a request that did so on the node, or one that the client has
-    reset meanwhile.
-    """
+    """A message that is to be measured at a first point of a node, unless there is an excuse: a count, or LATE."""
 
     told: Told
-    is_beyond: bool
-    is_orphan: bool
-    is_late: bool
+    excuse: str
 
 
 def read_context(headers: Headers) -> Context | None:
@@ -75,7 +76,7 @@ def list_passages(segments: Sequence[Segment]) -> list[Passage]:
         for frame in frames
         if frame.kind == RST_STREAM
     }
-    unseen: set[object] = set()
+    missed: set[object] = set()
     passages: list[Passage] = []
     for block in sorted(blocks, key=lambda block: not block.is_request):
         exchange, frame = _name_exchange(block), block.frame
@@ -84,11 +85,16 @@ def list_passages(segments: Sequence[Segment]) -> list[Passage]:
             continue  # not to be measured, or trailers
         direction = "request" if block.is_request else "response"
         told = Told(frame.segment.place.node.name, direction, context, *exchange[:2], frame.seq, exchange[2])
-        is_beyond = id(frame) in beyond
-        is_orphan = (told.node, exchange) in unseen
-        if block.is_request and is_beyond:
-            unseen.add((told.node, exchange))
-        passages.append(Passage(told, is_beyond, is_orphan, is_late=block.is_response and exchange in resets))
+        excuses = {
+            TOO_MANY: id(frame) in beyond,
+            UNFINISHED: block.is_request and frame.is_cut,
+            ORPHAN: (told.node, exchange) in missed,
+            LATE: block.is_response and exchange in resets,
+        }
+        excuse = next((name for name, applies in excuses.items() if applies), "")
+        if block.is_request and excuse:
+            missed.add((told.node, exchange))
+        passages.append(Passage(told, excuse))
     return passages
 
 
@@ -109,13 +115,14 @@ def tell(arrival: Arrival) -> Told:
 
 @dataclass(frozen=True)
 class Balance:
-    """What became of calls: those whose messages all are transits, and those with one that lies beyond.
+    """What became of calls: those whose messages all are transits, and those with one that was missed for a reason.
 
-    `differences` tell, a line each, where caller, tape and sink disagree.
+    `lacking` are the messages that were missed, `differences`, a line each, where caller, tape and sink disagree.
     """
 
     whole: frozenset[Context]
     missed: frozenset[Context]
+    lacking: tuple[Passage, ...]
     differences: tuple[str, ...]
 
     def describe(self) -> str:
@@ -143,14 +150,11 @@ def balance(
         for told, number in arrived.items()
         if number > 1 and number > _count_segments(told, segments)
     ]
-    differences += [
-        f"on the wire and not sent: {passage.told}"
-        for passage in lacking
-        if not (passage.is_beyond or passage.is_orphan or passage.is_late)
-    ]
+    differences += [f"on the wire and not sent: {passage.told}" for passage in lacking if not passage.excuse]
     differences += [f"not whole: {arrival}" for arrival in arrivals if not _is_whole(arrival)]
-    missed = frozenset(passage.told.context for passage in lacking if not passage.is_late)
-    return Balance(calls - missed, missed, tuple(differences))
+    missed = [passage for passage in lacking if passage.excuse != LATE]
+    contexts = frozenset(passage.told.context for passage in missed)
+    return Balance(calls - contexts, contexts, tuple(missed), tuple(differences))
 
 
 def _find_beyond(frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -34,6 +34,12 @@ class Frame:
     seq: int
     payload: bytes
 
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether it goes on in a further segment."""
+        end = self.seq - self.segment.seq + _FRAME_HEAD + len(self.payload)
+        return end % _WRAP > len(self.segment.payload)
+
 
 @dataclass(frozen=True)
 class Headers:
