@@ -12,9 +12,10 @@ from hashlib import pbkdf2_hmac
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from opentelemetry import propagate, trace
+from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from testbed.deadline import pause
 from testbed.telemetry import start_telemetry
 from testbed.topology import APPLICATION_PORT, READY_LINE, SIDECAR_OUTBOUND_PORT
 
@@ -28,6 +29,13 @@ WORK_ROUNDS = 4000
 """Some 2 ms on a core of the 2020s: work that shows in a trace beside hops of tens of microseconds."""
 
 CALL_TIMEOUT_S = 5.0
+
+MAX_DELAY_MS = 1000
+"""Below CALL_TIMEOUT_S, whoever asks."""
+
+SLOW_CLIENT = "client"
+"""Baggage `delay_ms.client` is how long a service dawdles inside its CLIENT span before it asks, `delay_ms.cart` how
+long that service takes more to answer: a request may so name who shall be slow."""
 
 _tracer = trace.get_tracer("shop")
 _connections = threading.local()
@@ -49,14 +57,11 @@ class ShopHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parent = propagate.extract({name.lower(): value for name, value in self.headers.items()})
-        route = self.path if self.path in CALLS else "/"
-        attributes = {"http.request.method": "GET", "url.path": self.path, "http.route": route}
-        with _tracer.start_as_current_span(
-            f"GET {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes
-        ) as span:
-            status, answer = self._answer()
-            span.set_attribute("http.response.status_code", status)
-        body = json.dumps(answer).encode()
+        token = context.attach(parent)  # its baggage, too, is to be there for whoever is asked
+        try:
+            status, body = self._serve()
+        finally:
+            context.detach(token)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -66,17 +71,33 @@ class ShopHandler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
         """Print nothing per request: it would cost more than the request."""
 
+    def _serve(self) -> tuple[int, bytes]:
+        route = self.path if self.path in CALLS else "/"
+        attributes = {"http.request.method": "GET", "url.path": self.path, "http.route": route}
+        with _tracer.start_as_current_span(f"GET {route}", kind=SpanKind.SERVER, attributes=attributes) as span:
+            status, answer = self._answer()
+            span.set_attribute("http.response.status_code", status)
+        return status, json.dumps(answer).encode()
+
     def _answer(self) -> tuple[int, dict[str, object]]:
         services = CALLS.get(self.path)
         if services is None:
             return 404, {"error": "no such path"}
         if not services:
+            dawdle(self.path.removeprefix("/"))
             pbkdf2_hmac("sha256", b"shop", b"salt", WORK_ROUNDS)
             return 200, {"service": self.path.removeprefix("/"), "client": self.client_address[0]}
         try:
             return 200, {service: call_service(service) for service in services}
         except (OSError, HTTPException, ValueError) as error:
             return 502, {"error": str(error)}
+
+
+def dawdle(who: str) -> None:
+    """Wait as long as the request's baggage says of `who`."""
+    delay_ms = str(baggage.get_baggage(f"delay_ms.{who}") or "0")
+    if delay_ms.isascii() and delay_ms.isdigit() and delay_ms != "0":
+        pause(min(int(delay_ms), MAX_DELAY_MS) / 1000)
 
 
 def call_service(service: str) -> object:
@@ -86,6 +107,7 @@ def call_service(service: str) -> object:
     with _tracer.start_as_current_span(f"GET {service}", kind=SpanKind.CLIENT, attributes=attributes) as span:
         headers = {"Host": service}
         propagate.inject(headers)
+        dawdle(SLOW_CLIENT)
         status, body = _exchange(path, headers)
         span.set_attribute("http.response.status_code", status)
         if status != 200:  # noqa: PLR2004 - HTTP's own number

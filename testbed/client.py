@@ -1,6 +1,6 @@
 """Sends requests one after the other over one connection, as a user outside the cluster would.
 
-Runs as `python -m testbed.client COUNT [--url URL] [--header 'NAME: VALUE']`.
+Runs as `python -m testbed.client COUNT [--url URL] [--header 'NAME: VALUE'] [--announce]`.
 """
 
 import argparse
@@ -14,6 +14,8 @@ from testbed.errors import TestbedError
 from testbed.topology import CHECKOUT_URL
 
 REQUEST_TIMEOUT_S = 10.0
+ANNOUNCEMENT = "answered"
+"""What is printed with `--announce` once the first answer has come."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,16 @@ def main() -> int:
     parser.add_argument("count", type=int, nargs="?", default=1)
     parser.add_argument("--url", default=CHECKOUT_URL)
     parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'")
+    parser.add_argument(
+        "--announce", action="store_true", help="send one request before, and say when it is answered"
+    )
     options = parser.parse_args()
     headers = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in options.header)}
     try:
+        if options.announce:
+            send_requests(1, options.url, headers)
+            sys.stdout.write(f"{ANNOUNCEMENT}\n")
+            sys.stdout.flush()
         answers = send_requests(options.count, options.url, headers)
     except TestbedError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,4 +1,4 @@
-"""Waits for a condition, never longer than told: the only module that sleeps, between two looks."""
+"""Waits, for a condition or for a time, never longer than told: the only module that sleeps."""
 
 import time
 from collections.abc import Callable
@@ -15,3 +15,8 @@ def wait_until(is_ready: Callable[[], bool], complaint: str, timeout_s: float) -
         if time.monotonic() > deadline:
             raise TestbedError(f"{complaint} within {timeout_s} s")
         time.sleep(_POLL_INTERVAL_S)
+
+
+def pause(seconds: float) -> None:
+    """Wait so long."""
+    time.sleep(seconds)

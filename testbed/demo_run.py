@@ -74,7 +74,7 @@ def run_demo(paths: Paths, count: int, backend: str | None, tell: Callable[[str]
         for path in (paths.trace_file, paths.page):  # only now: another run might own them
             path.unlink(missing_ok=True)
         tell("collector-plugin: will take all spans and add the hops")
-        with _started_plugin(paths, backend) as plugin, _started_probes(paths, tell) as probes:
+        with started_plugin(paths, backend) as plugin, started_probes(paths, tell) as probes:
             tell("services: frontend and catalog on node-1, cart on node-2, with sidecars")
             with started_mesh(paths.logs) as mesh:
                 requests, faults = _send_watched(count, tell)
@@ -92,7 +92,8 @@ def load_traces(path: Path) -> tuple[Trace, ...]:
 
 
 @contextmanager
-def _started_plugin(paths: Paths, backend: str | None) -> Iterator[ManagedProcess]:
+def started_plugin(paths: Paths, backend: str | None) -> Iterator[ManagedProcess]:
+    """Hold a plugin that is ready and writes the trace file. Raises TestbedError."""
     # The file comes first, so it acknowledges: a backend that is away does not keep spans from the demo.
     exporters: dict[str, object] = {FILE_EXPORTER: {"path": str(paths.trace_file)}}
     if backend is not None:
@@ -112,7 +113,8 @@ def _started_plugin(paths: Paths, backend: str | None) -> Iterator[ManagedProces
 
 
 @contextmanager
-def _started_probes(paths: Paths, tell: Callable[[str], None]) -> Iterator[list[ManagedProcess]]:
+def started_probes(paths: Paths, tell: Callable[[str], None]) -> Iterator[list[ManagedProcess]]:
+    """Hold a probe on each node, all ready. Raises TestbedError."""
     tell("node-probe, on each node: attaches its kernel programs to the devices")
     probes: list[ManagedProcess] = []
     try:

@@ -43,12 +43,16 @@ def render_command(envoy: Path, config_path: Path) -> list[str]:
     ]
 
 
-def render_config(pod: Pod, plugin_endpoint: str, *, http2: bool = False) -> str:
+def render_config(pod: Pod, plugin_endpoint: str, *, http2: bool = False, queueing: bool = False) -> str:
     """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too.
 
-    With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; to applications they always speak that.
+    With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; to applications they always speak that. With
+    `queueing` the application has one connection, so that requests wait in the sidecar for each other.
     """
     between = _HTTP2 if http2 else _HTTP1
+    application = _render_cluster(_APPLICATION_CLUSTER, _render_address(LOOPBACK, APPLICATION_PORT))
+    if queueing:
+        application |= {"circuit_breakers": {"thresholds": [{"max_connections": 1}]}}
     inbound = [_render_route("application", ["*"], _APPLICATION_CLUSTER)]
     outbound = [_render_route(service.name, [service.name], service.name) for service in SERVICES]
     config: Value = {
@@ -69,7 +73,7 @@ def render_config(pod: Pod, plugin_endpoint: str, *, http2: bool = False) -> str
                 _render_listener("OUTBOUND", _render_address(LOOPBACK, SIDECAR_OUTBOUND_PORT), outbound, pod),
             ],
             "clusters": [
-                _render_cluster(_APPLICATION_CLUSTER, _render_address(LOOPBACK, APPLICATION_PORT)),
+                application,
                 *(
                     _render_cluster(service.name, _render_address(service.cluster_address, service.port), between)
                     for service in SERVICES
@@ -148,7 +152,7 @@ def _render_route(name: str, hosts: Sequence[str], cluster: str) -> Value:
     }
 
 
-def _render_cluster(name: str, address: Value, protocol: str = _HTTP1) -> Value:
+def _render_cluster(name: str, address: Value, protocol: str = _HTTP1) -> dict[str, Value]:
     return {
         "name": name,
         "type": "STATIC",

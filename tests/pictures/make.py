@@ -13,7 +13,7 @@ from pathlib import Path
 
 from testbed.demo import judge
 from testbed.demo_run import Paths, run_demo
-from testbed.process import run_in, stop_all
+from testbed.faults import filled_queue
 from testbed.topology import NODE_1, NODE_2, UNDERLAY_DEVICE
 from tests.house.repository import ROOT
 from tests.kernel.terminal import Terminal
@@ -21,7 +21,6 @@ from tests.peers.plugin_process import running_plugin
 from tests.peers.zipkin_page import Page, opened_page
 from tests.peers.zipkin_server import Zipkin, running_zipkin
 from tests.pictures.names import DIRECTORY, PICTURES
-from tests.pictures.neighbour import LINK_RATE, READY, START_TIMEOUT_S
 from tests.pictures.svg import render_terminal
 from traceview.page import render_page
 from traceview.tree import Trace
@@ -57,7 +56,7 @@ def run_busy_demo(paths: Paths, backend: str) -> tuple[list[Trace], str]:
         def follow(line: str) -> None:
             sys.stdout.write(f"{line}\n")
             if line.startswith("services:"):
-                stack.enter_context(running_neighbour(paths.work_dir))
+                stack.enter_context(filled_queue(NODE_1, UNDERLAY_DEVICE, NODE_2.underlay_address, paths.work_dir))
                 screens.append("")
                 stack.enter_context(watched_hops(screens))
             elif line.startswith("spans:"):
@@ -67,22 +66,6 @@ def run_busy_demo(paths: Paths, backend: str) -> tuple[list[Trace], str]:
     traces, faults = judge(paths, outcome, REQUESTS, backend)
     assert not faults, faults
     return list(traces), screens[-1]
-
-
-@contextmanager
-def running_neighbour(work_dir: Path) -> Iterator[None]:
-    """Give node-1's NIC a rate, and fill it."""
-    namespace = ["ip", "netns", "exec", NODE_1.namespace]
-    shape = ["tc", "qdisc", "add", "dev", UNDERLAY_DEVICE, "root", "tbf", "rate", LINK_RATE]
-    subprocess.run([*namespace, *shape, "burst", "3000", "latency", "50ms"], check=True)
-    command = [sys.executable, "-m", "tests.pictures.neighbour", str(NODE_2.underlay_address)]
-    neighbour = run_in(NODE_1.namespace, command, log_path=work_dir / "neighbour.log")
-    try:
-        neighbour.wait_for_output(READY, START_TIMEOUT_S)
-        yield
-        neighbour.check_alive()
-    finally:
-        stop_all([neighbour])
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from testbed.command import run_ip_batch
+from testbed.faults import ruled
 from testbed.namespace import open_socket, write_sysctls
 from testbed.topology import CART, FRONTEND, OVERLAY_DEVICE, POD_DEVICE, Node, Pod, mac_of
-from tests.testbed.path_changes import ruled
 from tests.testbed.talk import TIMEOUT_S
 
 BOTH_PODS = (FRONTEND, CART)

@@ -4,19 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from testbed.command import run_command, run_in_namespace
+from testbed.faults import ruled
 from testbed.topology import CART, NODE_1, NODES, OVERLAY_DEVICE, POD_DEVICE, PODS, UNDERLAY_DEVICE
 
 OFFLOADS = ("tso", "gso", "gro")
-
-
-@contextmanager
-def ruled(namespace: str, table: str, chain: str, *rule: str) -> Iterator[None]:
-    """Hold a rule of iptables at the head of its chain."""
-    run_in_namespace(namespace, ["iptables", "-w", "-t", table, "-I", chain, *rule])
-    try:
-        yield
-    finally:
-        run_in_namespace(namespace, ["iptables", "-w", "-t", table, "-D", chain, *rule])
 
 
 @contextmanager

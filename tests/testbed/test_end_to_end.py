@@ -14,6 +14,7 @@ import pytest
 
 from testbed.client import send_requests
 from testbed.mesh import started_mesh
+from testbed.observer import Sighting, list_sightings, open_observer
 from testbed.topology import CART_SERVICE, FRONTEND, MANAGEMENT_GATEWAY, NODE_1, NODES, PLUGIN_ENDPOINT, Node
 from tests.requirements import require_bcc
 from tests.testbed.hand_made import HAND_MADE, HAND_MADE_SPANS
@@ -28,7 +29,6 @@ from tests.testbed.hop_rules import (
     list_children,
     read_duration_ns,
 )
-from tests.testbed.observer import Sighting, list_sightings, open_observer
 from tests.testbed.otlp_peer import OtlpPeer, Received, read_group, send_request
 from tests.testbed.programs_under_test import count_transits, running_probes, start_plugin, stop_and_count
 

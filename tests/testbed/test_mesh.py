@@ -20,6 +20,7 @@ ETH_P_ALL = 3
 TIMEOUT_S = 10.0
 SPANS_PER_TRACE = 15  # five of each of the three requests: SERVER, CLIENT, SERVER; frontend's calls are two more each
 REQUESTS = 23
+DELAY_MS = 50
 CONTEXT = re.compile(rb"\r\ntraceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\r\n")
 
 Context = tuple[str, str, str]
@@ -113,6 +114,22 @@ def test_unsampled_stays_unsampled(recorder: Recorder) -> None:
     assert {flags for _, _, flags in contexts} == {"00"}
     assert len({parent_id for _, parent_id, _ in contexts}) == 3
     assert unsampled[0] not in {span.trace_id.hex() for span in spans}
+
+
+@pytest.mark.usefixtures("two_nodes_vxlan_http")
+@pytest.mark.parametrize(("who", "slow_kind"), [("cart", "SERVER"), ("client", "CLIENT")])
+def test_baggage_names_who_is_slow(recorder: Recorder, who: str, slow_kind: str) -> None:
+    """A request's baggage makes the named service's answer, or the asking, last longer, and nothing below that."""
+    context = new_context("01")
+    headers = {"traceparent": f"00-{'-'.join(context)}", "baggage": f"delay_ms.{who}={DELAY_MS}"}
+    send_requests(1, headers=headers)
+    spans = recorder.wait_for(is_whole(context[0]))
+    trace = [span for span in spans if span.trace_id.hex() == context[0] and span.scope == "shop"]
+    times = {
+        span.kind: span.end_ns - span.start_ns for span in trace if "cart" in span.name and span.kind != "INTERNAL"
+    }
+    alone_ns = times["SERVER"] if slow_kind == "SERVER" else times["CLIENT"] - times["SERVER"]
+    assert alone_ns >= DELAY_MS * 10**6
 
 
 def test_connections_between_sidecars_persist(two_nodes_vxlan_http: Mesh) -> None:

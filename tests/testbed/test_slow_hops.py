@@ -1,18 +1,16 @@
 """docs/hops.md says which hop grows by what: each case is made on purpose, and only that hop may show it."""
 
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 
 import pytest
 
 from testbed.client import send_requests
+from testbed.faults import filled_queue, many_rules
 from testbed.mesh import Mesh
-from testbed.process import run_in
 from testbed.recorder import RecordedSpan, Recorder
 from testbed.topology import (
     CART,
@@ -21,9 +19,7 @@ from testbed.topology import (
     NODE_2,
     OVERLAY_DEVICE,
     UNDERLAY_DEVICE,
-    Node,
 )
-from tests.pictures.neighbour import LINK_RATE, READY, START_TIMEOUT_S
 from tests.requirements import require_bcc
 from tests.testbed.programs_under_test import running_probes, start_plugin
 
@@ -42,35 +38,6 @@ Key = tuple[str, str, str]
 """Name, direction, and node of a hop."""
 
 Medians = dict[Key, float]
-
-
-@contextmanager
-def filled_queue(node: Node, device: str, address: object, work_dir: Path) -> Iterator[None]:
-    """Give a device a rate, and have a neighbour send more to an address behind it than passes at once."""
-    enter = ["ip", "netns", "exec", node.namespace]
-    shape = ["tc", "qdisc", "replace", "dev", device, "root", "tbf", "rate", LINK_RATE, "burst", "3000"]
-    subprocess.run([*enter, *shape, "latency", "50ms"], check=True)
-    command = [sys.executable, "-m", "tests.pictures.neighbour", str(address)]
-    try:
-        with run_in(node.namespace, command, log_path=work_dir / "neighbour.log") as neighbour:
-            neighbour.wait_for_output(READY, START_TIMEOUT_S)
-            yield
-            neighbour.check_alive()
-    finally:
-        subprocess.run([*enter, "tc", "qdisc", "del", "dev", device, "root"], check=True)
-
-
-@contextmanager
-def many_rules(node: Node) -> Iterator[None]:
-    """Let every packet that is forwarded pass rules that it does not match."""
-    enter = ["ip", "netns", "exec", node.namespace]
-    rules = "".join(f"-A FORWARD -p tcp --dport {port} -j ACCEPT\n" for port in range(30_000, 30_000 + RULES))
-    restore = [*enter, "iptables-restore", "--noflush"]
-    subprocess.run(restore, input=f"*filter\n:FORWARD ACCEPT\n{rules}COMMIT\n", text=True, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([*enter, "iptables", "-F", "FORWARD"], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +93,7 @@ def make_cases(work_dir: Path) -> dict[str, tuple[AbstractContextManager[None], 
             {("veth-hop", request, NODE_2.name)},
         ),
         "rules of iptables": (
-            many_rules(NODE_1),
+            many_rules(NODE_1, RULES),
             {("host-forward", request, NODE_1.name), ("host-forward", response, NODE_1.name)},
         ),
     }

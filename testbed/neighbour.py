@@ -1,6 +1,6 @@
 """A noisy neighbour: UDP to another node, so much that whatever else leaves by that device waits behind it.
 
-Edge: `python -m tests.pictures.neighbour ADDRESS`, until it is killed.
+Edge: `python -m testbed.neighbour ADDRESS`, until it is killed.
 """
 
 import itertools

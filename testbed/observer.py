@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from testbed.errors import TestbedError
 from testbed.namespace import open_socket
 from testbed.topology import Pod
 
@@ -28,6 +29,8 @@ class Sighting:
     epoch_ns: int
     direction: str
     client_port: int
+    seq: int
+    """TCP's number of its first byte: a message that is sent again has the same."""
 
 
 @contextmanager
@@ -42,10 +45,14 @@ def open_observer(namespace: str, device: str) -> Iterator[socket.socket]:
 
 
 def list_sightings(packets: socket.socket, client: Pod) -> list[Sighting]:
-    """Return, in order of time, the messages of the connections that the pod has opened. All that is kept is read."""
+    """Return, in order of time, the messages of the connections that the pod has opened. All that is kept is read.
+
+    Raises TestbedError where the socket lost packets.
+    """
     sightings = [sighting for frame in _read_frames(packets) if (sighting := _read_message(*frame, client))]
     raw = packets.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
-    assert _STATISTICS.unpack(raw)[1] == 0, "the observer lost packets"
+    if lost := _STATISTICS.unpack(raw)[1]:
+        raise TestbedError(f"the observer lost {lost} packets")
     return sorted(sightings)
 
 
@@ -64,8 +71,9 @@ def _read_message(frame: bytes, epoch_ns: int, client: Pod) -> Sighting | None:
         return None
     payload = frame[_TCP + (frame[_TCP + 12] >> 4) * 4 :]
     source, destination = frame[_IP + 12 : _IP + 16], frame[_IP + 16 : _IP + 20]
+    seq = int.from_bytes(frame[_TCP + 4 : _TCP + 8])
     if payload.startswith(b"GET ") and source == client.address.packed:
-        return Sighting(epoch_ns, "request", int.from_bytes(frame[_TCP : _TCP + 2]))
+        return Sighting(epoch_ns, "request", int.from_bytes(frame[_TCP : _TCP + 2]), seq)
     if payload.startswith(b"HTTP/") and destination == client.address.packed:
-        return Sighting(epoch_ns, "response", int.from_bytes(frame[_TCP + 2 : _TCP + 4]))
+        return Sighting(epoch_ns, "response", int.from_bytes(frame[_TCP + 2 : _TCP + 4]), seq)
     return None
