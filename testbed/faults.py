@@ -11,11 +11,17 @@ from testbed.neighbour import DISCARD_PORT, LINK_RATE, READY, START_TIMEOUT_S
 from testbed.process import run_in
 from testbed.topology import CART, CART_SERVICE, NODE_1, NODE_2, UNDERLAY_DEVICE, Node
 
-BUSY_RULES = 10_000
-"""What each packet that arrives passes on a busy core: some 150 us, so that a queue of such packets takes 2 ms."""
+BUSY_RULES = 5000
+"""What each packet that arrives passes on a busy core: some 80 us, so that a queue of such packets takes 1 ms."""
 
-_FIRST_PORT = 30_000
+_FIRST_PORT = 10_000
+"""No rule may match: clients' ports are from 32,768 on (ip_local_port_range), servers' here below 10,000."""
+
 _BUSY_CHAIN = "BUSY"
+_SECOND_CORE = 1 << 1
+_FROM_OUTSIDE = ("taskset", "-c", "0", "nice", "-n", "-20")
+"""Who sends from another machine does not wait for processes of this one, nor is its packet received, on the same
+core, before the next is sent: then no queue would form."""
 
 
 @contextmanager
@@ -29,15 +35,15 @@ def ruled(namespace: str, table: str, chain: str, *rule: str) -> Iterator[None]:
 
 
 @contextmanager
-def many_rules(node: Node, count: int, chain: str = "FORWARD", table: str = "filter") -> Iterator[None]:
-    """Let every packet of a chain pass rules that it does not match. The chain must have had none."""
+def many_rules(node: Node, count: int) -> Iterator[None]:
+    """Let every packet that is forwarded pass rules that it does not match. The chain must have had none."""
     ports = range(_FIRST_PORT, _FIRST_PORT + count)
-    rules = "".join(f"-A {chain} -p tcp --dport {port} -j ACCEPT\n" for port in ports)
-    _restore_rules(node, table, f"{chain} ACCEPT", rules)
+    rules = "".join(f"-A FORWARD -p tcp --dport {port} -j ACCEPT\n" for port in ports)
+    _restore_rules(node, "filter", "FORWARD ACCEPT", rules)
     try:
         yield
     finally:
-        run_in_namespace(node.namespace, ["iptables", "-w", "-t", table, "-F", chain])
+        run_in_namespace(node.namespace, ["iptables", "-w", "-F", "FORWARD"])
 
 
 @contextmanager
@@ -67,12 +73,11 @@ def busy_core(work_dir: Path) -> Iterator[None]:
 
     Receive packet steering gives the packets to that core, as the one queue of a simple NIC would.
     """
-    steering = f"/sys/class/net/{UNDERLAY_DEVICE}/queues/rx-0/rps_cpus"
     with ExitStack() as stack:
         stack.enter_context(_costly_discards(NODE_2))
-        run_in_namespace(NODE_2.namespace, ["sh", "-c", f"echo 2 > {steering}"])
-        stack.callback(run_in_namespace, NODE_2.namespace, ["sh", "-c", f"echo 0 > {steering}"])
-        stack.enter_context(_running_neighbour(NODE_1, NODE_2.underlay_address, work_dir))
+        _steer_packets(NODE_2, _SECOND_CORE)
+        stack.callback(_steer_packets, NODE_2, 0)
+        stack.enter_context(_running_neighbour(NODE_1, NODE_2.underlay_address, work_dir, _FROM_OUTSIDE))
         yield
 
 
@@ -95,6 +100,12 @@ def crowded_service(work_dir: Path, askers: int, baggage: str) -> Iterator[None]
             other.check_alive()
 
 
+def _steer_packets(node: Node, cores: int) -> None:
+    """Give what the underlay device receives, on whichever of its queues, to the cores of the bitmap; 0: to any."""
+    queues = f"/sys/class/net/{UNDERLAY_DEVICE}/queues/rx-*/rps_cpus"
+    run_in_namespace(node.namespace, ["sh", "-c", f"for queue in {queues}; do echo {cores} > $queue; done"])
+
+
 @contextmanager
 def _costly_discards(node: Node) -> Iterator[None]:
     """Let the neighbour's packets alone pass rules that they do not match."""
@@ -111,8 +122,8 @@ def _costly_discards(node: Node) -> Iterator[None]:
 
 
 @contextmanager
-def _running_neighbour(node: Node, address: object, work_dir: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "testbed.neighbour", str(address)]
+def _running_neighbour(node: Node, address: object, work_dir: Path, prefix: tuple[str, ...] = ()) -> Iterator[None]:
+    command = [*prefix, sys.executable, "-m", "testbed.neighbour", str(address)]
     with run_in(node.namespace, command, log_path=work_dir / "neighbour.log") as neighbour:
         neighbour.wait_for_output(READY, START_TIMEOUT_S)
         yield
