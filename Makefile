@@ -21,10 +21,10 @@ TEST_PACKAGES := $(TESTBED_PACKAGES) binutils tcpdump ethtool $(BPFTOOL) qemu-sy
 # What runc links.
 KUBERNETES_PACKAGES := libseccomp2
 
-SOURCES := node_probe collector_plugin hopspan traceview testbed tests otel-config/images
+SOURCES := node_probe collector_plugin hopspan traceview testbed evaluation tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo test test-accounts bench-probe bench-plugin peers collector test-peers kubernetes test-kubernetes soak fuzz
+.PHONY: help demo evaluation test test-accounts bench-probe bench-plugin peers collector test-peers kubernetes test-kubernetes soak fuzz
 .PHONY: lint format pictures schemas clean
 
 help:
@@ -54,6 +54,12 @@ bench-probe: build/setup-test
 ## make bench-plugin           what the plugin costs, beside the Collector: build/bench/plugin.json, and a table
 bench-plugin: build/setup-test collector
 	@$(PYTHON) -m tests.bench.plugin --check --out build/bench/plugin.json
+
+## make evaluation             the paper's questions: docs/evaluation/, its report and plots; QUICK=1
+#                              measures less, ONLY=faults,... asks some of them, RENDER=1 writes report and plots anew
+EVALUATION_OPTIONS = $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(RENDER),--render)
+evaluation: build/setup-evaluation
+	@$(PYTHON) -m evaluation $(EVALUATION_OPTIONS)
 
 ## make peers                  build or fetch the real Collector, Jaeger, Zipkin and clients, once a machine: minutes
 #                              (needs Go 1.26, Java 17 and Maven, Node 20 and npm)
@@ -159,6 +165,12 @@ build/setup-demo: pyproject.toml constraints.txt | .venv/bin/python
 	$(call install_packages,$(TESTBED_PACKAGES))
 	@echo "installing Python packages into .venv"
 	@$(PIP) install -c constraints.txt -e . --group testbed
+	@mkdir -p build && touch $@
+
+build/setup-evaluation: pyproject.toml constraints.txt | .venv/bin/python
+	$(call install_packages,$(TESTBED_PACKAGES))
+	@echo "installing Python packages into .venv"
+	@$(PIP) install -c constraints.txt -e . --group evaluation
 	@mkdir -p build && touch $@
 
 build/setup-test: pyproject.toml constraints.txt | .venv/bin/python
