@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from node_probe.context import ContextError
 from node_probe.kernel_record import (
     CONTEXT_FIELDS,
     CONTEXT_OFFSET,
@@ -85,8 +86,11 @@ SAMPLED = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf](?![0-9a-
 
 
 def read_ids(data: bytes) -> str:
-    """Return the context that the agent reads of a record, in the form of a traceparent."""
-    transit = decode_kernel_record(data)
+    """Return the context that the agent reads of a record, in the form of a traceparent; empty where it takes none."""
+    try:
+        transit = decode_kernel_record(data)
+    except ContextError:
+        return ""
     if transit is None:
         return ""
     context = transit.context
