@@ -15,6 +15,7 @@
 #define HOPSPAN_HPACK_H
 
 #include "hpack_names.h"
+#include "hpack_values.h"
 
 /* Indexes are masked to this; a field begins before HPACK_BLOCK_MAX, and its numbers have a few bytes. */
 #define HPACK_ROOM (2 * HPACK_BLOCK_MAX)
@@ -49,73 +50,39 @@
 
 struct header_block {
 	__u64 length; /* of the bytes that were read */
-	__u64 at;     /* where the next field begins */
+	__u64 at;     /* where what is read next begins */
 	__u64 kinds;
 	/* Of the field that is read: these pass through memory, see READ_AGAIN. */
+	__u64 bits;	  /* of its first byte that its number begins with */
+	__u64 number;	  /* that was read last: an index, or the length of a string */
 	__u64 line;	  /* what its name says (enum line) */
 	__u64 is_status;  /* its name is :status */
 	__u64 is_dynamic; /* its name has a number of the dynamic table */
-	__u64 coded;	  /* of the string that was read last, as the next */
-	__u64 string;	  /* length */
+	__u64 coded;	  /* of the string that was read last */
 	__u32 place;	  /* of its value */
 	__u32 reserved;
 	__u32 places[LINES];
 };
 
-/* Returns the number whose prefix are the bits of `prefix` in the byte at *at, and moves *at behind it. Without branches,
- * and to three further bytes (section 5.1): a larger one no block of this size has.
+/* Reads the number whose prefix are the bits of `prefix` in the byte at block->at, and moves block->at behind it. Nearly all
+ * end there; others have up to three further bytes (section 5.1): a larger one no block of this size has.
  */
-static __always_inline __u64 read_integer(const __u8 *bytes, __u64 *at, __u64 prefix, struct header_block *block)
+static __always_inline void read_integer(const __u8 *bytes, __u64 prefix, struct header_block *block)
 {
-	__u64 index = BOUNDED(*at, HPACK_ROOM);
+	__u64 index = BOUNDED(READ_AGAIN(block->at), HPACK_ROOM);
 	const __u8 *more = &bytes[index + 1];
 	__u64 number = bytes[index] & prefix;
-	__u64 first = -is_zero(number ^ prefix);
-	__u64 second = first & -(__u64)(more[0] >> 7);
+
+	block->number = number;
+	block->at = index + 1;
+	if (number != prefix)
+		return;
+	__u64 second = -(__u64)(more[0] >> 7);
 	__u64 third = second & -(__u64)(more[1] >> 7);
-
-	number += (more[0] & 0x7f & first) + ((more[1] & 0x7f) << 7 & second) + ((more[2] & 0x7f) << 14 & third);
+	block->number =
+		number + (more[0] & 0x7f) + ((more[1] & 0x7f) << 7 & second) + ((more[2] & 0x7f) << 14 & third);
+	block->at = index + 2 + (second & 1) + (third & 1);
 	block->kinds |= IS_BROKEN & third & -(__u64)(more[2] >> 7);
-	*at = index + 1 + (first & 1) + (second & 1) + (third & 1);
-	return number;
-}
-
-/* Whether one number is below the other, both far below 2^63. */
-static __always_inline __u64 is_below(__u64 one, __u64 other)
-{
-	__u64 difference = one - other;
-
-	OPAQUE(difference); /* else clang makes a branch of it */
-	return difference >> 63;
-}
-
-/* The coded length of a traceparent: 55 characters of 5 or 6 bits, of which few are known. */
-#define CODED_TRACEPARENT_MIN 35
-#define CODED_TRACEPARENT_MAX 41
-
-/* Whether a value begins and is as long as a traceparent of version 00: "00-" is 00 16 in Huffman's code. */
-static __always_inline __u64 looks_like_traceparent(__u32 start, __u64 length, __u64 coded)
-{
-	__u64 plain =
-		is_zero(coded | (length ^ TRACEPARENT_LENGTH) | ((start ^ LINE_START('0', '0', '-', 0)) & 0xffffff));
-	__u64 is_other = is_below(length, CODED_TRACEPARENT_MIN) | is_below(CODED_TRACEPARENT_MAX, length);
-
-	return plain | is_zero((coded ^ CODED_STRING) | is_other | ((start ^ 0x1600) & 0xffff));
-}
-
-/* Whether the first CONTEXT_TEXT_MAX bytes of two values of the same length differ. */
-static __always_inline __u64 differ(const __u8 *one, const __u8 *other, __u64 length)
-{
-	__u64 difference = 0;
-
-#pragma unroll
-	for (int i = 0; i < CONTEXT_TEXT_MAX; i += 8) {
-		__u64 left = length - i;
-		__u64 mask = -is_below(7, left) | ~(~0ULL << (BOUNDED(left, 8) << 3));
-		mask &= -is_below(i, length);
-		difference |= (*(const __u64 *)&one[i] ^ *(const __u64 *)&other[i]) & mask;
-	}
-	return is_zero(difference) ^ 1;
 }
 
 /* Keeps where the value of a known line is. */
@@ -124,12 +91,14 @@ static __always_inline void note_place(const __u8 *bytes, struct header_block *b
 	__u32 place = READ_AGAIN(block->place);
 	__u64 index = BOUNDED(READ_AGAIN(block->line), LINES);
 	__u32 former = READ_AGAIN(block->places[index]);
-	__u64 differs = is_zero((former ^ place) >> 16) ^ 1;
 
+	block->places[index] = place;
+	if (!former)
+		return;
+	__u64 differs = is_zero((former ^ place) >> 16) ^ 1;
 	differs |= differ(&bytes[BOUNDED(PLACE_INDEX(former), HPACK_ROOM)],
 			  &bytes[BOUNDED(PLACE_INDEX(place), HPACK_ROOM)], PLACE_LENGTH(place));
-	block->kinds |= HAS_SEVERAL * (differs & (is_zero(former) ^ 1));
-	block->places[index] = place;
+	block->kinds |= HAS_SEVERAL * differs;
 }
 
 /* Reads what the number of a field tells; `is_indexed` says that it stands for the value, too. */
@@ -146,53 +115,72 @@ static __always_inline void note_number(struct header_block *block, __u64 number
 		IS_REQUEST * is_request | IS_RESPONSE * is_status | BY_NUMBER * (is_indexed & block->is_dynamic);
 }
 
-/* Reads the head of a string at block->at: its length, and whether it is coded; moves block->at to its first byte. */
+/* Reads the head of a string at block->at: its length into block->number, and whether it is coded; moves block->at to its
+ * first byte.
+ */
 static __always_inline void read_string(const __u8 *bytes, struct header_block *block)
 {
-	__u64 at = READ_AGAIN(block->at);
-
-	block->coded = bytes[BOUNDED(at, HPACK_ROOM)] & CODED_STRING;
-	block->string = read_integer(bytes, &at, 0x7f, block);
-	block->at = at;
+	block->coded = bytes[BOUNDED(READ_AGAIN(block->at), HPACK_ROOM)] & CODED_STRING;
+	read_integer(bytes, 0x7f, block);
+	MEETING_POINT();
 }
 
 /* Reads the name at block->at, and moves that behind it. */
 static __always_inline void read_name(const __u8 *bytes, struct header_block *block)
 {
 	read_string(bytes, block);
-	__u64 at = READ_AGAIN(block->at), length = READ_AGAIN(block->string);
+	__u64 at = READ_AGAIN(block->at), length = READ_AGAIN(block->number);
 	const __u8 *name = &bytes[BOUNDED(at, HPACK_ROOM)];
 	__u64 coded = READ_AGAIN(block->coded);
-	__u64 line = name_line(name, length, coded);
 	__u64 is_status = is_status_name(*(const __u32 *)name, coded);
 
-	block->line = line & -is_below(length, LITERAL_NAME_MAX);
 	block->is_status = is_status;
 	block->kinds |= IS_RESPONSE * is_status | IS_REQUEST * (is_pseudo_name(name[0], coded) & (is_status ^ 1));
 	block->at = at + length;
+	if (begins_like_line(name) && length < LITERAL_NAME_MAX)
+		block->line = name_line(name, length, coded);
 }
 
-/* Reads the value at block->at, and moves that behind it. */
-static __always_inline void read_value(const __u8 *bytes, struct header_block *block)
+/* Reads what the value of :status begins with: 1, in either coding. */
+static __always_inline void note_status(struct header_block *block, __u8 first, __u64 coded)
 {
-	read_string(bytes, block);
-	__u64 at = READ_AGAIN(block->at), length = READ_AGAIN(block->string), coded = READ_AGAIN(block->coded);
-	__u64 index = BOUNDED(at, HPACK_ROOM);
-	__u32 start = *(const __u32 *)&bytes[index];
-	__u64 is_whole = is_below(at + length, READ_AGAIN(block->length) + 1);
-	__u64 looks = looks_like_traceparent(start, length, coded);
-	__u64 is_one = is_zero((start & 0xff) ^ '1') & is_zero(coded);
-	__u64 is_coded_one = is_zero((start & 0xff) >> 3 ^ 1) & is_zero(coded ^ CODED_STRING);
+	__u64 is_one = is_zero(first ^ '1') & is_zero(coded);
+	__u64 is_coded_one = is_zero(first >> 3 ^ 1) & is_zero(coded ^ CODED_STRING);
 
-	block->kinds |= IS_INTERIM * (READ_AGAIN(block->is_status) & (is_one | is_coded_one));
+	block->kinds |= IS_INTERIM * (is_one | is_coded_one);
+}
+
+/* Looks at a value that may be a context, by its name or because that is a number. */
+static __always_inline void look_at_value(const __u8 *bytes, struct header_block *block, __u64 at)
+{
+	__u64 length = READ_AGAIN(block->number), coded = READ_AGAIN(block->coded);
+	__u64 index = BOUNDED(at, HPACK_ROOM);
+	__u64 is_whole = is_below(at + length, READ_AGAIN(block->length) + 1);
+	__u64 looks = looks_like_traceparent(*(const __u32 *)&bytes[index], length, coded);
 	__u64 line = READ_AGAIN(block->line);
+
 	if (READS(TRACEPARENT))
 		line |= TRACEPARENT_LINE * (READ_AGAIN(block->is_dynamic) & looks);
 	block->kinds |= IS_BAD * (is_zero(line ^ TRACEPARENT_LINE) & is_whole & (looks ^ 1));
 	line &= -(is_whole & is_below(length, UBER_MAX + 1) & (looks | is_zero(line ^ TRACEPARENT_LINE) ^ 1));
 	block->line = line;
 	block->place = PLACE(index, length, coded);
-	block->at = at + length;
+	MEETING_POINT();
+	if (READ_AGAIN(block->line))
+		note_place(bytes, block);
+}
+
+/* Reads the value at block->at, and moves that behind it. */
+static __always_inline void read_value(const __u8 *bytes, struct header_block *block)
+{
+	read_string(bytes, block);
+	__u64 at = READ_AGAIN(block->at);
+
+	block->at = at + READ_AGAIN(block->number);
+	if (READ_AGAIN(block->is_status))
+		note_status(block, bytes[BOUNDED(at, HPACK_ROOM)], READ_AGAIN(block->coded));
+	if (READ_AGAIN(block->line) || READ_AGAIN(block->is_dynamic))
+		look_at_value(bytes, block, at);
 }
 
 /* Reads the field at block->at, and moves that behind it. */
@@ -202,9 +190,12 @@ static __always_inline void read_field(const __u8 *bytes, struct header_block *b
 	__u64 bits = PREFIX_BITS >> (bytes[BOUNDED(at, HPACK_ROOM)] >> 4 << 2) & 7;
 
 	OPAQUE(bits);
-	__u64 number = read_integer(bytes, &at, ~(~0ULL << bits), block);
-	block->at = at;
+	read_integer(bytes, ~(~0ULL << bits), block);
 	block->line = 0;
+	block->bits = bits;
+	MEETING_POINT();
+	__u64 number = READ_AGAIN(block->number);
+	bits = READ_AGAIN(block->bits);
 	note_number(block, number & -(is_zero(bits ^ SIZE_BITS) ^ 1), is_zero(bits ^ INDEXED_BITS));
 	if (bits == INDEXED_BITS || bits == SIZE_BITS)
 		return;
@@ -216,8 +207,6 @@ static __always_inline void read_field(const __u8 *bytes, struct header_block *b
 		return;
 	}
 	read_value(bytes, block);
-	if (READ_AGAIN(block->line))
-		note_place(bytes, block);
 }
 
 /* Walks the block of which block->length bytes lie at `bytes`; `is_cut` says that they are not all. */

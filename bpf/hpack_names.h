@@ -75,6 +75,19 @@ static __always_inline __u64 is_status_name(__u32 start, __u64 coded)
 	       is_zero((coded ^ CODED_STRING) | ((start & 0xffff) ^ 0x84b8));
 }
 
+/* Whether a name begins with a byte that may be a known one's, plain or coded, of which it compares six bits: seven of those
+ * 64 values are.
+ */
+#define START_BIT(byte) (1ULL << ((byte) & 63))
+#define LINE_STARTS                                                                                                  \
+	(START_BIT('t') | START_BIT('b') | START_BIT('u') | START_BIT('x') | START_BIT(0x4d) | START_BIT(0x8d) |     \
+	 START_BIT(0xb6) | START_BIT(0xf2))
+
+static __always_inline int begins_like_line(const __u8 *name)
+{
+	return LINE_STARTS >> (*name & 63) & 1;
+}
+
 /* Returns which line has the name of `length` bytes, fewer than LITERAL_NAME_MAX, at `text`. Names are lower-case (RFC 9113
  * section 8.2). One that merely ends like one, as ce-traceparent, is another.
  */
