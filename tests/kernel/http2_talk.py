@@ -86,7 +86,7 @@ SAMPLED = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf](?![0-9a-
 
 
 def read_ids(data: bytes) -> str:
-    """Return the context that the agent reads of a record, in the form of a traceparent; empty where it takes none."""
+    """Return the context that the agent reads of a record, in the form of a traceparent, or nothing."""
     try:
         transit = decode_kernel_record(data)
     except ContextError:
