@@ -41,16 +41,6 @@ static __always_inline void note_boundary(struct workspace *work, __u32 boundary
 	WRITE_ONCE(*where, make_tag(hash, boundary));
 }
 
-/* The key of a segment that goes on with a frame; `seq` in host order. */
-static __always_inline struct transit_key next_key(const struct message *message, __u32 seq)
-{
-	struct transit_key next = request_key(message);
-
-	next.seq = bpf_htonl(seq);
-	next.tsval = 0;
-	return next;
-}
-
 static __always_inline struct followed_flow *followed_of(int set, __u64 way)
 {
 	__u64 index = set * TABLE_WAYS + (way & WAY_MASK);
@@ -61,7 +51,7 @@ static __always_inline struct followed_flow *followed_of(int set, __u64 way)
 /* Whether a frame goes on into the segment, which begins like anything. */
 static __always_inline int is_followed(const struct message *message)
 {
-	struct transit_key next = next_key(message, bpf_ntohl(message->seq));
+	struct transit_key next = next_key(message, 0);
 	__u64 hash = hash_key(&next);
 	__u64 index = hash % FOLLOWED_SETS;
 	struct tag_set *set = followed_tags.lookup((int *)&index);
@@ -72,7 +62,7 @@ static __always_inline int is_followed(const struct message *message)
 /* Takes out what is known of the frame that goes on into the segment. Returns 0 where there is none. */
 static __always_inline int resume_frame(struct workspace *work)
 {
-	struct transit_key next = next_key(&work->message, bpf_ntohl(work->message.seq));
+	struct transit_key next = next_key(&work->message, 0);
 	__u64 hash = hash_key(&next);
 	__u64 index = hash % FOLLOWED_SETS;
 	struct tag_set *set = followed_tags.lookup((int *)&index);
@@ -83,18 +73,13 @@ static __always_inline int resume_frame(struct workspace *work)
 	__u64 *where = &set->tags[found & WAY_MASK];
 	__u64 tag = READ_AGAIN(*where);
 	struct followed_flow *flow = followed_of(index, found);
-	if (!flow || !take_way(where, tag))
+	if (!flow || !take_awaited(where, tag, &flow->next, &next))
 		return 0;
-	if (!same_key(&flow->next, &next)) {
-		publish(where, tag);
-		return 0;
-	}
 	work->segment.at = (__u64)flow->skip - flow->held;
 	work->segment.held = flow->held;
 	work->segment.words[0] = flow->words[0];
 	work->segment.words[1] = flow->words[1];
-	publish(where, 0);
-	await_packet(next.seq, -1);
+	free_awaited(where, &next);
 	return 1;
 }
 
@@ -103,8 +88,7 @@ static __always_inline int resume_frame(struct workspace *work)
  */
 static __always_inline void follow_frame(struct workspace *work, __u32 skip, __u32 held)
 {
-	struct transit_key next =
-		next_key(&work->message, bpf_ntohl(work->message.seq) + work->message.payload_length);
+	struct transit_key next = next_key(&work->message, work->message.payload_length);
 	__u32 now = coarse_time(work->now);
 	__u64 hash = hash_key(&next);
 	__u64 index = hash % FOLLOWED_SETS;
@@ -112,17 +96,11 @@ static __always_inline void follow_frame(struct workspace *work, __u32 skip, __u
 
 	if (!set)
 		return;
-	work->found = find_way(set, hash);
-	if (!work->found)
-		work->found = find_worst_way(set, now, UNFINISHED_AGE);
-	__u64 found = READ_AGAIN(work->found);
+	__u64 found = choose_awaited_way(work, set, hash, now);
 	__u64 *where = &set->tags[found & WAY_MASK];
-	__u64 former = READ_AGAIN(*where);
 	struct followed_flow *flow = followed_of(index, found);
-	if (!flow || !take_way(where, former))
+	if (!flow || !replace_awaited(where, &flow->next))
 		return;
-	if (former)
-		await_packet(flow->next.seq, -1);
 	flow->next = next;
 	flow->skip = skip;
 	flow->held = held;
@@ -141,13 +119,8 @@ static __always_inline void expire_followed(int index, __u32 now, __u32 least)
 		return;
 #pragma unroll /* as in expire_blocks */
 	for (__u32 way = 0; way < TABLE_WAYS; way++) {
-		__u64 *where = &set->tags[way];
-		__u64 tag = READ_AGAIN(*where);
 		struct followed_flow *flow = followed_of(index, way);
-		if (!flow || !(tag >> TAG_HASH_SHIFT) || now - (__u32)tag < least || !take_way(where, tag))
-			continue;
-		__u32 seq = flow->next.seq;
-		publish(where, 0);
-		await_packet(seq, -1);
+		if (flow)
+			expire_awaited(&set->tags[way], &flow->next, now, least);
 	}
 }

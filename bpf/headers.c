@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is made of one header block of HTTP/2: a context that the segment's transit will have, or a count. */
+
 /* Puts a context of the workspace among those of the segment, whose frame begins at segment.at. */
 static __always_inline void keep_context(struct workspace *work)
 {
@@ -32,7 +33,7 @@ static __always_inline void count_unread(struct workspace *work, __u64 kinds)
 /* Judges a request, whose header block was walked. */
 static __always_inline void judge_stream_request(struct __sk_buff *skb, struct workspace *work, __u64 kinds)
 {
-	__u32 seq = bpf_htonl(bpf_ntohl(work->message.seq) + (__u32)work->segment.at);
+	__u32 seq = bpf_htonl(seq_at(&work->message, work->segment.at));
 
 	count(HTTP2_REQUESTS);
 	if (kinds & HAS_SEVERAL) {
@@ -56,7 +57,7 @@ static __always_inline void judge_stream_request(struct __sk_buff *skb, struct w
 /* Judges what a server may have sent: the first header block of a stream is the response, what follows it are trailers. */
 static __always_inline void judge_stream_response(struct __sk_buff *skb, struct workspace *work, __u64 kinds)
 {
-	__u32 seq = bpf_htonl(bpf_ntohl(work->message.seq) + (__u32)work->segment.at);
+	__u32 seq = bpf_htonl(seq_at(&work->message, work->segment.at));
 	__u64 *where = 0;
 	struct exchange *exchange = read_stream(work, work->segment.frame.stream, &where);
 

@@ -93,9 +93,7 @@ static __always_inline int begins_like_line(const __u8 *name)
  */
 static __always_inline __u64 name_line(const __u8 *text, __u64 length, __u64 coded)
 {
-	__u64 short_by = 7 - length;
-	OPAQUE(short_by); /* else clang makes a branch of it */
-	__u64 is_long = -(short_by >> 63);
+	__u64 is_long = -is_below(7, length);
 	__u64 below = ~(~0ULL << (BOUNDED(length, 8) << 3));
 	const struct literal_name name = {
 		.first = *(const __u64 *)text & (is_long | below),

@@ -5,15 +5,6 @@
 
 #include "hpack_names.h"
 
-/* Whether one number is below the other, both far below 2^63. */
-static __always_inline __u64 is_below(__u64 one, __u64 other)
-{
-	__u64 difference = one - other;
-
-	OPAQUE(difference); /* else clang makes a branch of it */
-	return difference >> 63;
-}
-
 /* The coded length of a traceparent: 55 characters of 5 or 6 bits, of which few are known. */
 #define CODED_TRACEPARENT_MIN 35
 #define CODED_TRACEPARENT_MAX 41

@@ -144,7 +144,7 @@ static __always_inline void end_segment(struct workspace *work)
 		return;
 	if (!segment->is_certain && !segment->is_proven && beyond)
 		return;
-	note_boundary(work, bpf_ntohl(work->message.seq) + (__u32)segment->at);
+	note_boundary(work, seq_at(&work->message, segment->at));
 	if (beyond)
 		follow_frame(work, cut ? 0 : beyond, cut);
 }

@@ -78,6 +78,15 @@ static __always_inline __u64 is_zero(__u64 value)
 	return result;
 }
 
+/* Whether one number is below the other, both far below 2^63. */
+static __always_inline __u64 is_below(__u64 one, __u64 other)
+{
+	__u64 difference = one - other;
+
+	OPAQUE(difference); /* else clang makes a branch of it */
+	return difference >> 63;
+}
+
 #define LOWER_CASE    0x2020202020202020ULL
 #define NAME_TRACEPAR 0x7261706563617274ULL /* "tracepar", little-endian */
 

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The slots of transits: how one is found that is free, and how several contexts of one segment are chained. */
 
+/* Takes the slot of the index; 0 where that is in use. */
+static __always_inline struct transit_slot *claim_slot(const __u64 *index)
+{
+	struct transit_slot *slot = transits.lookup((int *)index);
+
+	return slot && !__sync_val_compare_and_swap(&slot->in_use, 0, 1) ? slot : 0;
+}
+
 /* Takes a slot that is free, and returns it with its index; 0 where all that were tried are in use. The one that this CPU
  * freed last comes first, since it is still in its caches; then those whose turn it is.
  */
@@ -14,8 +22,8 @@ static __always_inline struct transit_slot *take_slot(struct workspace *work, __
 	*index = READ_AGAIN(work->freed) % TRANSITS_MAX;
 #pragma unroll
 	for (int i = 0; i <= SLOTS_TRIED; i++) {
-		struct transit_slot *slot = transits.lookup((int *)index);
-		if (slot && !__sync_val_compare_and_swap(&slot->in_use, 0, 1))
+		struct transit_slot *slot = claim_slot(index);
+		if (slot)
 			return slot;
 		*index = __sync_fetch_and_add(&turn->transits, 1) % TRANSITS_MAX;
 	}
@@ -31,8 +39,7 @@ static __always_inline struct transit_slot *take_next_slot(__u64 *index)
 	if (!turn)
 		return 0;
 	*index = __sync_fetch_and_add(&turn->transits, 1) % TRANSITS_MAX;
-	struct transit_slot *slot = transits.lookup((int *)index);
-	return slot && !__sync_val_compare_and_swap(&slot->in_use, 0, 1) ? slot : 0;
+	return claim_slot(index);
 }
 
 /* Keeps the contexts of a segment but the first in slots of their own, each with the number of the next, counted from 1; that of
@@ -54,7 +61,7 @@ static __always_inline void chain_contexts(struct workspace *work)
 			count(TRANSIT_MAP_FULL);
 			continue;
 		}
-		slot->transit.seq = bpf_ntohl(work->message.seq) + (__u32)kept->at;
+		slot->transit.seq = seq_at(&work->message, kept->at);
 		slot->transit.contexts[0] = kept->context;
 		slot->more = work->more;
 		work->more = number + 1;

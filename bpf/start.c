@@ -187,7 +187,7 @@ static __always_inline enum point point_of(struct workspace *work)
 static __always_inline void start_transit(struct __sk_buff *skb, struct workspace *work)
 {
 	int is_expected = work->is_expected;
-	struct transit_key next = request_key(&work->message);
+	struct transit_key next = next_key(&work->message, 0);
 
 	work->first = key_of(&work->message);
 	work->segments = 1;
@@ -198,7 +198,6 @@ static __always_inline void start_transit(struct __sk_buff *skb, struct workspac
 	work->waits = FOR_NOTHING;
 	work->waited = FOR_NOTHING;
 	work->block.length = 0;
-	next.tsval = 0;
 	if (is_expected)
 		note_time(work);
 	int is_resumed = is_expected && resume_block(work, &next);

@@ -10,9 +10,8 @@
 #include "hpack.h"
 
 /* Of B3's lines by Huffman's code: the lengths of both ids' codes, decision and debug flag as characters, then the codes. */
-#define CODED_IDS_AT  4
-#define CODED_ID_MAX  24 /* 32 digits of at most six bits */
-#define CODED_IDS_MAX (CODED_IDS_AT + CODED_ID_MAX + CODED_ID_MAX / 2)
+#define CODED_IDS_AT 4
+#define CODED_ID_MAX 24 /* 32 digits of at most six bits */
 
 /* Characters of decisions by Huffman's code (RFC 7541 appendix B): a byte alone, or its upper five or six bits. */
 #define CODED_ZERO 0x07

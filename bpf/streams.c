@@ -120,7 +120,7 @@ static __always_inline void reset_stream(struct workspace *work, __u32 stream)
 	struct exchange *exchange = read_stream(work, stream, &where);
 
 	if (!exchange) {
-		__u32 seq = bpf_ntohl(message->seq) + (__u32)work->segment.at;
+		__u32 seq = seq_at(message, work->segment.at);
 		exchange = find_stream(&of_client, &where);
 		if (!exchange || seq - bpf_ntohl(exchange->request_seq) >= OTHER_SERVER_REACH)
 			return; /* or it is that of an earlier connection from the port */

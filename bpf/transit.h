@@ -40,6 +40,22 @@ static __always_inline struct transit_key key_of(const struct message *message)
 	return key;
 }
 
+/* The number of the byte at an index of the message's payload, in host order. */
+static __always_inline __u32 seq_at(const struct message *message, __u32 index)
+{
+	return bpf_ntohl(message->seq) + index;
+}
+
+/* The key of a segment that begins at an index of this one's payload or behind it, by which a first point waits for it. */
+static __always_inline struct transit_key next_key(const struct message *message, __u32 index)
+{
+	struct transit_key next = request_key(message);
+
+	next.seq = bpf_htonl(seq_at(message, index));
+	next.tsval = 0;
+	return next;
+}
+
 /* The key by which the points of a node know a packet. Of HTTP/1's the first word tells who is the client, and the client's
  * side is what DNAT leaves as it is. What begins in another way may go either way: it is known by both of the connection's
  * numbers, which nobody rewrites.

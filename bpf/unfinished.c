@@ -34,9 +34,7 @@ static __always_inline struct unfinished_block *unfinished_of(int set, __u64 way
 /* Whether the segment is the next one of a header block or body, whatever it begins with. */
 static __always_inline int is_unfinished(const struct message *message)
 {
-	struct transit_key next = request_key(message);
-
-	next.tsval = 0;
+	struct transit_key next = next_key(message, 0);
 	__u64 hash = hash_key(&next);
 	__u64 index = hash % UNFINISHED_SETS;
 	struct tag_set *set = unfinished_tags.lookup((int *)&index);
@@ -59,12 +57,9 @@ static __always_inline int resume_block(struct workspace *work, const struct tra
 	__u64 *where = &set->tags[found & WAY_MASK];
 	__u64 tag = READ_AGAIN(*where);
 	struct unfinished_block *block = unfinished_of(index, found);
-	if (!block || coarse_time(work->now) - (__u32)tag > UNFINISHED_AGE || !take_way(where, tag))
+	if (!block || coarse_time(work->now) - (__u32)tag > UNFINISHED_AGE ||
+	    !take_awaited(where, tag, &block->next, next))
 		return 0;
-	if (!same_key(&block->next, next)) {
-		publish(where, tag);
-		return 0;
-	}
 	work->waited = block->waits;
 	if (work->waited != FOR_END) {
 		work->first = block->first;
@@ -72,8 +67,7 @@ static __always_inline int resume_block(struct workspace *work, const struct tra
 		work->block.length = block->length;
 	}
 	copy_block(work->block.words, block->words, work->block.length);
-	publish(where, 0);
-	await_packet(next->seq, -1);
+	free_awaited(where, next);
 	return 1;
 }
 
@@ -82,28 +76,19 @@ static __always_inline int resume_block(struct workspace *work, const struct tra
  */
 static __always_inline int keep_block(struct workspace *work)
 {
-	struct transit_key next = request_key(&work->message);
+	struct transit_key next = next_key(&work->message, work->message.payload_length);
 	__u32 now = coarse_time(work->now);
 	__u32 length = work->waits == FOR_END ? 0 : work->block.length;
-
-	next.seq = bpf_htonl(bpf_ntohl(next.seq) + work->message.payload_length);
-	next.tsval = 0;
 	__u64 hash = hash_key(&next);
 	__u64 index = hash % UNFINISHED_SETS;
 	struct tag_set *set = unfinished_tags.lookup((int *)&index);
 	if (!set)
 		return 0;
-	work->found = find_way(set, hash);
-	if (!work->found)
-		work->found = find_worst_way(set, now, UNFINISHED_AGE);
-	__u64 found = READ_AGAIN(work->found);
+	__u64 found = choose_awaited_way(work, set, hash, now);
 	__u64 *where = &set->tags[found & WAY_MASK];
-	__u64 former = READ_AGAIN(*where);
 	struct unfinished_block *block = unfinished_of(index, found);
-	if (!block || !take_way(where, former))
+	if (!block || !replace_awaited(where, &block->next))
 		return 0;
-	if (former)
-		await_packet(block->next.seq, -1);
 	block->next = next;
 	block->first = work->first;
 	block->segments = work->segments;
@@ -124,13 +109,8 @@ static __always_inline void expire_blocks(int index, __u32 now, __u32 least)
 		return;
 #pragma unroll /* LLVM 19 would count from the set's first slot on, of which the verifier knows no bound */
 	for (__u32 way = 0; way < TABLE_WAYS; way++) {
-		__u64 *where = &set->tags[way];
-		__u64 tag = READ_AGAIN(*where);
 		struct unfinished_block *block = unfinished_of(index, way);
-		if (!block || !(tag >> TAG_HASH_SHIFT) || now - (__u32)tag < least || !take_way(where, tag))
-			continue;
-		__u32 seq = block->next.seq;
-		publish(where, 0);
-		await_packet(seq, -1);
+		if (block)
+			expire_awaited(&set->tags[way], &block->next, now, least);
 	}
 }

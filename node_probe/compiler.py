@@ -23,18 +23,8 @@ _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
 
 SOURCES = (
-    *(
-        "maps.c",
-        "rates.c",
-        "exchanges.c",
-        "slots.c",
-        "transits.c",
-        "bodies.c",
-        "unfinished.c",
-        "flows.c",
-        "streams.c",
-    ),
-    *("responses.c", "start.c", "headers.c", "http2.c", "points.c", "sweep.c"),
+    *("maps.c", "rates.c", "exchanges.c", "slots.c", "transits.c", "bodies.c", "awaited.c", "unfinished.c"),
+    *("flows.c", "streams.c", "responses.c", "start.c", "headers.c", "http2.c", "points.c", "sweep.c"),
 )
 """The parts of the program text, each of which uses what stands before it."""
 
