@@ -28,7 +28,8 @@ COMPILED = [choice for choice in CHOICES if len(choice) in {1, len(CHOICES[-1])}
 LEFT_OUT = {
     "asks the kernel nothing that others do not": (
         *("test_agent.py", "test_compiled.py", "test_discovery.py", "test_discovery_ipv6.py", "test_follow.py"),
-        *("test_hop_metrics.py", "test_points.py", "test_top.py"),
+        *("test_hop_metrics.py", "test_points.py", "test_top.py", "test_top_http2.py"),
+        *("test_http2_cuts.py", "test_http2_fields.py", "test_http2_formats.py", "test_http2_sampling.py"),
     ),
     "random packets for minutes, which find faults of the programs and not of the verifier": (
         *("test_mutated_packets.py", "test_search_oracle.py"),

@@ -98,6 +98,18 @@ def is_balanced(counts: Counts) -> bool:
     return counts["transits_started"] == left + counts["ring_full"] and left == counts["transits_sent"] + lost
 
 
+def leave_out_exports(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return what a probe counted besides the calls of gRPC by which spans and transits are sent: none has a context.
+
+    How many there are depends on how fast things went. No other request may be without a context.
+    """
+    left = dict(counts)
+    left.pop("http2_uncertain", None)
+    calls = left.pop("http2_requests", 0)
+    assert left.pop("http2_indexed", 0) + left.pop("request_no_context", 0) == calls
+    return left
+
+
 def open_account(
     node: Node, segments: Iterable[Segment], said: Iterable[Message], counts: Counts, arrivals: Iterable[Arrival]
 ) -> Account:

@@ -17,6 +17,7 @@ from testbed.mesh import started_mesh
 from testbed.observer import Sighting, list_sightings, open_observer
 from testbed.topology import CART_SERVICE, FRONTEND, MANAGEMENT_GATEWAY, NODE_1, NODES, PLUGIN_ENDPOINT, Node
 from tests.requirements import require_bcc
+from tests.testbed.accounts import leave_out_exports
 from tests.testbed.hand_made import HAND_MADE, HAND_MADE_SPANS
 from tests.testbed.hop_rules import (
     CART_HOPS,
@@ -92,7 +93,7 @@ class Bench:
             send()
             sink.wait_for(lambda got: len(got) >= spans + network_spans)
             return Story(
-                probes={name: stop_and_count(probe) for name, probe in probes.items()},
+                probes={name: leave_out_exports(stop_and_count(probe)) for name, probe in probes.items()},
                 plugin=stop_and_count(plugin),
                 sent=self.tap.groups[before:],
                 arrived=sink.groups,

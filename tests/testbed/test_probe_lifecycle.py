@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.testbed, pytest.mark.usefixtures("server")]
 
 REQUESTS = 23
 TIMEOUT_S = 20.0
-PROGRAMS = 11
+PROGRAMS = 13
 POINTS = 12
 """Of node-1: two pods with four each, the overlay device and the underlay device with two each."""
 
