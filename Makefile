@@ -15,6 +15,7 @@ RUN_PACKAGES := python3-bpfcc python3-venv linux-libc-dev
 TESTBED_PACKAGES := $(RUN_PACKAGES) iproute2 iptables procps util-linux
 # Ubuntu has bpftool among the kernel's tools.
 BPFTOOL := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),linux-tools-common linux-tools-generic,bpftool)
+EVALUATION_PACKAGES := $(TESTBED_PACKAGES) tcpdump wrk
 # Ubuntu has it as a snap alone.
 BROWSER := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),,chromium chromium-driver)
 TEST_PACKAGES := $(TESTBED_PACKAGES) binutils tcpdump ethtool $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
@@ -168,7 +169,8 @@ build/setup-demo: pyproject.toml constraints.txt | .venv/bin/python
 	@mkdir -p build && touch $@
 
 build/setup-evaluation: pyproject.toml constraints.txt | .venv/bin/python
-	$(call install_packages,$(TESTBED_PACKAGES))
+	$(call install_packages,$(EVALUATION_PACKAGES))
+	$(unpack_nginx)
 	@echo "installing Python packages into .venv"
 	@$(PIP) install -c constraints.txt -e . --group evaluation
 	@mkdir -p build && touch $@

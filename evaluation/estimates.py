@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from random import Random
 
-from evaluation.results import Estimate
+from evaluation.values import Estimate
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from evaluation.estimates import estimate_growth, estimate_median
-from evaluation.results import FaultResult, Growth
+from evaluation.results_faults import FaultResult, Growth
 from evaluation.segments import Exchange
 
 SHARE_OF_MOST = 0.5

@@ -14,9 +14,9 @@ from socket import socket
 from evaluation.estimates import alternate
 from evaluation.fault_cases import FAULTS, Fault, Seen
 from evaluation.fault_runs import Pair, Run, judge_fault
-from evaluation.machine import describe_machine
+from evaluation.machine import count_cores, describe_machine
 from evaluation.question import Effort, Question, Tell
-from evaluation.results import FaultsResult
+from evaluation.results_faults import FaultsResult
 from evaluation.segments import Exchange, divide_trace
 from evaluation.trace_tail import TraceTail
 from testbed.client import send_requests
@@ -43,14 +43,14 @@ _LEAST_CORES = 2
 def list_missing() -> list[str]:
     """Return what this machine lacks."""
     missing = find_missing()
-    if describe_machine().cores < _LEAST_CORES:
+    if count_cores() < _LEAST_CORES:
         missing.append(f"{_LEAST_CORES} cores: one is kept busy, the other does the rest")
     return missing
 
 
 def answer(effort: Effort, work_dir: Path, tell: Tell, faults: Sequence[Fault] = FAULTS) -> FaultsResult:
     """Hold each fault in turn, in paired alternating rounds. Raises TestbedError."""
-    head, started_s = describe_machine(), time.monotonic()
+    head, started_s = describe_machine(effort), time.monotonic()
     rounds, requests = ROUNDS[effort], REQUESTS_PER_RUN[effort]
     pairs: defaultdict[str, list[Pair]] = defaultdict(list)
     with _running_bench(work_dir, tell) as bench:

@@ -1,13 +1,15 @@
 """Made-up answers, with figures that are told apart, and a made-up trace of one call."""
 
-from evaluation.results import Estimate, FaultResult, FaultsResult, Growth, Head, Results
+from evaluation.results import Results
+from evaluation.results_faults import FaultResult, FaultsResult, Growth
+from evaluation.values import Estimate, Head
 from testbed.demo_verdict import CHAINS
 from testbed.topology import CART_SERVICE
 from traceview.span import Direction, Span, SpanKind
 from traceview.tree import Trace, group_traces
 
 TRACE_ID = bytes(range(16))
-HEAD = Head("2026-11-30T00:00:00Z", "a CPU", 2, "6.18.0", 0.5, {"hopspan": "0.1.0", "python": "3.11.2"})
+HEAD = Head("full", "2026-11-30T00:00:00Z", "a CPU", 2, "6.18.0", 0.5, {"hopspan": "0.1.0", "python": "3.11.2"})
 
 
 def make_fault(name: str = "iptables rules", **changes: object) -> FaultResult:

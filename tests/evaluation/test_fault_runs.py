@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.fault_runs import Pair, Run, Story, find_grown, judge_fault
-from evaluation.results import Estimate, Growth
+from evaluation.results_faults import Growth
 from evaluation.segments import Exchange
+from evaluation.values import Estimate
 
 SLOW, OTHER, RARE = "host-forward (request, node-1)", "underlay (request, node-1)", "request sent again"
 STORY = Story("rules", "many rules", "by the wire", (SLOW,))

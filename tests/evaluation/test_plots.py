@@ -4,8 +4,10 @@ import importlib.util
 
 import pytest
 
-from evaluation.report import PICTURES
-from evaluation.results import Estimate, Results
+from evaluation.report import list_pictures
+from evaluation.report_faults import PICTURES
+from evaluation.results import Results
+from evaluation.values import Estimate
 from tests.evaluation.samples import make_fault, make_results
 from tests.requirements import lack
 
@@ -28,7 +30,7 @@ def draw(results: Results) -> dict[str, bytes]:
 def test_every_picture_of_the_report_is_drawn() -> None:
     """Each as SVG and as PNG."""
     drawn = draw(make_results())
-    assert set(drawn) == {f"{stem}.{kind}" for stem in PICTURES for kind in ("svg", "png")}
+    assert set(drawn) == {f"{stem}.{kind}" for stem in list_pictures(make_results()) for kind in ("svg", "png")}
     assert all(data.startswith(SVG if name.endswith(".svg") else PNG) for name, data in drawn.items())
 
 
@@ -41,7 +43,7 @@ def test_same_results_give_the_same_pictures() -> None:
 
 
 @pytest.mark.parametrize("stem", PICTURES)
-def test_axes_say_what_and_in_which_unit(stem: str) -> None:
+def test_axes_of_faults_say_what_and_in_which_unit(stem: str) -> None:
     """The growth is in microseconds, and every fault has its name there: matplotlib writes texts as comments."""
     picture = draw(make_results(make_fault("one fault"), make_fault("another")))[f"{stem}.svg"].decode()
     assert "growth with the fault, us" in picture
