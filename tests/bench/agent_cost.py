@@ -12,8 +12,8 @@ from typing import Any
 
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
+from testbed.kernel_facts import read_cpu_ns, read_rss_mib
 from tests.bench.figures import spread
-from tests.bench.kernel_facts import read_cpu_ns, read_rss_mib
 from tests.bench.load import run_load
 from tests.bench.variants import running_agents
 

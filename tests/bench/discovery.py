@@ -14,8 +14,8 @@ from node_probe.device_dump import list_devices
 from node_probe.devices import plan_points
 from node_probe.namespaces import entered
 from testbed.deadline import wait_until
+from testbed.kernel_facts import read_cpu_ns
 from tests.bench.figures import spread
-from tests.bench.kernel_facts import read_cpu_ns
 from tests.kernel.made_node import DEADLINE_S, Node, Probe
 from tests.kernel.wires import plug_in, pods
 

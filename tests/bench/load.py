@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.errors import TestbedError
+from testbed.kernel_facts import read_cpu_ns, read_cpu_ticks
 from testbed.process import ManagedProcess, run_in
 from testbed.topology import CART, FRONTEND
-from tests.bench.kernel_facts import read_cpu_ns, read_cpu_ticks
 from tests.bench.samples import CONTEXT_AT_BYTE
 from tests.house.repository import ROOT
 

@@ -22,7 +22,7 @@ from node_probe.devices import plan_points
 from node_probe.programs import PROGRAMS, RING_BYTES, load_programs
 from node_probe.ring import RingReader
 from node_probe.support import find_tcx
-from tests.bench.kernel_facts import read_program_facts
+from testbed.kernel_facts import read_program_facts
 from tests.bench.samples import UNREACHED_RATE
 
 READY_LINE = "reader ready"

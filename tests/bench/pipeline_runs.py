@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from testbed.kernel_facts import read_cpu_ns
 from testbed.process import ManagedProcess
 from tests.bench.figures import percentile
-from tests.bench.kernel_facts import read_cpu_ns
 from tests.bench.pipeline_cases import LATENCY_CASE, Case, PluginCase, Ports, Protocol
 from tests.bench.pipeline_load import Load, Sent
 from tests.bench.pipeline_requests import HOPS_PER_EXCHANGE, SPANS

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testbed.kernel_facts import list_children, list_softirq_threads, read_cpu_ns
 from testbed.process import ManagedProcess
 from tests.bench.figures import loss_percent, spread
-from tests.bench.kernel_facts import list_children, list_softirq_threads, read_cpu_ns
 from tests.bench.load import Load, run_load
 from tests.bench.losses import read_capture_lost_percent, read_lost_percent, read_uncounted
 from tests.bench.variants import Counts, Running, running_agents, running_captures, running_readers

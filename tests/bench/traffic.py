@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.bench.kernel_facts import counting_runs
+from testbed.kernel_facts import counting_runs
 from tests.bench.load import Load, run_load
 from tests.bench.variants import Counts, running_readers
 

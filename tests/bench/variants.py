@@ -60,7 +60,7 @@ class Running:
 @contextmanager
 def running_sink(work_dir: Path) -> Iterator[tuple[ManagedProcess, str]]:
     """Hold the null sink; yield it and its endpoint."""
-    command = [sys.executable, "-m", "tests.bench.null_sink", str(MANAGEMENT_GATEWAY)]
+    command = [sys.executable, "-m", "testbed.null_sink", str(MANAGEMENT_GATEWAY)]
     with run_in(None, command, log_path=work_dir / "sink.log") as sink:
         port = sink.wait_for_output(r"^listening (\d+)$", READY_TIMEOUT_S)[1]
         yield sink, f"{MANAGEMENT_GATEWAY}:{port}"

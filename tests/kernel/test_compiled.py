@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from node_probe.programs import CALLED, MAPS, PROGRAMS, SWEEP
-from tests.bench.kernel_facts import read_program_facts
+from testbed.kernel_facts import read_program_facts
 from tests.compiled.loaded import loaded_programs
 from tests.compiled.sharing import SHARED, compiled_once
 from tests.requirements import require_bcc, require_root

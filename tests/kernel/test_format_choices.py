@@ -6,7 +6,7 @@ import pytest
 
 from node_probe.programs import CALLED, PROGRAMS
 from node_probe.transit import HEADER_FORMATS, ContextFormat
-from tests.bench.kernel_facts import read_program_facts
+from testbed.kernel_facts import read_program_facts
 from tests.compiled.loaded import loaded_programs
 from tests.kernel.test_verifier import LIMIT
 from tests.requirements import require_bcc, require_root

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from node_probe.programs import CALLED, PROGRAMS, SWEEP
-from tests.bench.kernel_facts import read_program_facts
+from testbed.kernel_facts import read_program_facts
 
 pytestmark = pytest.mark.bpf
 

@@ -1,4 +1,4 @@
-"""An OTLP/gRPC peer that takes every request and looks into none. Run: `python -m tests.bench.null_sink ADDRESS`.
+"""An OTLP/gRPC peer that takes every request and looks into none. Run: `python -m testbed.null_sink ADDRESS`.
 
 It prints `listening PORT` and runs until it is killed.
 """
