@@ -123,7 +123,7 @@ schemas: build/setup-test
 
 ## make clean                  remove build/ and .venv/, and what a crashed testbed or cluster left
 clean:
-	@if [ -x $(PYTHON) ]; then for what in testbed tests.kubernetes; do $(PYTHON) -m $$what down || true; done; fi
+	@if [ -x $(PYTHON) ]; then for what in testbed testbed.kubernetes; do $(PYTHON) -m $$what down || true; done; fi
 	@rm -rf build .venv
 
 # Installs what is missing and touches the package lists only then, so a complete machine needs no network here.

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.errors import TestbedError
+from testbed.peers import find_collector
 from tests.bench.pipeline_cases import CASES, ORDER
 from tests.bench.pipeline_overload import Overload, measure_overload
 from tests.bench.pipeline_report import make_report
 from tests.bench.pipeline_runs import Effort, Outcome, Runner
 from tests.bench.pipeline_servers import choose_cores
 from tests.bench.pipeline_sinks import Tally, open_sinks
-from tests.peers.programs import find_collector
 
 USUAL = Effort(warm_s=1.0, seconds=6.0)
 """As many spans as fill the plugin's store of parents at its default: a million."""

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.errors import TestbedError
+from testbed.peers import choose_ports as choose_free_ports
+from testbed.peers import find_collector
 from testbed.process import ManagedProcess, run_in
 from tests.bench.pipeline_cases import Case, PluginCase, Ports, Protocol, configure
-from tests.peers.programs import choose_ports as choose_free_ports
-from tests.peers.programs import find_collector
 
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0

@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from testbed.peers import find_collector
 from tests.bench import plugin_clock, plugin_join, plugin_names, plugin_width
 from tests.bench.machine import describe_machine
 from tests.bench.pipeline import NOT_BUILT
 from tests.bench.pipeline_report import PIPELINE_SECTIONS, PIPELINE_TARGETS
 from tests.bench.pipeline_report import describe as describe_pipeline
 from tests.bench.targets import Target, judge, render_table
-from tests.peers.programs import find_collector
 
 DEFAULT_OUT = Path("build/bench/plugin.json")
 

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector_plugin.otlp_walk import walk_request
 from node_probe.wire_batch import read_batch
+from testbed.peers import find_collector
 from tests.bench.figures import find_figure, middle
 from tests.bench.pipeline_cases import CASES, COLLECTOR_CASES, ORDER, PLUGIN_CASES, RATIOS, Protocol, configure
 from tests.bench.pipeline_load import CALLERS, Load
@@ -34,7 +35,6 @@ from tests.bench.pipeline_sinks import Tally, open_sinks
 from tests.bench.targets import Target
 from tests.collector_plugin.builders import list_spans
 from tests.collector_plugin.join_story import Story
-from tests.peers.programs import find_collector
 from tests.requirements import lack
 
 FAR = 50

@@ -1,52 +1,27 @@
-"""Makes certificate authorities and certificates for tests, by the openssl command: no key lies in the tree."""
+"""Certificates for tests: who trusts whom, and files that are renewed."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import grpc
 import msgspec
 
 from hopspan.settings import TlsClient
+from testbed import certificates
+from testbed.certificates import EXPIRED, VALID, Pair, run_openssl
 from tests.requirements import lack
 
-KEY = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-VALID = 2
-EXPIRED = -1
-"""Days: until yesterday."""
+__all__ = ["EXPIRED", "VALID", "Authority", "Pair", "Parties", "Secret", "encrypt_key", "serve_with"]
 
 
-class Pair(msgspec.Struct, frozen=True):
-    """The files of a certificate and its key."""
-
-    cert_file: str
-    key_file: str
-
-
-class Authority:
-    """Signs certificates; its own is `ca_file`."""
+class Authority(certificates.Authority):
+    """Signs certificates, where the machine can."""
 
     def __init__(self, directory: Path) -> None:
         """Write everything to the directory, which is made."""
         if shutil.which("openssl") is None:
             lack("openssl is missing")
-        directory.mkdir()
-        self._directory = directory
-        self._key = directory / "ca.key"
-        self.ca_file = str(directory / "ca.pem")
-        _run("req", "-x509", "-newkey", *KEY, "-nodes", "-keyout", self._key, "-out", self.ca_file, "-subj", "/CN=ca")
-
-    def issue(self, name: str, *, days: int = VALID, host: str = "localhost") -> Pair:
-        """Return a new certificate for `host`, with `name` as its common name."""
-        pair = Pair(str(self._directory / f"{name}.pem"), str(self._directory / f"{name}.key"))
-        request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
-        extensions.write_text(f"subjectAltName=DNS:{host}\n")
-        _run("req", "-newkey", *KEY, "-nodes", "-keyout", pair.key_file, "-out", request, "-subj", f"/CN={name}")
-        signed_by = ("-CA", self.ca_file, "-CAkey", self._key, "-CAcreateserial")
-        _run(
-            "x509", "-req", "-in", request, *signed_by, "-days", days, "-extfile", extensions, "-out", pair.cert_file
-        )
-        return pair
+        super().__init__(directory)
 
 
 class Parties(msgspec.Struct, frozen=True):
@@ -105,9 +80,5 @@ def serve_with(pair: Pair, clients: Authority | None = None) -> grpc.ServerCrede
 
 def encrypt_key(pair: Pair, name: Path) -> Pair:
     """Return the pair with its key behind a password."""
-    _run("ec", "-in", pair.key_file, "-aes128", "-passout", "pass:word", "-out", name)
+    run_openssl("ec", "-in", pair.key_file, "-aes128", "-passout", "pass:word", "-out", name)
     return Pair(pair.cert_file, str(name))
-
-
-def _run(*arguments: object) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)

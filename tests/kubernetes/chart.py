@@ -10,9 +10,9 @@ from typing import Any
 
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
+from testbed.kubernetes.cluster import Cluster
+from testbed.kubernetes.programs import find_helm
 from tests.house.repository import ROOT
-from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.programs import find_helm
 
 RELEASE = NAMESPACE = "hopspan"
 PLUGIN, PROBE = f"{RELEASE}-plugin", f"{RELEASE}-probe"

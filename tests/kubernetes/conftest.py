@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.kubernetes.cluster import Cluster, remove_cluster, two_node_kubernetes
+from testbed.kubernetes.programs import missing_kubernetes
+from testbed.kubernetes.topology import MACHINE
 from tests.kubernetes.chart import NAMESPACE, PLUGIN, Chart, bring_images
-from tests.kubernetes.cluster import Cluster, remove_cluster, two_node_kubernetes
 from tests.kubernetes.hotrod import HotRod, start_hotrod
 from tests.kubernetes.machine import describe_machine
-from tests.kubernetes.programs import missing_kubernetes
 from tests.kubernetes.sidecars import Sidecars, start_sidecars
-from tests.kubernetes.topology import MACHINE
 from tests.peers.jaeger_api import JaegerApi, start_jaeger
 from tests.peers.peers import Peers
 from tests.requirements import lack

@@ -6,10 +6,10 @@ It calls each service by name: the cluster's DNS gives the ClusterIP, which kube
 from dataclasses import dataclass
 
 from testbed.deadline import wait_until
-from tests.kubernetes.applications import Application
-from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.programs import find_hotrod
-from tests.kubernetes.topology import NODE_1, NODE_2
+from testbed.kubernetes.applications import Application
+from testbed.kubernetes.cluster import Cluster
+from testbed.kubernetes.programs import find_hotrod
+from testbed.kubernetes.topology import NODE_1, NODE_2
 from tests.peers.hotrod import request_ride
 
 IMAGE = "localhost/hotrod:1"

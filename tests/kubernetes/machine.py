@@ -9,9 +9,9 @@ import socket
 from pathlib import Path
 
 from testbed.command import run_command
+from testbed.kubernetes.cluster import DIRECTORY, list_cgroups
+from testbed.kubernetes.topology import BRIDGE_DEVICE, NAMESPACE_PREFIX, OVERLAY_DEVICE, ROOT_LINK_PREFIX
 from testbed.namespace import list_namespaces
-from tests.kubernetes.cluster import DIRECTORY, list_cgroups
-from tests.kubernetes.topology import BRIDGE_DEVICE, NAMESPACE_PREFIX, OVERLAY_DEVICE, ROOT_LINK_PREFIX
 
 State = dict[str, list[str]]
 

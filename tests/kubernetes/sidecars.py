@@ -12,12 +12,12 @@ import yaml
 
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
+from testbed.kubernetes.applications import render_application
+from testbed.kubernetes.cluster import Cluster
+from testbed.kubernetes.images import find_busybox, list_libraries
+from testbed.kubernetes.topology import NODE_1, NODE_2, Node
 from testbed.requirements import find_envoy
 from tests.house.repository import ROOT
-from tests.kubernetes.applications import render_application
-from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.images import find_busybox, list_libraries
-from tests.kubernetes.topology import NODE_1, NODE_2, Node
 
 CALLER, CALLED = "shop", "stock"
 INBOUND_PORT, OUTBOUND_PORT, APPLICATION_PORT = 8000, 15001, 8080

@@ -10,18 +10,18 @@ import pytest
 from testbed.command import run_command
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
+from testbed.kubernetes.cluster import Cluster
+from testbed.kubernetes.programs import find_program
+from testbed.kubernetes.topology import NODES
 from tests.house.repository import ROOT
-from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.programs import find_program
-from tests.kubernetes.topology import NODES
 
 pytestmark = pytest.mark.kubernetes
 
 END_TIMEOUT_S = 10.0
 STARTER = """
 import pathlib, signal, sys
-from tests.kubernetes.node import RunningNode
-from tests.kubernetes.topology import NODE_1
+from testbed.kubernetes.node import RunningNode
+from testbed.kubernetes.topology import NODE_1
 RunningNode(NODE_1, pathlib.Path(sys.argv[1], "again")).start_containerd()
 print("up", flush=True)
 signal.pause()

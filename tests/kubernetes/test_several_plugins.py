@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.kubernetes.cluster import Cluster
+from testbed.peers import find_collector
 from tests.house.repository import ROOT
 from tests.kubernetes.chart import NAMESPACE, PLUGIN, Chart
-from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.hotrod import HotRod
 from tests.kubernetes.test_chart import NODE_HOPS
 from tests.peers.hotrod_traces import check_rides
 from tests.peers.jaeger_api import JaegerApi
-from tests.peers.programs import find_collector
 from tests.requirements import lack
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.bpf]

@@ -3,10 +3,10 @@
 import pytest
 
 from testbed.command import run_command
+from testbed.kubernetes.node import RunningNode
+from testbed.kubernetes.topology import NODES
 from tests.kubernetes.chart import NAMESPACE, RELEASE, Chart
 from tests.kubernetes.hotrod import HotRod
-from tests.kubernetes.node import RunningNode
-from tests.kubernetes.topology import NODES
 from tests.testbed.kernel_state import BpfObjects, list_held_objects, require_tools, wait_for_release
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.bpf]

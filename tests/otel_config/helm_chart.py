@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from testbed.peers import find_helm
 from tests.house.repository import ROOT
-from tests.peers.programs import find_helm
 from tests.requirements import lack
 
 CHART = ROOT / "otel-config" / "helm" / "hopspan"

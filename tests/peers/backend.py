@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import grpc
 
 from hopspan.otlp_export import EXPORT_METHOD
+from testbed.peers import choose_ports
 from testbed.recorder import RecordedSpan, Recorder
-from tests.peers.programs import choose_ports
 
 ARRIVAL_TIMEOUT_S = 60.0
 """For what must come; the slowest way has a sampling decision of ten seconds in it."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.deadline import wait_until
+from testbed.peers import choose_ports
 from tests.peers.backend import ARRIVAL_TIMEOUT_S
 from tests.peers.peers import HOST, Peers
-from tests.peers.programs import choose_ports
 
 _NOT_FOUND = 404
 

@@ -10,9 +10,9 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from testbed.peers import choose_ports, find_collector, find_jaeger
 from testbed.process import ManagedProcess, run_in, stop_all
 from tests.house.repository import ROOT
-from tests.peers.programs import choose_ports, find_collector, find_jaeger
 from tests.requirements import lack
 
 CONFIGS = ROOT / "otel-config"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from testbed.peers import find_promtool
 from tests.house.repository import ROOT
 from tests.otel_config.monitoring import RULES, RULES_PATH, list_panels, list_rules, list_variables
-from tests.peers.programs import find_promtool
 from tests.requirements import lack
 
 CASES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "peers" / "alerts.yaml").read_text())

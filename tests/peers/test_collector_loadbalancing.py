@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import pytest
 
 from testbed.deadline import wait_until
+from testbed.peers import choose_ports
 from testbed.process import ManagedProcess
 from tests.peers.backend import ARRIVAL_TIMEOUT_S, SCOPE, Backend, send
 from tests.peers.calls import APPLICATION_SPANS, HOPS, Call, check_hops, make_spans, make_transits
 from tests.peers.peers import Peers
-from tests.peers.programs import choose_ports
 from tests.peers.ways import PLUGIN_EXPORTER, PLUGIN_RECEIVER, make_way
 from tests.requirements import require_root
 

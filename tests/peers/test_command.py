@@ -15,11 +15,11 @@ import pytest
 from collector_plugin.otlp_json_request import read_otlp_json
 from collector_plugin.otlp_to_zipkin import convert_request
 from testbed.deadline import wait_until
+from testbed.peers import choose_ports
 from tests.peers.backend import ARRIVAL_TIMEOUT_S, send
 from tests.peers.calls import APPLICATION_SPANS, HOPS, Call, make_spans, make_transits
 from tests.peers.peers import HOST, Peers
 from tests.peers.plugin_process import running_plugin
-from tests.peers.programs import choose_ports
 from traceview.__main__ import main
 
 pytestmark = pytest.mark.peers

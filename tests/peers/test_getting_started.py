@@ -19,6 +19,7 @@ from testbed.client import send_requests
 from testbed.deadline import wait_until
 from testbed.mesh import started_mesh
 from testbed.network import two_nodes_vxlan
+from testbed.peers import find_collector, find_jaeger
 from testbed.process import ManagedProcess, run_in
 from testbed.requirements import missing_requirements
 from testbed.topology import (
@@ -37,7 +38,6 @@ from tests.house.repository import ROOT
 from tests.peers.backend import ARRIVAL_TIMEOUT_S
 from tests.peers.jaeger_api import start_jaeger
 from tests.peers.peers import START_TIMEOUT_S, Peers
-from tests.peers.programs import find_collector, find_jaeger
 from tests.peers.zipkin_server import find_zipkin
 from tests.requirements import lack, require_bcc
 

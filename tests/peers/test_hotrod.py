@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 
 from testbed.network import two_nodes_vxlan
+from testbed.peers import choose_ports, find_hotrod
 from testbed.requirements import missing_requirements
 from testbed.topology import MANAGEMENT_GATEWAY, PLUGIN_ENDPOINT
 from tests.peers.hotrod import request_ride, start_hotrod
 from tests.peers.hotrod_traces import SERVICES, check_rides
 from tests.peers.jaeger_api import JaegerApi, start_jaeger
 from tests.peers.peers import Peers
-from tests.peers.programs import choose_ports, find_hotrod
 from tests.peers.ways import make_way
 from tests.requirements import lack, require_bcc
 from tests.testbed.programs_under_test import running_probes

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from testbed.peers import choose_ports
 from tests.collector_plugin.builders import MS, SECOND
 from tests.peers.backend import SCOPE, send
 from tests.peers.calls import APPLICATION_SPANS, HOPS, Call, make_spans, make_transits
 from tests.peers.jaeger_api import start_jaeger
 from tests.peers.peers import HOST, Peers
-from tests.peers.programs import choose_ports
 
 pytestmark = pytest.mark.peers
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from testbed.peers import choose_ports
 from tests.peers.peers import Peers
-from tests.peers.programs import choose_ports
 from tests.peers.test_zipkin_backend import check_hops, read_clock_us, wait_for_hops
 from tests.peers.zipkin_server import Zipkin, post_spans
 from tests.peers.zipkin_story import Story

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from testbed.peers import choose_ports
 from testbed.process import ManagedProcess
 from tests.peers.peers import HOST, Peers
-from tests.peers.programs import choose_ports
 
 PLUGIN_RECEIVER, PLUGIN_EXPORTER = "localhost:24317", "localhost:14317"
 """As they stand in plugin-inline.yaml and plugin-tap.yaml."""

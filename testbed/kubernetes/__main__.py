@@ -1,4 +1,4 @@
-"""The command `python -m tests.kubernetes up|down|check`, for those who want to look at the cluster of the tests."""
+"""The command `python -m testbed.kubernetes up|down|check`, for those who want to look at the cluster."""
 
 import argparse
 import signal
@@ -6,8 +6,8 @@ import sys
 
 from testbed.errors import TestbedError
 from testbed.interrupt import raise_on_terminate
-from tests.kubernetes.cluster import DIRECTORY, remove_cluster, two_node_kubernetes
-from tests.kubernetes.programs import find_program, missing_kubernetes
+from testbed.kubernetes.cluster import DIRECTORY, remove_cluster, two_node_kubernetes
+from testbed.kubernetes.programs import find_program, missing_kubernetes
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -45,7 +45,7 @@ def check() -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.kubernetes", description="A real Kubernetes with two nodes on one machine."
+        prog="python -m testbed.kubernetes", description="A real Kubernetes with two nodes on one machine."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, function in (("up", hold_up), ("down", take_down), ("check", check)):

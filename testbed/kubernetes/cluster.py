@@ -13,16 +13,16 @@ from pathlib import Path
 
 from testbed.deadline import wait_until
 from testbed.interrupt import hold_interrupts
+from testbed.kubernetes.control_plane import ControlPlane
+from testbed.kubernetes.credentials import ADMIN, make_credentials
+from testbed.kubernetes.images import find_busybox, write_image
+from testbed.kubernetes.kubectl import Kubectl
+from testbed.kubernetes.manifests import render_manifest
+from testbed.kubernetes.network import build_network, remove_network
+from testbed.kubernetes.node import RunningNode
+from testbed.kubernetes.programs import find_coredns
+from testbed.kubernetes.topology import CGROUP, NODES, Node
 from testbed.lock import take_lock
-from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.credentials import ADMIN, make_credentials
-from tests.kubernetes.images import find_busybox, write_image
-from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.manifests import render_manifest
-from tests.kubernetes.network import build_network, remove_network
-from tests.kubernetes.node import RunningNode
-from tests.kubernetes.programs import find_coredns
-from tests.kubernetes.topology import CGROUP, NODES, Node
 
 DIRECTORY = Path(tempfile.gettempdir()) / "hopspan-kubernetes"
 """Fixed, so that the next start finds what a killed one left."""

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from testbed.command import run_command
-from testbed.process import ManagedProcess, run_in
-from tests.house.repository import ROOT
-from tests.kubernetes.credentials import PROXY, Credentials
-from tests.kubernetes.programs import TOOLS_PATH, find_program, find_tool
-from tests.kubernetes.topology import (
+from testbed.kubernetes.credentials import PROXY, Credentials
+from testbed.kubernetes.programs import TOOLS_PATH, find_program, find_tool
+from testbed.kubernetes.topology import (
     BRIDGE_DEVICE,
     CGROUP,
     CLUSTER_DOMAIN,
@@ -21,12 +19,14 @@ from tests.kubernetes.topology import (
     POD_NETWORK,
     Node,
 )
+from testbed.process import ManagedProcess, run_in
+from testbed.repository import ROOT
 
 PAUSE_IMAGE = "localhost/pause:1"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 
-_INIT = ROOT / "tests" / "kubernetes" / "node_init.sh"
+_INIT = ROOT / "testbed" / "kubernetes" / "node_init.sh"
 _SOCKET = "/run/containerd/containerd.sock"
 _CONTAINERD = f"""\
 version = 2

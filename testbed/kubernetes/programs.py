@@ -8,10 +8,10 @@ import os
 import shutil
 from pathlib import Path
 
+from testbed import peers
 from testbed.errors import TestbedError
+from testbed.repository import ROOT
 from testbed.requirements import missing_requirements
-from tests.house.repository import ROOT
-from tests.peers import programs as peers
 
 _TOOLS = ROOT / "build" / "tools" / "usr"
 TOOLS_PATH = f"{_TOOLS / 'bin'}:{_TOOLS / 'sbin'}:{os.environ.get('PATH', '')}"

@@ -5,11 +5,11 @@ The API server authorizes by node and RBAC, and admits no privileged pod.
 
 from pathlib import Path
 
+from testbed.kubernetes.credentials import CONTROLLER_MANAGER, KUBELET_CLIENT, SCHEDULER, Credentials
+from testbed.kubernetes.kubectl import Kubectl
+from testbed.kubernetes.programs import find_program
+from testbed.kubernetes.topology import API_PORT, MACHINE, SERVICE_NETWORK
 from testbed.process import ManagedProcess, run_in
-from tests.kubernetes.credentials import CONTROLLER_MANAGER, KUBELET_CLIENT, SCHEDULER, Credentials
-from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.programs import find_program
-from tests.kubernetes.topology import API_PORT, MACHINE, SERVICE_NETWORK
 
 START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 2.0

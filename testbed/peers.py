@@ -9,7 +9,7 @@ import re
 import socket
 from pathlib import Path
 
-from tests.house.repository import ROOT
+from testbed.repository import ROOT
 
 _PEERS = ROOT / "tests" / "peers"
 _COLLECTOR_VERSION = re.compile(r"^  version: (\S+)$", re.MULTILINE)

@@ -4,9 +4,7 @@ Pods' bridges and veths are made by the CNI plugins. In the root namespace nothi
 """
 
 from testbed.command import run_command, run_ip_batch
-from testbed.namespace import write_sysctls
-from testbed.removal import remove_all
-from tests.kubernetes.topology import (
+from testbed.kubernetes.topology import (
     MACHINE,
     MANAGEMENT_BRIDGE,
     MANAGEMENT_DEVICE,
@@ -23,6 +21,8 @@ from tests.kubernetes.topology import (
     UNDERLAY_NETWORK,
     Node,
 )
+from testbed.namespace import write_sysctls
+from testbed.removal import remove_all
 
 _SYSCTLS = {
     "net/ipv4/ip_forward": "1",

@@ -2,10 +2,10 @@
 
 import string
 
-from tests.house.repository import ROOT
-from tests.kubernetes.topology import CLUSTER_DOMAIN, DNS_ADDRESS
+from testbed.kubernetes.topology import CLUSTER_DOMAIN, DNS_ADDRESS
+from testbed.repository import ROOT
 
-_MANIFESTS = ROOT / "tests" / "kubernetes"
+_MANIFESTS = ROOT / "testbed" / "kubernetes"
 
 
 def render_manifest(name: str, **values: object) -> str:

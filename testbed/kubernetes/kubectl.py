@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.errors import TestbedError
-from tests.kubernetes.programs import find_program
+from testbed.kubernetes.programs import find_program
 
 COMMAND_TIMEOUT_S = 180.0
 """The longest wait for a state on a busy machine."""

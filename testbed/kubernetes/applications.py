@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.kubernetes.topology import Node
+from testbed.kubernetes.topology import Node
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Application:
         return render_application(self.name, namespace, self.node, self.port, [container])
 
 
-def render_application(
+def render_application(  # noqa: PLR0913 - all that tells one pod from another
     name: str,
     namespace: str,
     node: Node,

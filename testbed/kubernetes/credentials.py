@@ -8,9 +8,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.certificates import Authority, Pair
 from testbed.command import run_command
-from tests.hopspan.certificates import Authority, Pair
-from tests.kubernetes.topology import API_SERVER, CLUSTER_DOMAIN, MACHINE, NODES, SERVICE_NETWORK
+from testbed.kubernetes.topology import API_SERVER, CLUSTER_DOMAIN, MACHINE, NODES, SERVICE_NETWORK
 
 ADMIN = "admin"
 CONTROLLER_MANAGER = "system:kube-controller-manager"
