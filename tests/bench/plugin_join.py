@@ -1,70 +1,35 @@
 """What the join costs: CPU time for each transit, span and parent, and the memory of what waits.
 
-One process and one thread, no IO: what comes in is made before the time is taken. Nodes have clocks of their own, as
-in a cluster; an exchange is four transits of four stamps, which become fourteen spans.
+One process and one thread, no IO: what comes in is made before the time is taken (see testbed/join_load.py).
 """
 
 import gc
-import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.reasons import TransitReason
-from collector_plugin.span_walk import SPAN_KIND_CLIENT, SpanTimes
-from node_probe.transit import Stamp, Transit
-from node_probe.wire_batch import RawBatch, RawTransit
-from node_probe.wire_record import encode_record
-from tests.bench.figures import spread
-from tests.collector_plugin.builders import (
-    EPOCH_NS,
-    INTERFACES,
-    MS,
-    OFFSET_NS,
-    RESPONSE,
-    SECOND,
-    make_transit,
-)
-from tests.collector_plugin.join_memory import (
-    FAR,
-    NEAR,
-    NODES,
-    STRANGERS,
-    draw_ids,
-    keep_parents,
-    keep_waiting,
-    make_many,
+from testbed.join_load import (
+    EXCHANGES,
+    SPANS,
+    TRANSITS,
+    Batches,
+    keep_pending,
+    make_exchanges,
     make_parents,
-    measure,
+    play,
 )
+from tests.bench.figures import spread
+from tests.collector_plugin.builders import SECOND
+from tests.collector_plugin.join_memory import keep_parents, keep_waiting, measure
 
 PENDING = (1_000, 10_000, 100_000, 240_000)
 """Transits that wait beside those that are measured; a plugin keeps 250,000."""
 
 USUAL_PENDING = 10_000
 """Where `join.us_per_transit` is taken: a second of 10,000 a second."""
-
-EXCHANGES = 20
-"""In one batch."""
-
-SPANS, TRANSITS = 14, 4
-"""Of one exchange between two nodes."""
-
-STEP_NS = 100_000
-"""Between two exchanges."""
-
-_PENDING_FIRST = 1 << 32
-"""Numbers of the transits that wait, apart from those of the exchanges."""
-
-_ANSWER_FAR = make_transit({1: 3000, 2: 3003, 3: 3010, 4: 3020}, direction=RESPONSE, seq=9)
-_ANSWER_NEAR = make_transit({5: 3120, 6: 3130, 7: 3140, 8: 3150}, direction=RESPONSE, seq=9)
-_SEQ = struct.Struct("<I")
-
-Batches = list[tuple[list[RawBatch], list[SpanTimes]]]
 
 
 def describe() -> dict[str, str]:
@@ -97,42 +62,6 @@ def measure_join(rounds: int, *, quick: bool) -> dict[str, Any]:
         },
         "pending": {"us_per_span": us_per_span, **_measure_memory(quick=quick)},
     }
-
-
-def make_exchanges(first: int, batches: int, step: int = EXCHANGES) -> Batches:
-    """Return the batches of both nodes and the parents of many exchanges, numbered from `first` on."""
-    made: Batches = []
-    for number in range(first, first + batches * step, step):
-        numbers = range(number, number + step)
-        client, server = STRANGERS[number // step % 10], STRANGERS[(number // step + 1) % 10]
-        parts = ((client, NEAR), (server, FAR), (server, _ANSWER_FAR), (client, _ANSWER_NEAR))
-        traffic = [RawBatch(node, OFFSET_NS, INTERFACES, _make_later(transit, numbers)) for node, transit in parts]
-        end_ns = EPOCH_NS + numbers[-1] * STEP_NS + 40 * MS
-        made.append((traffic, [(draw_ids(n), SPAN_KIND_CLIENT, EPOCH_NS, end_ns) for n in numbers]))
-    return made
-
-
-def keep_pending(join: Join, first: int, count: int) -> None:
-    """Let transits wait that no span will come for."""
-    for number in range(_PENDING_FIRST + first, _PENDING_FIRST + count, 100):
-        many = make_many(NEAR, number & 0xFFFFFFFF, 100)
-        ids = [draw_ids(number + place) for place in range(100)]
-        own = tuple(RawTransit(raw.record, key[:16], key[16:], raw.flags) for raw, key in zip(many, ids, strict=True))
-        join.add_batch(RawBatch(NODES[number // 100 % len(NODES)], OFFSET_NS, INTERFACES, own), 0)
-
-
-def play(join: Join, batches: Batches, *, span_first: bool = False) -> int:
-    """Let exchanges pass through the join; return how many spans came of them."""
-    spans = 0
-    for traffic, parents in batches:
-        if span_first:
-            join.add_parents(b"resource", parents, 0)
-        for batch in traffic:
-            join.add_batch(batch, 0)
-        if not span_first:
-            join.add_parents(b"resource", parents, 0)
-        spans += sum(len(emission.spans) for emission in join.take_due(0))
-    return spans
 
 
 def _run_round(batches: int) -> tuple[dict[int, float], float, float]:
@@ -194,14 +123,3 @@ def _measure_memory(*, quick: bool) -> dict[str, float]:
         "bytes_per_transit": round(measure(lambda: keep_waiting(transits)) / transits, 1),
         "bytes_per_parent": round((measure(lambda: keep_parents(parents)) - empty) / parents, 1),
     }
-
-
-def _make_later(transit: Transit, numbers: Iterable[int]) -> tuple[RawTransit, ...]:
-    """Return one transit for each number, with ids, sequence number and time of its own."""
-    many = []
-    for number in numbers:
-        stamps = tuple(Stamp(s.point, s.ifindex, s.monotonic_ns + number * STEP_NS) for s in transit.stamps)
-        record = encode_record(msgspec.structs.replace(transit, stamps=stamps))
-        ids = draw_ids(number)
-        many.append(RawTransit(record[:4] + _SEQ.pack(number) + record[8:], ids[:16], ids[16:], 1))
-    return tuple(many)

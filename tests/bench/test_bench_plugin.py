@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from testbed.join_load import EXCHANGES, SPANS, TRANSITS, keep_pending, make_exchanges, play
 from tests.bench.figures import SPREAD_KEYS, find_figure, list_figures, middle
 from tests.bench.plugin import JOIN_SECTIONS, JOIN_TARGETS, main
-from tests.bench.plugin_join import EXCHANGES, PENDING, SPANS, TRANSITS, keep_pending, make_exchanges, play
+from tests.bench.plugin_join import PENDING
 from tests.bench.targets import Target
 from tests.collector_plugin.join_story import Story
 

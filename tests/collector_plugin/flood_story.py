@@ -8,8 +8,8 @@ from collector_plugin.span_walk import SPAN_KIND_CLIENT, SpanTimes
 from node_probe.transit import Transit
 from node_probe.wire_batch import RawBatch, RawTransit
 from node_probe.wire_record import HEAD_BYTES, encode_record
+from testbed.join_load import FAR, NEAR, NODES, draw_ids
 from tests.collector_plugin.builders import EPOCH_NS, INTERFACES, MS, NODE_1, OFFSET_NS, RESPONSE, make_transit
-from tests.collector_plugin.join_memory import FAR, NEAR, NODES, draw_ids
 
 PODS = 400
 """Honest ones, each a source of its own: by chance a few in ten thousand share the forger's place, not one in 100."""

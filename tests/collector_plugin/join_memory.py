@@ -1,7 +1,6 @@
 """What the join keeps in memory, measured: many parents and transits of a made-up cluster, and their bytes."""
 
 import gc
-import hashlib
 import tracemalloc
 from collections.abc import Callable
 
@@ -9,21 +8,13 @@ from collector_plugin.halves import Origin
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.parents import ParentStore
-from collector_plugin.span_walk import SPAN_KIND_CLIENT, SpanTimes
 from collector_plugin.waiting import WaitingTransits
-from node_probe.transit import Transit
-from node_probe.wire_batch import NodeIdentity, RawBatch, RawTransit
-from node_probe.wire_record import encode_record
-from tests.collector_plugin.builders import EPOCH_NS, INTERFACES, MS, OFFSET_NS, SECOND, make_node, make_transit
+from node_probe.wire_batch import NodeIdentity, RawBatch
+from testbed.join_load import FAR, NEAR, NODES, make_many, make_parents
+from tests.collector_plugin.builders import INTERFACES, OFFSET_NS, SECOND
 
 REQUEST_BATCH = 20
 """Transits and spans that come in one request."""
-
-NODES = [make_node(f"node-{number}") for number in range(100)]
-STRANGERS = [make_node(f"node-{number}", clock_id=f"boot-{number}") for number in range(100)]
-
-NEAR = make_transit({1: 1000, 2: 1003, 3: 1010, 4: 1020})
-FAR = make_transit({5: 1120, 6: 1130, 7: 1140, 8: 1150})
 
 
 def measure(build: Callable[[], object]) -> int:
@@ -37,28 +28,6 @@ def measure(build: Callable[[], object]) -> int:
     tracemalloc.stop()
     assert kept is not None
     return taken
-
-
-def draw_ids(number: int) -> bytes:
-    """Return trace id and span id of one of many parents: always the same ones."""
-    return hashlib.blake2b(number.to_bytes(8, "big"), digest_size=24).digest()
-
-
-def make_many(transit: Transit, first: int, count: int) -> tuple[RawTransit, ...]:
-    """Return transits like `transit`, each of its own parent and its own bytes."""
-    record = encode_record(transit)
-    many = []
-    for number in range(first, first + count):
-        ids = draw_ids(number)
-        own = record[:4] + number.to_bytes(4, "little") + record[8:]
-        many.append(RawTransit(own, ids[:16], ids[16:], 1))
-    return tuple(many)
-
-
-def make_parents(first: int, count: int) -> list[SpanTimes]:
-    """Return the parents of such transits."""
-    numbers = range(first, first + count)
-    return [(draw_ids(number), SPAN_KIND_CLIENT, EPOCH_NS, EPOCH_NS + 40 * MS) for number in numbers]
 
 
 def keep_parents(count: int) -> ParentStore:

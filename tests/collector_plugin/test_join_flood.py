@@ -16,9 +16,9 @@ from collector_plugin.parents import MAX_BYTES, ParentStore
 from collector_plugin.reasons import TransitReason
 from collector_plugin.span_walk import SPAN_KIND_CLIENT
 from collector_plugin.waiting import MAX_TRANSIT_BYTES, MAX_TRANSITS
+from testbed.join_load import draw_ids
 from tests.collector_plugin.builders import EPOCH_NS, MS, SECOND
 from tests.collector_plugin.flood_story import PODS, SPANS, TRANSITS, forge, make_exchange, make_parent, reuse
-from tests.collector_plugin.join_memory import draw_ids
 from tests.soak import scale
 
 STEP_NS = 10 * MS

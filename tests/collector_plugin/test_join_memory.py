@@ -3,9 +3,8 @@
 import pytest
 
 from node_probe.wire_batch import NodeIdentity
+from testbed.join_load import NODES, STRANGERS
 from tests.collector_plugin.join_memory import (
-    NODES,
-    STRANGERS,
     keep_messages,
     keep_parents,
     keep_waiting,
