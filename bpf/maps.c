@@ -97,6 +97,7 @@ struct workspace {
 	struct segment segment;
 	struct header_block fields;
 	struct context context;
+	struct burst burst;
 	struct search_buffer block;
 };
 BPF_TABLE("percpu_array", int, struct workspace, workspaces, 1);

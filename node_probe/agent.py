@@ -21,6 +21,7 @@ from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
 from node_probe.hop_histograms import HopHistograms
 from node_probe.interfaces import POD_BIT
+from node_probe.kernel_burst import is_burst
 from node_probe.pace import Pace
 from node_probe.request_writer import RequestWriter
 from node_probe.ring import RingReader
@@ -196,8 +197,9 @@ class Agent:
     def _take_records(self, records: list[bytes]) -> None:
         if not records:
             return
-        kept = self.governor.select(records)
         self.tally.events.add(Event.RECORDS_READ, len(records))
+        records = [record for record in records if not is_burst(record)]
+        kept = self.governor.select(records)
         self.tally.reasons.add(Reason.CPU_CEILING, len(records) - len(kept))
         epoch_offset_ns = read_epoch_offset_ns()
         for consume in self.consumers:

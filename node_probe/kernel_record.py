@@ -96,7 +96,7 @@ def decode_kernel_record(data: bytes) -> Transit | None:
         server_port=server_port,
         client_address=head[12],
         server_address=head[13],
-        stamps=_read_stamps(seen, head[16:24], head[24:32]),
+        stamps=read_stamps(seen, head[16:24], head[24:32]),
         tunnel=Tunnel(tunnel),
         flags=TransitFlag(flags),
         vni=vni,
@@ -121,7 +121,8 @@ def check_kind(kind: bytes, length: int) -> None:
         raise KernelRecordError(f"direction {direction} and tunnel {tunnel} in a record")
 
 
-def _read_stamps(seen: int, monotonic_ns: tuple[int, ...], ifindexes: tuple[int, ...]) -> tuple[Stamp, ...]:
+def read_stamps(seen: int, monotonic_ns: tuple[int, ...], ifindexes: tuple[int, ...]) -> tuple[Stamp, ...]:
+    """Return the valid stamps in the order met; bit (point - 1) of `seen` says which are."""
     stamps = [
         Stamp(point, ifindexes[point - 1], monotonic_ns[point - 1]) for point in _POINTS if seen >> (point - 1) & 1
     ]

@@ -14,7 +14,16 @@ from node_probe import compiler
 from node_probe.bpf import possible_cpus
 from node_probe.config import MAX_RATE_LIMIT
 from node_probe.counters import KernelCounter
-from node_probe.kernel_record import CONTEXT_FIELDS, RECORD_BYTES, RECORD_FIELDS, VERSION
+from node_probe.kernel_burst import BURST_FIELDS, BurstKind
+from node_probe.kernel_record import (
+    CONTEXT_FIELDS,
+    CONTEXT_TEXT_MAX,
+    RECORD_BYTES,
+    RECORD_FIELDS,
+    VERSION,
+    Fields,
+    offset_of,
+)
 from node_probe.programs import RING_BYTES
 from node_probe.sweep import COARSE_SHIFT, STEPS
 from node_probe.tables import (
@@ -72,19 +81,16 @@ def test_record_layout(module: Any) -> None:
     for table in TABLES.values():
         assert ctypes.sizeof(module[table.tags.encode()].Leaf) == table.set_bytes
     leaf = dict(slot._fields_)["transit"]
-    offset = 0
-    mirrored = []
-    for name, code in RECORD_FIELDS:
-        mirrored.append((name, offset, struct.calcsize("=" + code)))
-        offset += struct.calcsize("=" + code)
-    mirrored.append(("contexts", offset, RECORD_BYTES - offset))
-    assert describe(leaf) == mirrored
+    context_bytes = struct.calcsize("=" + "".join(code for _, code in CONTEXT_FIELDS))
+    assert describe(leaf) == lay_out((*RECORD_FIELDS, ("contexts", f"{context_bytes}s")))
     assert ctypes.sizeof(leaf) == RECORD_BYTES
-    context = dict(leaf._fields_)["contexts"]._type_
-    offset = 0
-    for (name, code), found in zip(CONTEXT_FIELDS, describe(context), strict=True):
-        assert found == (name, offset, struct.calcsize("=" + code))
-        offset += struct.calcsize("=" + code)
+    assert describe(dict(leaf._fields_)["contexts"]._type_) == lay_out(CONTEXT_FIELDS)
+    # In the place of a context's text.
+    burst = dict(module[b"workspaces"].Leaf._type_._fields_)["burst"]
+    assert describe(burst) == lay_out(BURST_FIELDS)
+    assert (
+        ctypes.sizeof(burst) == struct.calcsize("=" + "".join(code for _, code in BURST_FIELDS)) <= CONTEXT_TEXT_MAX
+    )
 
 
 @pytest.mark.bpf
@@ -112,6 +118,11 @@ def describe(structure: Any) -> list[tuple[str, int, int]]:
     return [(name, descriptor.offset, descriptor.size) for name, descriptor in fields]
 
 
+def lay_out(fields: Fields) -> list[tuple[str, int, int]]:
+    """Return the same of the fields of a mirror."""
+    return [(name, offset_of(fields, name), struct.calcsize("=" + code)) for name, code in fields]
+
+
 def test_counters() -> None:
     """The counters have the same names and order on both sides."""
     kernel = read_enum("counter")
@@ -128,6 +139,7 @@ def test_points_and_directions() -> None:
 def test_formats_tunnels_and_flags() -> None:
     """Formats, flags and the tunnels that the kernel knows have the wire's numbers."""
     assert read_enum("context_format") == {f.name: f.value for f in ContextFormat}
+    assert read_enum("burst_kind") == {f"BURST_{kind.name}": kind.value for kind in BurstKind}
     assert read_enum("transit_flag") == {flag.name: flag.value for flag in TransitFlag}
     for name, value in read_enum("tunnel").items():
         assert Tunnel["NONE" if name == "NO_TUNNEL" else name] == value

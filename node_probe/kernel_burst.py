@@ -1,0 +1,129 @@
+"""What the kernel tells of a burst of TLS, mirrored: the record of a transit without a context -> Burst.
+
+Pure. The one Python side of `struct burst` in bpf/record.h, which stands where other records have their context's
+text; a test compares names, offsets and sizes. Who is the client is not known: addresses are source and destination.
+"""
+
+import struct
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from node_probe.kernel_record import (
+    CONTEXT_FIELDS,
+    CONTEXT_OFFSET,
+    KIND_BYTES,
+    RECORD_FIELDS,
+    KernelRecordError,
+    check_kind,
+    offset_of,
+    read_stamps,
+)
+from node_probe.transit import ContextFormat, Stamp, TransitFlag, Tunnel
+
+BURST_FIELDS: Final = (
+    ("kind", "B"),
+    ("after_handshake", "B"),
+    ("number", "H"),
+    ("previous_followers", "I"),
+    ("previous_last_ns", "Q"),
+    ("records", "4H"),
+    ("ack", "I"),
+    ("payload_length", "I"),
+)
+"""Name and struct code of each field of `struct burst`, in order and without gaps."""
+
+BURST_OFFSET: Final = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "text")
+"""Where it begins in the record."""
+
+_HEAD = struct.Struct("=" + "".join(code for _, code in RECORD_FIELDS))
+_BURST = struct.Struct("=" + "".join(code for _, code in BURST_FIELDS))
+_FORMAT_AT = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "format")
+_FLOW = int(ContextFormat.FLOW)
+
+
+class BurstKind(IntEnum):
+    """Why the kernel tells of a segment."""
+
+    START = 1
+    """It is the first of its burst, so a message begins with it."""
+    FOLLOWER = 2
+    """It is the first behind that one which begins with a record: another message may begin with it."""
+
+
+_KINDS = frozenset(BurstKind)
+
+
+class Burst(msgspec.Struct, frozen=True, gc=False):
+    """A segment that begins with a record of TLS, with its stamps on one node in the order met."""
+
+    kind: BurstKind
+    is_after_handshake: bool
+    """Whether nothing but the handshake came before the burst, in its direction."""
+    number: int
+    """Of the burst in its direction, modulo 2^16; those that were not handed out have one too."""
+    previous_followers: int
+    """Segments of the burst before this one, behind its first, that began with a record."""
+    previous_last_ns: int
+    """CLOCK_MONOTONIC of the last segment of the burst before that began with a record; 0 where it is not known."""
+    records: tuple[int, ...]
+    """Lengths of the records that begin in the segment: of the first four, as far as they could be walked."""
+    ack: int
+    payload_length: int
+    seq: int
+    """TCP sequence number of the burst's first byte, for a follower too."""
+    tsval: int
+    source_port: int
+    destination_port: int
+    source_address: bytes
+    destination_address: bytes
+    """As at the first point of the node."""
+    stamps: tuple[Stamp, ...]
+    """Of a follower the first point's alone."""
+    tunnel: Tunnel
+    flags: TransitFlag
+    vni: int
+    outer_source: bytes
+    outer_destination: bytes
+
+
+def is_burst(record: bytes) -> bool:
+    """Return whether the kernel's record is that of a burst: one without a context, which a span has to claim."""
+    return len(record) > _FORMAT_AT and record[_FORMAT_AT] == _FLOW
+
+
+def decode_burst(data: bytes) -> Burst | None:
+    """Return the burst of a record; None where the record has a context. Raises KernelRecordError."""
+    check_kind(data[:KIND_BYTES], len(data))
+    if not is_burst(data):
+        return None
+    kind, after_handshake, number, followers, last_ns, *records, ack, payload_length = _BURST.unpack_from(
+        data, BURST_OFFSET
+    )
+    if kind not in _KINDS:
+        raise KernelRecordError(f"burst of kind {kind} in a record")
+    head = _HEAD.unpack_from(data)
+    (_, _, seen, flags, tunnel, _, source_port, destination_port, _, seq, tsval, vni) = head[:12]
+    return Burst(
+        kind=BurstKind(kind),
+        is_after_handshake=bool(after_handshake),
+        number=number,
+        previous_followers=followers,
+        previous_last_ns=last_ns,
+        records=tuple(length for length in records if length),
+        ack=ack,
+        payload_length=payload_length,
+        seq=seq,
+        tsval=tsval,
+        source_port=source_port,
+        destination_port=destination_port,
+        source_address=head[12],
+        destination_address=head[13],
+        stamps=read_stamps(seen, head[16:24], head[24:32]),
+        tunnel=Tunnel(tunnel),
+        flags=TransitFlag(flags),
+        vni=vni,
+        outer_source=head[14],
+        outer_destination=head[15],
+    )
