@@ -1,6 +1,6 @@
 """Receives OTLP over gRPC and keeps the spans, for tests and dry runs: it stands where collector-plugin would.
 
-The only module of the testbed that imports grpc and OTLP's messages.
+The only module of the testbed that reads OTLP's messages.
 """
 
 from collections.abc import Callable, Sequence

@@ -13,11 +13,11 @@ from typing import Any
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
 from testbed.kernel_facts import read_cpu_ns, read_rss_mib
+from testbed.load import Rhythm, run_load
+from testbed.variants import running_agents
 from tests.bench.figures import spread
-from tests.bench.load import run_load
-from tests.bench.variants import running_agents
 
-CONNECTIONS, PAUSE_MS = 30, 11
+STEADY = Rhythm(30, 11)
 """2.5k exchanges a second: 30 connections that each send every 12 ms. An exchange is two transits on each node."""
 
 TRANSITS_PER_EXCHANGE = 2
@@ -34,7 +34,7 @@ def measure_steady(work_dir: Path, sink: str, seconds: int, rounds: int) -> dict
     with running_agents(work_dir, sink) as running:
         for _ in range(rounds):
             before = [read_cpu_ns(agent.pid) for agent in running.processes]
-            load = run_load(work_dir, seconds, 100, connections=CONNECTIONS, pause_ms=PAUSE_MS)
+            load = run_load(work_dir, seconds, 100, STEADY)
             _wait(_SETTLE_S)
             transits = TRANSITS_PER_EXCHANGE * load.requests
             for agent, cpu_ns in zip(running.processes, before, strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hopspan.version import VERSION
-from tests.bench.load import find_command
+from testbed.load import find_command
 
 _PACKAGES = ("grpcio", "msgspec", "protobuf")
 _COMMANDS = {"wrk": "-v", "tcpdump": "--version", "nginx": "-v"}

@@ -19,14 +19,14 @@ from hopspan.errors import HopspanError
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
 from testbed.interrupt import raise_on_terminate
+from testbed.load import missing_commands, running_server
 from testbed.network import two_nodes_vxlan
 from testbed.requirements import missing_requirements
+from testbed.variants import running_sink
 from tests.bench import agent_cost, discovery, program_runs, rates, traffic, truth
-from tests.bench.load import missing_commands, running_server
 from tests.bench.machine import describe_machine
 from tests.bench.targets import judge, render_table
 from tests.bench.timed_runs import Effort
-from tests.bench.variants import running_sink
 
 PARTS = ("ns", "replay", "discovery", "traffic", "rps", "agent", "truth")
 TESTBED_PARTS = frozenset({"traffic", "rps", "agent", "truth"})

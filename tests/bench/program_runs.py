@@ -11,10 +11,13 @@ from typing import Any
 from node_probe.kernel_record import RECORD_FIELDS
 from node_probe.programs import CALLED, PROGRAMS, SWEEP
 from node_probe.tables import KEY_BYTES
+from testbed.capture_file import IN_TUNNEL_TCP, PLAIN_TCP
 from testbed.kernel_facts import read_program_facts
+from testbed.load import CONTEXT_AT_BYTE
+from testbed.minimal_reader import UNREACHED_RATE
 from tests.bench.bytecode import load_empty, load_renumbering, load_unstamping
 from tests.bench.figures import spread
-from tests.bench.samples import CONTEXT_AT_BYTE, IN_TUNNEL_TCP, PLAIN_TCP, UNREACHED_RATE, deep_request, head_request
+from tests.bench.samples import deep_request, head_request
 from tests.bench.stream_runs import IN_FRAME, SEGMENT_BYTES, StreamRuns
 from tests.bench.timed_runs import IN_A_ROW, Effort, Timer
 from tests.compiled.loaded import loaded_programs

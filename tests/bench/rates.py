@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from testbed.kernel_facts import list_children, list_softirq_threads, read_cpu_ns
+from testbed.load import Load, run_load
+from testbed.losses import read_capture_lost_percent, read_lost_percent, read_uncounted
 from testbed.process import ManagedProcess
+from testbed.variants import Counts, Running, running_agents, running_captures, running_readers
 from tests.bench.figures import loss_percent, spread
-from tests.bench.load import Load, run_load
-from tests.bench.losses import read_capture_lost_percent, read_lost_percent, read_uncounted
-from tests.bench.variants import Counts, Running, running_agents, running_captures, running_readers
 
 LEAST_LOSS_PERCENT = 2.0
 """Below this loss to tcpdump the ratio to it would be noise."""

@@ -1,21 +1,10 @@
-"""What is measured: a request whose context lies where Envoy's own headers push it, under a limit it never meets.
+"""What is measured: a request whose context lies where Envoy's own headers push it, at the byte that `load` has it.
 
 Pure: values only.
 """
 
+from testbed.load import CONTEXT_AT_BYTE
 from tests.kernel.packets import PARENT_ID, TRACE_ID, traced_request
-
-CONTEXT_AT_BYTE = 560
-"""Where the field `traceparent` begins in the header block, in PROG_TEST_RUN and under load alike."""
-
-PLAIN_TCP = 34
-"""Offset of the TCP header in a frame: behind Ethernet and IPv4."""
-
-IN_TUNNEL_TCP = PLAIN_TCP + 50
-"""The same inside VXLAN: behind an outer Ethernet (14), IPv4 (20), UDP (8) and VXLAN header (8)."""
-
-UNREACHED_RATE = 1 << 30
-"""Transits a second: without a limit the programs would be spared the look-up that nodes pay for."""
 
 _ANY = f"00-{TRACE_ID}-{PARENT_ID}-00"
 _PADDING = 100

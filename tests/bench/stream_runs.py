@@ -8,8 +8,8 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from testbed.capture_file import PLAIN_TCP
 from tests.bench.bytecode import load_advancing
-from tests.bench.samples import PLAIN_TCP
 from tests.bench.stream_samples import (
     DATA,
     FRAME_HEAD_BYTES,

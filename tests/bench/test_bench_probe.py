@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from node_probe.programs import CALLED, PROGRAMS, SWEEP
+from testbed.capture_file import CaptureError, MessageKey, read_messages
+from testbed.load import CONTEXT_AT_BYTE, missing_commands
 from testbed.requirements import missing_requirements
-from tests.bench.capture_file import CaptureError, MessageKey, read_messages
 from tests.bench.figures import SPREAD_KEYS, find_figure, list_figures, middle
-from tests.bench.load import missing_commands
 from tests.bench.probe import main
 from tests.bench.rates import compare_losses
-from tests.bench.samples import CONTEXT_AT_BYTE, deep_request
+from tests.bench.samples import deep_request
 from tests.bench.stream_samples import coded_block, make_parent_id, plain_block
 from tests.bench.targets import REPORTED, SECTIONS, TARGETS, Target, judge, render_table
 from tests.kernel.packets import ACK, CLIENT_PORT, SEQ, SERVER_PORT, request, response, vxlan

@@ -12,8 +12,8 @@ from node_probe.attach import ATTACH_LIMIT, Attacher
 from node_probe.bpf import BpfMap
 from node_probe.devices import Device
 from node_probe.ring import RingReader
-from tests.bench import minimal_reader
-from tests.bench.minimal_reader import READY_LINE, attach, read_until
+from testbed import minimal_reader
+from testbed.minimal_reader import READY_LINE, attach, read_until
 
 OVERLAYS = [Device(100 + i, f"vxlan{i}", kind="vxlan", underlays=(1,)) for i in range(ATTACH_LIMIT)]
 """Two points each: twice as many as one call attaches."""

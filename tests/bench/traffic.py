@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from testbed.kernel_facts import counting_runs
-from tests.bench.load import Load, run_load
-from tests.bench.variants import Counts, running_readers
+from testbed.load import Load, run_load
+from testbed.variants import Counts, running_readers
 
 
 def measure_in_traffic(work_dir: Path, seconds: int) -> dict[str, Any]:

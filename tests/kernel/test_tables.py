@@ -12,8 +12,8 @@ import pytest
 from node_probe.sweep import sweep_transits
 from node_probe.tables import EXCHANGES_MAX, SET_BYTES, TRANSITS_MAX, count_used
 from node_probe.transit import TransitFlag
+from testbed.capture_file import PLAIN_TCP
 from tests.bench.bytecode import load_renumbering
-from tests.bench.samples import PLAIN_TCP
 from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import SEQ, request, response, traced_request

@@ -6,7 +6,7 @@ Pure: counts as `variants` reads them from the processes' last words.
 import statistics
 
 from node_probe.counters import Reason
-from tests.bench.variants import Counts
+from testbed.variants import Counts
 
 
 def read_lost_percent(counts: list[Counts]) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from node_probe.config import MAX_RATE_LIMIT
+from testbed.minimal_reader import READY_LINE
 from testbed.process import ManagedProcess, run_in, stop_all
 from testbed.topology import (
     CART,
@@ -24,7 +25,6 @@ from testbed.topology import (
     POD_DEVICE,
     UNDERLAY_DEVICE,
 )
-from tests.bench.minimal_reader import READY_LINE
 
 READY_TIMEOUT_S = 60.0
 """Two compilations at once on a busy machine."""
@@ -98,7 +98,7 @@ def running_readers(work_dir: Path, *, keep: bool = False) -> Iterator[Running]:
     with ExitStack() as stack:
         readers = []
         for node in NODES:
-            command = [sys.executable, "-m", "tests.bench.minimal_reader"]
+            command = [sys.executable, "-m", "testbed.minimal_reader"]
             command += ["--keep", str(work_dir / f"{node.name}.records")] if keep else []
             log_path = work_dir / f"reader-{node.name}.log"
             readers.append(stack.enter_context(run_in(node.namespace, command, log_path=log_path)))

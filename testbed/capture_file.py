@@ -7,7 +7,11 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.bench.samples import IN_TUNNEL_TCP, PLAIN_TCP
+PLAIN_TCP = 34
+"""Offset of the TCP header in a frame: behind Ethernet and IPv4."""
+
+IN_TUNNEL_TCP = PLAIN_TCP + 50
+"""The same inside VXLAN: behind an outer Ethernet (14), IPv4 (20), UDP (8) and VXLAN header (8)."""
 
 _MAGIC_NANOSECONDS = 0xA1B23C4D
 _FILE_HEADER = struct.Struct("=I20x")

@@ -1,4 +1,4 @@
--- wrk script: every request has a traceparent with new ids, a share of them sampled.
+-- wrk script: every request has a traceparent with new ids, a share of them sampled. Tells latencies at the end.
 -- Arguments: percent sampled, pause in ms after each response of a connection (0: none), seed, byte of the context.
 local threads = 0
 
@@ -26,4 +26,10 @@ function request()
    sent = sent + 1
    local flags = sent % 100 < percent and "-01" or "-00"
    return head .. string.format("%016x-%016x", sent, sent) .. flags .. "\r\n\r\n"
+end
+
+function done(summary, latency)
+   for _, share in ipairs({50, 90, 99, 99.9}) do
+      io.write(string.format("latency %g %d us\n", share, latency:percentile(share)))
+   end
 end

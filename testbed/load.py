@@ -17,17 +17,17 @@ from testbed.errors import TestbedError
 from testbed.kernel_facts import read_cpu_ns, read_cpu_ticks
 from testbed.process import ManagedProcess, run_in
 from testbed.topology import CART, FRONTEND
-from tests.bench.samples import CONTEXT_AT_BYTE
-from tests.house.repository import ROOT
 
 PORT = 8000
-CONNECTIONS = 32
+CONTEXT_AT_BYTE = 560
+"""Where the field `traceparent` begins in the header block: where Envoy's own headers push it."""
+
 _THREADS = 2
 _READY_TIMEOUT_S = 20.0
 _GRACE_S = 20.0
 _SCRIPT = Path(__file__).with_name("traced.lua")
 _PACKAGES = {"wrk": "wrk", "nginx": "nginx", "tcpdump": "tcpdump"}
-_UNPACKED = ROOT / "build" / "tools" / "usr" / "sbin"
+_UNPACKED = Path(__file__).parent.parent / "build" / "tools" / "usr" / "sbin"
 """Where `make` unpacks nginx: installed, the package would start a server of the machine's own."""
 
 _seeds = itertools.count(1)
@@ -45,6 +45,17 @@ http {{
 
 
 @dataclass(frozen=True)
+class Rhythm:
+    """How requests come: so many connections, each of which rests after an answer."""
+
+    connections: int
+    pause_ms: int = 0
+
+
+SATURATING = Rhythm(32)
+
+
+@dataclass(frozen=True)
 class Load:
     """What one run of wrk reached."""
 
@@ -54,6 +65,9 @@ class Load:
     """Of all CPUs, in that time."""
     cpu_ns: int
     """CPU time of wrk and of the processes that were named to `run_load`."""
+    latency_us: dict[float, int]
+    """By percent of the requests that took no longer: 50, 90, 99, 99.9. An answer that took longer than the mean time
+    between a connection's requests counts for those that it kept back too (wrk corrects coordinated omission)."""
 
     @property
     def rate(self) -> float:
@@ -94,17 +108,23 @@ def run_load(
     work_dir: Path,
     seconds: int,
     percent: int,
+    rhythm: Rhythm = SATURATING,
     *,
-    connections: int = CONNECTIONS,
-    pause_ms: int = 0,
     pids: Sequence[int] = (),
 ) -> Load:
     """Run wrk for some seconds with `percent` of the requests sampled. Raises TestbedError if a request failed.
 
     The CPU time of the processes `pids` is added to wrk's own.
     """
-    arguments = [str(percent), str(pause_ms), str(next(_seeds)), str(CONTEXT_AT_BYTE)]
-    command = ["wrk", f"-t{min(_THREADS, connections)}", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+    arguments = [str(percent), str(rhythm.pause_ms), str(next(_seeds)), str(CONTEXT_AT_BYTE)]
+    command = [
+        "wrk",
+        f"-t{min(_THREADS, rhythm.connections)}",
+        f"-c{rhythm.connections}",
+        f"-d{seconds}s",
+        "-s",
+        str(_SCRIPT),
+    ]
     command += [f"http://{CART.address}:{PORT}/", "--", *arguments]
     cpu_ns = _read_children_cpu_ns() + sum(map(read_cpu_ns, pids))
     idle, total = read_cpu_ticks()
@@ -117,7 +137,9 @@ def run_load(
     if code or not found or "Non-2xx" in text or "Socket errors" in text:
         raise TestbedError(f"wrk failed with {code}:\n{text}")
     idle_percent = 100 * (idle_after - idle) / max(1, total_after - total)
-    return Load(int(found[1]), float(found[2]), idle_percent, cpu_ns)
+    latencies = re.findall(r"^latency ([\d.]+) (\d+) us$", text, re.MULTILINE)
+    latency_us = {float(share): int(us) for share, us in latencies}
+    return Load(int(found[1]), float(found[2]), idle_percent, cpu_ns, latency_us)
 
 
 def _read_children_cpu_ns() -> int:
