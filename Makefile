@@ -21,6 +21,7 @@ BROWSER := $(if $(filter ubuntu,$(shell . /etc/os-release && echo $$ID)),,chromi
 TEST_PACKAGES := $(TESTBED_PACKAGES) binutils tcpdump ethtool $(BPFTOOL) qemu-system-x86 busybox-static cpio xz-utils kmod openssl wrk
 # What runc links.
 KUBERNETES_PACKAGES := libseccomp2
+EVALUATION_PACKAGES += $(KUBERNETES_PACKAGES) busybox-static openssl
 
 SOURCES := node_probe collector_plugin hopspan traceview testbed evaluation tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
@@ -171,6 +172,7 @@ build/setup-demo: pyproject.toml constraints.txt | .venv/bin/python
 build/setup-evaluation: pyproject.toml constraints.txt | .venv/bin/python
 	$(call install_packages,$(EVALUATION_PACKAGES))
 	$(unpack_nginx)
+	$(unpack_containerd)
 	@echo "installing Python packages into .venv"
 	@$(PIP) install -c constraints.txt -e . --group evaluation
 	@mkdir -p build && touch $@

@@ -34,6 +34,11 @@ def estimate_growth(pairs: Sequence[tuple[float, float]], chance: Random) -> Est
     return estimate_median([after - before for before, after in pairs], chance)
 
 
+def estimate_ratio(pairs: Sequence[tuple[float, float]], chance: Random) -> Estimate:
+    """Return the second value of a pair as a multiple of the first, over rounds. Raises as `estimate_median`."""
+    return estimate_median([after / before for before, after in pairs], chance)
+
+
 def find_quantile(ordered: Sequence[float], share: float) -> float:
     """Return the smallest of the sorted values that at least `share` (0 to 1) of them do not exceed.
 

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from evaluation import plots_faults
+from evaluation import plots_faults, plots_relocation
 from evaluation.results import Results
 
-DRAWERS: dict[str, Callable[[Any], dict[str, bytes]]] = {"faults": plots_faults.draw_faults}
+DRAWERS: dict[str, Callable[[Any], dict[str, bytes]]] = {
+    "relocation": plots_relocation.draw_relocation,
+    "faults": plots_faults.draw_faults,
+}
 """By the field of Results that holds the answer."""
 
 

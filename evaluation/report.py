@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation import report_faults
+from evaluation import report_faults, report_relocation
 from evaluation.results import Results
 
 
@@ -24,7 +24,15 @@ class Section:
     """Takes the answer, returns the section's lines, without its heading."""
 
 
-SECTIONS = (Section("4. Does it find the cause?", "faults", report_faults.PICTURES, report_faults.render_faults),)
+SECTIONS = (
+    Section(
+        "1. Does the relocation cost anything?",
+        "relocation",
+        report_relocation.PICTURES,
+        report_relocation.render_relocation,
+    ),
+    Section("4. Does it find the cause?", "faults", report_faults.PICTURES, report_faults.render_faults),
+)
 """In the order of the report."""
 
 _INTRODUCTION = """\

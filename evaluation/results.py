@@ -6,6 +6,7 @@ A question's own values are in results_<question>.py; here it has a field, nothi
 import msgspec
 
 from evaluation.results_faults import FaultsResult
+from evaluation.results_relocation import RelocationResult
 from evaluation.values import Value
 
 VERSION = 1
@@ -20,6 +21,7 @@ class Results(Value, frozen=True):
     """All answers; a question that was not asked yet has none."""
 
     version: int = VERSION
+    relocation: RelocationResult | None = None
     faults: FaultsResult | None = None
 
 

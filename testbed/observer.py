@@ -49,14 +49,19 @@ def list_sightings(packets: socket.socket, client: Pod) -> list[Sighting]:
 
     Raises TestbedError where the socket lost packets.
     """
-    sightings = [sighting for frame in _read_frames(packets) if (sighting := _read_message(*frame, client))]
+    return sorted(sighting for frame in read_frames(packets) if (sighting := _read_message(*frame, client)))
+
+
+def read_frames(packets: socket.socket) -> list[tuple[bytes, int]]:
+    """Return all frames that are kept, each with its epoch time in ns. Raises TestbedError where some were lost."""
+    frames = list(_receive_frames(packets))
     raw = packets.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
     if lost := _STATISTICS.unpack(raw)[1]:
         raise TestbedError(f"the observer lost {lost} packets")
-    return sorted(sightings)
+    return frames
 
 
-def _read_frames(packets: socket.socket) -> Iterator[tuple[bytes, int]]:
+def _receive_frames(packets: socket.socket) -> Iterator[tuple[bytes, int]]:
     while True:
         try:
             frame, ancillary, _, _ = packets.recvmsg(1 << 16, 256)

@@ -2,6 +2,7 @@
 
 from evaluation.results import Results
 from evaluation.results_faults import FaultResult, FaultsResult, Growth
+from evaluation.results_relocation import Blocks, LoadResult, Measure, RelocationResult, SearchCost
 from evaluation.values import Estimate, Head
 from testbed.demo_verdict import CHAINS
 from testbed.topology import CART_SERVICE
@@ -38,6 +39,42 @@ def make_fault(name: str = "iptables rules", **changes: object) -> FaultResult:
 def make_results(*faults: FaultResult) -> Results:
     """Return results with these faults, or one that was found."""
     return Results(faults=FaultsResult(HEAD, 15, 31, 600.5, faults or (make_fault(),)))
+
+
+def make_measure(name: str = "p50", **changes: object) -> Measure:
+    """Return a measure that does not change, unless the changes say otherwise."""
+    fields: dict[str, object] = {
+        "load": "ride",
+        "level": "80 %",
+        "name": name,
+        "medians": {"context last": 300.5, "context first": 301.5, "no tracing": 250.0},
+        "relocation": Estimate(1.003, 0.99, 1.02),
+        "tracing": Estimate(1.2, 1.1, 1.3),
+    }
+    return Measure(**(fields | changes))  # type: ignore[arg-type]
+
+
+def make_relocation(*measures: Measure, **changes: object) -> RelocationResult:
+    """Return an answer to question 1 with these measures, or with a latency and a throughput."""
+    throughput = make_measure("throughput", level="closed loop")
+    fields: dict[str, object] = {
+        "head": HEAD,
+        "rounds": 9,
+        "seconds": 1000.5,
+        "loads": (LoadResult("ride", "/ride", 50.5, 32, 7.5, {"context last": 900}, {"context last": 0}),),
+        "measures": measures or (make_measure(), throughput),
+        "blocks": (
+            Blocks("context last", 240, (300, 600, 700), (290, 590, 690), {128: 0.0, 512: 0.4, 1024: 0.9}),
+            Blocks("context first", 240, (300, 600, 700), (120, 125, 128), {128: 1.0, 512: 1.0, 1024: 1.0}),
+        ),
+        "search": (
+            SearchCost(200, 1, 900.0, 950.0, Estimate(50.0, 10.0, 90.0)),
+            SearchCost(8192, 6, 2000.0, 12000.0, Estimate(10000.0, 9000.0, 11000.0)),
+        ),
+        "search_rounds": 15,
+        "search_requests": 200,
+    }
+    return RelocationResult(**(fields | changes))  # type: ignore[arg-type]
 
 
 def make_trace(*, hop_ns: int = 1000, wait_ns: int = 0, lost: bool = False) -> Trace:

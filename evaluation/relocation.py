@@ -1,0 +1,238 @@
+"""Question 1: does the relocation cost anything? HotROD and sidecars on the real Kubernetes, three variants by turns.
+
+All variants run throughout, so that in each round they share the machine's minute; hopspan itself does not run.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from evaluation.header_blocks import read_block
+from evaluation.kernel_search import measure_search
+from evaluation.load_generator import Asked, ask_as_planned, ask_without_pause, plan_sendings
+from evaluation.machine import describe_machine
+from evaluation.question import Effort, Question, Tell
+from evaluation.relocation_pods import find_versions, missing_programs, running_collector, start_meshes
+from evaluation.relocation_runs import (
+    CLOSED_LOOP,
+    LAST,
+    THROUGHPUT,
+    UNTRACED,
+    VARIANTS,
+    Figures,
+    describe_blocks,
+    find_quantiles,
+    list_measures,
+    name_share,
+    order_variants,
+)
+from evaluation.relocation_sidecars import Place
+from evaluation.results_relocation import Blocks, LoadResult, RelocationResult
+from testbed.errors import TestbedError
+from testbed.kubernetes.cluster import two_node_kubernetes
+from testbed.kubernetes.programs import missing_kubernetes
+from testbed.kubernetes.topology import NODE_1, OVERLAY_DEVICE
+from testbed.observer import open_observer, read_frames
+from testbed.requirements import missing_requirements
+
+SHARES = (0.5, 0.8)
+"""Of saturation, in the open loops."""
+
+BUDGET_S = {Effort.QUICK: 240, Effort.FULL: 1200}
+
+_LEAST_GAIN = 1.05
+"""By which more requests at once have to raise the rate, else it is saturated."""
+
+_TRIES = 2
+"""In a row that raise it no more: one may have met a bad second of the machine."""
+
+_CAPTURED_S = 4.0
+_CAPTURED_PER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is asked for, and how it is brought to saturation."""
+
+    name: str
+    path: str
+    at_once: tuple[int, ...]
+    """Requests under way in the steps of the ramp."""
+    turn_s: float
+    """How long a variant is asked until it is the next one's turn."""
+    lead_s: float
+    """Longer than an answer takes on an idle machine."""
+
+
+RIDE = Load("ride", "/dispatch?customer=123", (4, 8, 16, 32, 64, 128), 1.5, 0.5)
+CALL = Load("call", "/customer?customer=123", (2, 4, 8, 16, 32, 64), 0.5, 0.1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured, in seconds where no other unit stands."""
+
+    rounds: int
+    open_turns: Mapping[str, int]
+    """Of each open loop, by load: rides are fewer a second."""
+    closed_turns: Mapping[str, int]
+    ramp_s: float
+    """Of each step."""
+    search_rounds: int
+    search_requests: int
+
+
+PLANS = {
+    Effort.QUICK: Plan(5, {RIDE.name: 1, CALL.name: 2}, {RIDE.name: 1, CALL.name: 1}, 1.5, 5, 60),
+    Effort.FULL: Plan(9, {RIDE.name: 5, CALL.name: 8}, {RIDE.name: 3, CALL.name: 6}, 3.0, 15, 200),
+}
+
+
+def list_missing() -> list[str]:
+    """Return what this machine lacks."""
+    return list(dict.fromkeys([*missing_requirements(), *missing_kubernetes(), *missing_programs()]))
+
+
+def answer(effort: Effort, work_dir: Path, tell: Tell) -> RelocationResult:
+    """Ask all variants in turn, and search made-up header blocks. Raises TestbedError."""
+    head, started_s = describe_machine(effort), time.monotonic()
+    plan = PLANS[effort]
+    tell("the kernel's search")
+    search = measure_search(plan.search_rounds, plan.search_requests)
+    with _running_bench(plan, work_dir, tell) as bench:
+        blocks = bench.capture()
+        saturated = [bench.saturate(load) for load in (RIDE, CALL)]
+        for number in range(plan.rounds):
+            tell(f"round {number + 1} of {plan.rounds}")
+            for found in saturated:
+                bench.run_round(number, found)
+    chance = Random(0)  # noqa: S311 - the same rounds give the same bounds
+    return RelocationResult(
+        head=msgspec.structs.replace(head, versions=head.versions | find_versions()),
+        rounds=plan.rounds,
+        seconds=round(time.monotonic() - started_s, 1),
+        loads=tuple(bench.describe(found) for found in saturated),
+        measures=tuple(
+            measure
+            for found in saturated
+            for measure in list_measures(found.load.name, bench.rounds[found.load.name], chance)
+        ),
+        blocks=blocks,
+        search=search,
+        search_rounds=plan.search_rounds,
+        search_requests=plan.search_requests,
+    )
+
+
+@dataclass(frozen=True)
+class Saturated:
+    """Where a load's saturation was found."""
+
+    load: Load
+    rate_per_s: float
+    at_once: int
+
+
+class Bench:
+    """The running variants, and what came of the rounds."""
+
+    def __init__(self, plan: Plan, places: Mapping[str, Place], tell: Tell) -> None:
+        self.rounds: defaultdict[str, list[dict[str, dict[str, Figures]]]] = defaultdict(list)
+        """By load; each by level and variant."""
+        self._plan = plan
+        self._places = places
+        self._tell = tell
+        self._asked: defaultdict[tuple[str, str], list[Asked]] = defaultdict(list)
+
+    def capture(self) -> tuple[Blocks, ...]:
+        """Ask each variant slowly, and read what its frontend sends over the overlay. Raises TestbedError."""
+        with open_observer(NODE_1.namespace, OVERLAY_DEVICE) as packets:
+            for place in self._places.values():
+                for load in (CALL, RIDE):  # caches and connections are cold, so this warms them up, too
+                    ask_as_planned(place, load.path, self._plan_even(_CAPTURED_PER_S, _CAPTURED_S))
+            read = [found for frame, _ in read_frames(packets) if (found := read_block(frame))]
+        described = [
+            describe_blocks(variant, [block for sender, block in read if str(sender) == host])
+            for variant, (host, _) in self._places.items()
+            if variant != UNTRACED
+        ]
+        if None in described:
+            raise TestbedError("a variant that traces sent no context over the overlay")
+        return tuple(blocks for blocks in described if blocks)
+
+    def saturate(self, load: Load) -> Saturated:
+        """Raise the requests at once until the rate of answers grows no more. Raises TestbedError."""
+        best, tries = Saturated(load, 0.0, 1), 0
+        for at_once in load.at_once:
+            asked = ask_without_pause(self._places[LAST], load.path, at_once, self._plan.ramp_s, load.lead_s)
+            self._tell(f"{load.name}: {at_once} at once: {asked.rate_per_s:.1f} answers/s, {asked.failed} failed")
+            if asked.rate_per_s >= best.rate_per_s * _LEAST_GAIN:
+                best, tries = Saturated(load, asked.rate_per_s, at_once), 0
+            elif (tries := tries + 1) == _TRIES:
+                break
+        if not best.rate_per_s:
+            raise TestbedError(f"{load.path} is not answered")
+        return best
+
+    def run_round(self, number: int, found: Saturated) -> None:
+        """Run each level in all variants by turns. Raises TestbedError."""
+        levels = {name_share(share): self._run_open(found, share, number) for share in SHARES}
+        levels[CLOSED_LOOP] = self._run_closed(found, number)
+        self.rounds[found.load.name].append(levels)
+
+    def describe(self, found: Saturated) -> LoadResult:
+        """Return what was asked of a load."""
+        asked = {variant: self._asked[found.load.name, variant] for variant in VARIANTS}
+        return LoadResult(
+            found.load.name,
+            found.load.path,
+            round(found.rate_per_s, 1),
+            found.at_once,
+            self._plan.open_turns[found.load.name] * found.load.turn_s,
+            {variant: sum(len(run.times_ns) + run.failed for run in runs) for variant, runs in asked.items()},
+            {variant: sum(run.failed for run in runs) for variant, runs in asked.items()},
+        )
+
+    def _run_open(self, found: Saturated, share: float, number: int) -> dict[str, Figures]:
+        load = found.load
+        times_ns: dict[str, list[int]] = {variant: [] for variant in VARIANTS}
+        for turn in range(self._plan.open_turns[load.name]):
+            # All variants are asked at the same times.
+            chance = Random(f"{number} {turn} {share}")  # noqa: S311
+            planned_ns = plan_sendings(found.rate_per_s * share, load.turn_s, chance)
+            for variant in order_variants(number + turn):
+                asked = ask_as_planned(self._places[variant], load.path, planned_ns)
+                self._asked[load.name, variant].append(asked)
+                times_ns[variant] += asked.times_ns
+        return {variant: find_quantiles(times) for variant, times in times_ns.items()}
+
+    def _run_closed(self, found: Saturated, number: int) -> dict[str, Figures]:
+        load = found.load
+        rates: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+        for turn in range(self._plan.closed_turns[load.name]):
+            for variant in order_variants(number + turn):
+                asked = ask_without_pause(self._places[variant], load.path, found.at_once, load.turn_s, load.lead_s)
+                rates[variant].append(asked.rate_per_s)
+        means = {variant: statistics.fmean(of_turns) for variant, of_turns in rates.items()}
+        return {variant: {THROUGHPUT: mean} if mean else {} for variant, mean in means.items()}
+
+    def _plan_even(self, rate_per_s: float, seconds: float) -> Sequence[int]:
+        return [round(number * 1e9 / rate_per_s) for number in range(round(rate_per_s * seconds))]
+
+
+@contextmanager
+def _running_bench(plan: Plan, work_dir: Path, tell: Tell) -> Iterator[Bench]:
+    tell("Kubernetes")
+    with two_node_kubernetes() as cluster, running_collector(work_dir):
+        tell("HotROD, three times")
+        yield Bench(plan, start_meshes(cluster), tell)
+
+
+QUESTION = Question("relocation", "Does the relocation cost anything?", BUDGET_S, list_missing, answer)

@@ -1,0 +1,169 @@
+"""Runs HotROD with a sidecar in each pod, three times in one cluster: once for each variant of the sidecars.
+
+Edge: speaks to the cluster. The frontend is on node-1, all that it calls on node-2; spans go to a Collector in the
+machine's own namespace, which drops them.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from evaluation.relocation_runs import UNTRACED, VARIANTS
+from evaluation.relocation_sidecars import INBOUND_PORT, Place, Sidecar, Upstream, render_files
+from testbed.command import run_command
+from testbed.deadline import wait_until
+from testbed.errors import TestbedError
+from testbed.kubernetes.applications import render_application
+from testbed.kubernetes.cluster import Cluster
+from testbed.kubernetes.images import list_libraries
+from testbed.kubernetes.programs import find_hotrod, find_program
+from testbed.kubernetes.topology import MACHINE, NODE_1, NODE_2, Node
+from testbed.peers import find_collector
+from testbed.peers import find_hotrod as find_hotrod_or_none
+from testbed.process import run_in
+from testbed.requirements import find_envoy
+
+FRONTEND, CUSTOMER, DRIVER, ROUTE = "frontend", "customer", "driver", "route"
+APPLICATION_PORTS = {FRONTEND: 8080, CUSTOMER: 8081, DRIVER: 8082, ROUTE: 8083}
+OUTBOUND_PORTS = {CUSTOMER: 15001, DRIVER: 15002, ROUTE: 15003}
+COLLECTOR_GRPC = (str(MACHINE), 4317)
+COLLECTOR_HTTP = (str(MACHINE), 4318)
+START_TIMEOUT_S = 120.0
+
+QUICK_DATABASE = ("--fix-db-query-delay=-1s", "--fix-disable-db-conn-mutex")
+"""HotROD's own switches against its built-in bottlenecks: below zero a wait is none, however its chance falls."""
+
+MANY_WORKERS = "--fix-route-worker-pool-size=1000"
+"""Else three calls of `route` at a time, 50 ms each, would be the saturation that is found."""
+
+_CONFIG = "/etc/envoy"
+
+
+def name_namespace(variant: str) -> str:
+    """Return the namespace of Kubernetes in which all pods are of this variant."""
+    return variant.replace(" ", "-")
+
+
+def missing_programs() -> list[str]:
+    """Return what is missing beside Kubernetes, a line each."""
+    built = {"HotROD": find_hotrod_or_none(), "the OpenTelemetry Collector": find_collector()}
+    missing = [f"{name} is not built (make kubernetes)" for name, path in built.items() if path is None]
+    return missing if shutil.which("ss") else [*missing, "ss: no such command (package iproute2)"]
+
+
+def find_versions() -> dict[str, str]:
+    """Return the versions of what runs here; the folders in which built programs are kept are named after them."""
+    programs = (find_program("kubelet"), find_hotrod(), find_collector())
+    return dict(path.parent.name.rsplit("-", 1) for path in programs if path is not None)
+
+
+@contextmanager
+def running_collector(directory: Path) -> Iterator[None]:
+    """Hold a Collector that takes spans by gRPC and HTTP and drops them. Raises TestbedError."""
+    program = find_collector()
+    if program is None:
+        raise TestbedError("the OpenTelemetry Collector is not built (make kubernetes)")
+    places = {"grpc": COLLECTOR_GRPC, "http": COLLECTOR_HTTP}
+    protocols = {name: {"endpoint": f"{host}:{port}"} for name, (host, port) in places.items()}
+    config = {
+        "receivers": {"otlp": {"protocols": protocols}},
+        "exporters": {"debug": {"verbosity": "basic"}},
+        "service": {
+            "telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "none"}},
+            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["debug"]}},
+        },
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "collector.yaml"
+    path.write_text(json.dumps(config))
+    log = directory / "collector.log"
+    with run_in(None, [str(program), "--config", str(path)], log_path=log) as collector:
+        listening = f"{MACHINE}:{COLLECTOR_HTTP[1]}"
+        collector.wait_until(lambda: listening in run_command(["ss", "-ltn"]), "does not listen", START_TIMEOUT_S)
+        yield
+
+
+def start_meshes(cluster: Cluster) -> dict[str, Place]:
+    """Start all variants; return where each takes requests. Raises TestbedError."""
+    envoy = find_envoy()
+    cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
+    cluster.add_image("hotrod", ["/hotrod"], {"/hotrod": find_hotrod()})
+    for variant in VARIANTS:
+        _apply(cluster, variant)
+    for variant in VARIANTS:
+        for service in APPLICATION_PORTS:
+            cluster.kubectl.run("rollout", "status", "-n", name_namespace(variant), f"deployment/{service}")
+    return {variant: (_find_frontend(cluster, variant), INBOUND_PORT) for variant in VARIANTS}
+
+
+def _apply(cluster: Cluster, variant: str) -> None:
+    kubectl, namespace = cluster.kubectl, name_namespace(variant)
+    kubectl.run("create", "namespace", namespace)
+    upstreams = []
+    for service, port in OUTBOUND_PORTS.items():
+        kubectl.apply(
+            *_render_pod(Sidecar(service, APPLICATION_PORTS[service], is_grpc=service == DRIVER), variant, NODE_2)
+        )
+        address = kubectl.read("service", service, "-n", namespace)["spec"]["clusterIP"]
+        upstreams.append(Upstream(service, port, (address, INBOUND_PORT), is_grpc=service == DRIVER))
+    frontend = Sidecar(FRONTEND, APPLICATION_PORTS[FRONTEND], tuple(upstreams), passed_on=(CUSTOMER,))
+    kubectl.apply(*_render_pod(frontend, variant, NODE_1))
+
+
+def _find_frontend(cluster: Cluster, variant: str) -> str:
+    """Return the address of the frontend's pod, once it is the only one."""
+    found: list[str] = []
+
+    def is_alone() -> bool:
+        pods = cluster.kubectl.read("pods", "-n", name_namespace(variant), "-l", f"app={FRONTEND}")["items"]
+        found[:] = [pod["status"].get("podIP", "") for pod in pods]
+        return len(found) == 1 and bool(found[0])
+
+    wait_until(is_alone, f"no frontend in {name_namespace(variant)}", START_TIMEOUT_S)
+    return found[0]
+
+
+def _render_pod(sidecar: Sidecar, variant: str, node: Node) -> tuple[str, str]:
+    """Return the manifests of the pod and its sidecar's files."""
+    service, namespace = sidecar.service, name_namespace(variant)
+    metadata = {"name": service, "namespace": namespace}
+    files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    files |= {"data": render_files(sidecar, variant, COLLECTOR_GRPC)}
+    probe = {"tcpSocket": {"port": sidecar.application_port}, "periodSeconds": 1}
+    places = [
+        option
+        for upstream in sidecar.upstreams
+        for option in (
+            f"--{upstream.name}-service-hostname=127.0.0.1",
+            f"--{upstream.name}-service-port={upstream.port}",
+        )
+    ]
+    application = {
+        "name": "application",
+        "image": "localhost/hotrod:1",
+        "imagePullPolicy": "Never",
+        "args": [service, *QUICK_DATABASE, MANY_WORKERS, *places],
+        "env": [{"name": name, "value": value} for name, value in _list_environment(variant).items()],
+        "readinessProbe": probe,
+    }
+    envoy = {
+        "name": "sidecar",
+        "image": "localhost/envoy:1",
+        "imagePullPolicy": "Never",
+        "args": ["--config-path", "envoy.yaml", "--concurrency", "1"],
+        "workingDir": _CONFIG,
+        "volumeMounts": [{"name": "config", "mountPath": _CONFIG}],
+        "readinessProbe": probe | {"tcpSocket": {"port": INBOUND_PORT}},
+    }
+    volumes = [{"name": "config", "configMap": {"name": service}}]
+    pod = render_application(service, namespace, node, INBOUND_PORT, [application, envoy], volumes=volumes)
+    return json.dumps(files), pod
+
+
+def _list_environment(variant: str) -> Mapping[str, str]:
+    if variant == UNTRACED:
+        return {"OTEL_TRACES_SAMPLER": "always_off"}
+    host, port = COLLECTOR_HTTP
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{host}:{port}"}

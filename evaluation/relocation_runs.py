@@ -1,0 +1,79 @@
+"""Turns question 1's rounds into measures: quantiles and throughput by variant, and their ratios. Pure."""
+
+import itertools
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+
+from evaluation.estimates import LEAST_ROUNDS, estimate_ratio, find_quantile
+from evaluation.header_blocks import find_context_end, share_within
+from evaluation.results_relocation import Blocks, Measure
+
+LAST, FIRST, UNTRACED = VARIANTS = ("context last", "context first", "no tracing")
+"""What the sidecars do with the context."""
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+THROUGHPUT = "throughput"
+CLOSED_LOOP = "closed loop"
+WINDOWS_BYTES = (128, 256, 512, 1024)
+
+Figures = Mapping[str, float]
+"""Of one run: by the measure's name, in the report's units."""
+
+Round = Mapping[str, Mapping[str, Figures]]
+"""By level, and by variant; a run without an answer has no figures."""
+
+
+def order_variants(number: int) -> tuple[str, ...]:
+    """Return the order of the variants' turns: in six, each comes as often before each other as behind it."""
+    orders = list(itertools.permutations(VARIANTS))
+    return orders[number % len(orders)]
+
+
+def name_share(share: float) -> str:
+    """Return the level of an open loop at a share of saturation."""
+    return f"{100 * share:.0f} %"
+
+
+def find_quantiles(times_ns: Sequence[int]) -> Figures:
+    """Return the quantiles of one run's latency in ms; nothing of a run without an answer."""
+    ordered = sorted(times_ns)
+    if not ordered:
+        return {}
+    return {name: find_quantile(ordered, share) / 1e6 for name, share in QUANTILES.items()}
+
+
+def list_measures(load: str, rounds: Sequence[Round], chance: Random) -> Iterator[Measure]:
+    """Yield the load's measures at each level.
+
+    A round in which one of the variants gave no answer has no part in the level's, and a level of fewer rounds than
+    an interval needs has none.
+    """
+    for level in dict.fromkeys(level for each in rounds for level in each):
+        whole = [each[level] for each in rounds if level in each and all(each[level].get(name) for name in VARIANTS)]
+        if len(whole) < LEAST_ROUNDS:
+            continue
+        for name in whole[0][LAST]:
+            figures = {variant: [each[variant][name] for each in whole] for variant in VARIANTS}
+            yield Measure(
+                load,
+                level,
+                name,
+                {variant: statistics.median(values) for variant, values in figures.items()},
+                estimate_ratio(list(zip(figures[LAST], figures[FIRST], strict=True)), chance),
+                estimate_ratio(list(zip(figures[UNTRACED], figures[LAST], strict=True)), chance),
+            )
+
+
+def describe_blocks(variant: str, blocks: Sequence[bytes]) -> Blocks | None:
+    """Return where the context lies in a variant's header blocks; None where none of them has one."""
+    traced = [(len(block), end) for block in blocks if (end := find_context_end(block)) is not None]
+    if not traced:
+        return None
+    sizes, ends = zip(*traced, strict=True)
+    shares = {window: share_within(ends, window) for window in WINDOWS_BYTES}
+    return Blocks(variant, len(ends), _span(sizes), _span(ends), shares)
+
+
+def _span(values: Sequence[int]) -> tuple[int, int, int]:
+    return min(values), round(statistics.median(values)), max(values)

@@ -1,0 +1,141 @@
+"""The load of question 1: requests at times set before, or so many at once, against a real server on this machine."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
+
+import pytest
+
+from evaluation.load_generator import ask_as_planned, ask_without_pause, is_whole_answer, plan_sendings
+from testbed.errors import TestbedError
+
+TIMEOUT_S = 30.0
+MS = 1_000_000
+REQUESTS = 23
+
+
+class Server:
+    """Counts the requests that are under way; answers when `count` have come, if faulty odd ones with an error."""
+
+    def __init__(self, count: int, *, is_faulty: bool = False) -> None:
+        self.most = 0
+        self._under_way = 0
+        self._come = 0
+        self._count = count
+        self._is_faulty = is_faulty
+        self._changed = threading.Condition()
+
+    def take(self) -> int:
+        """Wait until the request may be answered; return the status."""
+        with self._changed:
+            self._come += 1
+            number = self._come
+            self._under_way += 1
+            self.most = max(self.most, self._under_way)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._come >= self._count, TIMEOUT_S)
+            self._under_way -= 1
+        return 500 if self._is_faulty and number % 2 else 200
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[tuple[str, int]]:
+    """Hold the server; yield its place."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status = server.take()
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening.daemon_threads = True
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    try:
+        yield ("127.0.0.1", listening.server_address[1])
+    finally:
+        listening.shutdown()
+        thread.join()
+        listening.server_close()
+
+
+def test_requests_go_out_though_none_is_answered() -> None:
+    """Open loop: a server that stalls until the last request has come stalls no sending.
+
+    Each has waited since its time. A loop that waits for answers would never send the second one.
+    """
+    planned_ns = [number * 5 * MS for number in range(REQUESTS)]
+    server = Server(REQUESTS)
+    with serving(server) as place:
+        asked = ask_as_planned(place, "/", planned_ns)
+    assert (len(asked.times_ns), asked.failed, server.most) == (REQUESTS, 0, REQUESTS)
+    assert max(asked.times_ns) >= planned_ns[-1]
+    waited = sorted(asked.times_ns, reverse=True)
+    assert all(time_ns >= planned_ns[-1] - planned for time_ns, planned in zip(waited, planned_ns, strict=True))
+
+
+def test_closed_loop_has_so_many_under_way_and_no_more() -> None:
+    """Each answer lets one more request go."""
+    server = Server(5)
+    with serving(server) as place:
+        asked = ask_without_pause(place, "/", 5, 0.5)
+    assert server.most == 5
+    assert len(asked.times_ns) >= 5
+    assert asked.rate_per_s == len(asked.times_ns) / 0.5
+
+
+def test_errors_are_counted_and_have_no_time() -> None:
+    """A quick error would make a server look quick."""
+    with serving(Server(1, is_faulty=True)) as place:
+        asked = ask_as_planned(place, "/", [0] * 10)
+    assert (len(asked.times_ns), asked.failed) == (5, 5)
+
+
+def test_nobody_there_is_an_error() -> None:
+    """Named by its place."""
+    with serving(Server(1)) as place:
+        pass
+    with pytest.raises(TestbedError, match=str(place[1])):
+        ask_as_planned(place, "/", [0])
+
+
+def test_plan_is_that_of_its_chance() -> None:
+    """The variants of a round are asked at the same times; other rounds at others, at the same rate."""
+    plans = [plan_sendings(1000, 2, Random(seed)) for seed in (1, 1, 2)]  # noqa: S311
+    assert plans[0] == plans[1] != plans[2]
+    for plan in plans:
+        assert plan == sorted(plan)
+        assert 1800 < len(plan) < 2200
+        assert 0 <= plan[0] <= plan[-1] < 2e9
+
+
+@pytest.mark.parametrize(
+    ("data", "is_whole"),
+    [
+        (b"", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", True),
+        (b"HTTP/1.1 500 No\r\ncontent-length:0\r\nserver: envoy\r\n\r\n", True),
+    ],
+)
+def test_answer_ends_with_its_content(data: bytes, is_whole: bool) -> None:  # noqa: FBT001
+    """However it is cut in pieces."""
+    assert is_whole_answer(data) == is_whole
+
+
+def test_answer_without_length_is_an_error() -> None:
+    """It would never end."""
+    with pytest.raises(TestbedError, match="content-length"):
+        is_whole_answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
