@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from collector_plugin.flow_settings import FlowSettings
 from collector_plugin.http_settings import MAX_REQUEST_MIB, Guarded, OtlpHttpProtocol, ZipkinReceiver
 from collector_plugin.kubernetes_settings import KubernetesSettings
 from collector_plugin.network_span import Detail
@@ -163,6 +164,8 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How many network spans are made."""
     receivers: Receivers = Receivers()
     """Where spans and transits come in."""
+    flows: FlowSettings = FlowSettings()
+    """What is claimed from agents for spans whose connection is encrypted."""
     kubernetes: KubernetesSettings = KubernetesSettings()
     """Names from Kubernetes on network spans."""
     telemetry: PluginTelemetry = PluginTelemetry()

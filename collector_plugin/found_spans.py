@@ -3,11 +3,16 @@
 Pure.
 """
 
+from typing import TYPE_CHECKING
+
 from collector_plugin.packed_spans import PackedSpans, join_packed
 from collector_plugin.parent_schema import ParsedScopeSpans
 from collector_plugin.span_walk import Field, has_attribute
 from hopspan.protowire import write_length
 from node_probe.wire_batch import RECORD_KEY
+
+if TYPE_CHECKING:
+    from collector_plugin.flow_names import NamedFlow
 
 _RECORD_KEY = RECORD_KEY.encode()
 
@@ -25,6 +30,7 @@ class FoundSpans:
     def __init__(self) -> None:
         self.spans: list[PackedSpans] = []
         self.peers: dict[bytes, bytes] = {}
+        self.flows: list[NamedFlow] = []
         self.transits: list[bytes] = []
         self.transit_count = 0
         self.cuts: list[Cut] = []
@@ -33,6 +39,7 @@ class FoundSpans:
         """Take what the library read."""
         self.spans.append(parsed.spans)
         self.peers.update(parsed.peers)
+        self.flows += parsed.flows
 
     def join_spans(self) -> PackedSpans:
         """Return all spans that can be parents."""

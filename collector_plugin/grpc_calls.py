@@ -37,14 +37,15 @@ class Service(Protocol):
 
 
 class ServerCall:
-    """One request of a client. Its methods may be called by any thread, but for `read` and `watch`."""
+    """One request of a client. Its methods may be called by any thread, but for `read`, `watch` and `open_stream`."""
 
-    __slots__ = ("_call", "_server", "is_active", "is_watched", "metadata", "method", "number")
+    __slots__ = ("_call", "_is_stream", "_server", "is_active", "is_watched", "metadata", "method", "number")
 
     def __init__(self, server: "CallServer", event: Any) -> None:
         """Begin where `event` tells of its headers."""
         self._server = server
         self._call = event.call
+        self._is_stream = False
         self.is_watched = False
         """Whether `is_active` follows the client."""
         self.method: str = event.call_details.method.decode("latin-1")
@@ -62,6 +63,25 @@ class ServerCall:
         """Let `is_active` follow the client, since the answer takes time. The server's thread's."""
         self.is_watched = True
         self._server.start_batch(self._call, (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._end)
+
+    def open_stream(self, end: Callable[[], None]) -> None:
+        """Answer with many messages from now on; `end` is called when the client has gone. The server's thread's."""
+        self._is_stream = self.is_watched = True
+        self._server.start_batch(self._call, (cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),), lambda _: None)
+
+        def close(event: Any) -> None:
+            self._end(event)
+            end()
+
+        self._server.start_batch(self._call, (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), close)
+
+    def send(self, message: bytes, done: Callable[[bool], None]) -> None:
+        """Send a message of a stream, one at a time; `done` is told whether it left, by the server's thread.
+
+        It leaves when the client has room for it.
+        """
+        operation = cygrpc.SendMessageOperation(message, _NO_FLAGS)
+        self._server.start_batch(self._call, (operation,), lambda event: done(event.success))
 
     def answer(self, response: bytes) -> None:
         """End the call with success; nothing happens where it has ended."""
@@ -85,7 +105,7 @@ class ServerCall:
             return
         self.is_active = False
         operations = [
-            cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
+            *([] if self._is_stream else [cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)]),
             *message,
             cygrpc.SendStatusFromServerOperation(metadata, code.value[0], details.encode(), _NO_FLAGS),
         ]

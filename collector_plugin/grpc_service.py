@@ -17,10 +17,12 @@ import msgspec
 from collector_plugin.admission import Admission, Reservation
 from collector_plugin.bearer_auth import BearerTokens
 from collector_plugin.grpc_calls import ServerCall
+from collector_plugin.grpc_claims import ClaimsService
 from collector_plugin.grpc_watch import ReadWatch
 from collector_plugin.otlp_walk import TooManySpansError
 from hopspan.counters import Counters
 from hopspan.export_errors import ExportResult, PermanentExportError, RetryableExportError
+from hopspan.flow_claims import WATCH_METHOD
 from hopspan.otlp_export import EXPORT_METHOD
 from hopspan.protowire import WireError, write_integer, write_length
 from hopspan.rpc_status import STATUS_KEY, write_status
@@ -63,13 +65,21 @@ class Taker(msgspec.Struct, frozen=True):
 class TraceService:
     """Raw bytes in, raw bytes out: requests keep the bytes that they came with."""
 
-    def __init__(self, taker: Taker, watch: ReadWatch, admission: Admission, tokens: BearerTokens | None) -> None:
-        """Hand requests to `taker`. `tokens` are what clients show."""
+    def __init__(
+        self,
+        taker: Taker,
+        watch: ReadWatch,
+        admission: Admission,
+        tokens: BearerTokens | None,
+        claims: ClaimsService | None = None,
+    ) -> None:
+        """Hand requests to `taker`, and agents that ask for claims to `claims`. `tokens` are what clients show."""
         self.answers = Counters(grpc.StatusCode)
         self._taker = taker
         self._watch = watch
         self._admission = admission
         self._tokens = tokens
+        self._claims = claims
         self._threads = futures.ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="otlp")
         self._handed_on = 0
         self._lock = threading.Lock()
@@ -77,7 +87,7 @@ class TraceService:
 
     def begin(self, call: ServerCall) -> None:
         """Have the message of a call read that is let in."""
-        if call.method != EXPORT_METHOD:
+        if call.method != EXPORT_METHOD and not self._is_watch(call):
             call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         elif not self._is_allowed(call):
             self._refuse(call, grpc.StatusCode.UNAUTHENTICATED, "a bearer token is required")
@@ -88,6 +98,9 @@ class TraceService:
         """Handle a message, or have it handled."""
         if not self._watch.reads.finish(call.number) or message is None:
             self._refuse(call, grpc.StatusCode.CANCELLED, "the message was not sent to its end")
+            return
+        if self._claims is not None and self._is_watch(call):
+            self.answers.add(self._claims.open(call, message))
             return
         reservation = Reservation(self._admission)
         if not reservation.grow(len(message)) or self._handed_on >= MAX_CALLS:
@@ -116,9 +129,17 @@ class TraceService:
                     self._refuse_for_memory(call)
         return bool(self._postponed)
 
+    def end_streams(self) -> None:
+        """End what would not end by itself."""
+        if self._claims is not None:
+            self._claims.claims.end()
+
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False)
+
+    def _is_watch(self, call: ServerCall) -> bool:
+        return call.method == WATCH_METHOD and self._claims is not None
 
     def _is_allowed(self, call: ServerCall) -> bool:
         if self._tokens is None:

@@ -7,6 +7,7 @@ TooManySpansError. Attributes and events are skipped, not checked: what is wrong
 import msgspec
 from google.protobuf.message import DecodeError
 
+from collector_plugin.flow_names import FlowNames, NamedFlow
 from collector_plugin.found_spans import Cut, FoundSpans, cut
 from collector_plugin.packed_spans import PackedSpans, pack_spans
 from collector_plugin.parent_schema import all_have_attribute, parse_scope_spans
@@ -75,11 +76,16 @@ class Walk(msgspec.Struct, frozen=True):
     """Spans in `forward`."""
     application: list[ApplicationSpans]
     transits: list[TransitSlice]
+    flows: list[NamedFlow] = []
+    """What each CLIENT span says of its flow, where that is asked for."""
 
 
-def walk_request(data: bytes) -> Walk:
-    """Return what the ExportTraceServiceRequest `data` holds. Raises WireError or TooManySpansError."""
-    request = _RequestWalk(data)
+def walk_request(data: bytes, names: FlowNames | None = None) -> Walk:
+    """Return what the ExportTraceServiceRequest `data` holds; flows where there are names for them.
+
+    Raises WireError or TooManySpansError.
+    """
+    request = _RequestWalk(data, names)
     cuts: list[Cut] = []
     for number, field_start, value_start, value_end in request.read_parts(0, len(data)):
         if number == _REQUEST_RESOURCE_SPANS:
@@ -87,14 +93,16 @@ def walk_request(data: bytes) -> Walk:
             if replacement is not None:
                 cuts.append((field_start, value_end, replacement))
     forward = cut(data, 0, len(data), cuts) if cuts else data
-    return Walk(forward, request.span_count, request.application, request.transits)
+    return Walk(forward, request.span_count, request.application, request.transits, request.flows)
 
 
 class _RequestWalk:
     """The state of one walk: what was found so far."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, names: FlowNames | None) -> None:
         self.application: list[ApplicationSpans] = []
+        self.flows: list[NamedFlow] = []
+        self._names = names
         self.transits: list[TransitSlice] = []
         self._data = data
         self._seen = self._taken = 0
@@ -120,6 +128,7 @@ class _RequestWalk:
                 self._walk_scope_spans(part, found)
         if any(found.spans):
             self.application.append(ApplicationSpans(resource, found.join_spans(), found.peers))
+        self.flows += found.flows
         if not found.transit_count:
             return None
         self._taken += found.transit_count
@@ -147,7 +156,7 @@ class _RequestWalk:
         """Take a ScopeSpans; False where it has to be walked: for transits among others, or a fault in it."""
         _, _, start, end = field
         try:
-            parsed = parse_scope_spans(self._data, start, end)
+            parsed = parse_scope_spans(self._data, start, end, self._names)
             are_transits = parsed.name == _TRANSIT_SCOPE_NAME
             # It reads attributes, too, so it may find a fault where there was none.
             if are_transits and not all_have_attribute(self._data, start, end, _RECORD_KEY):
@@ -169,7 +178,7 @@ class _RequestWalk:
             data = b"".join([data[span[1] : span[3]] for span in spans])
             start, end = 0, len(data)
         try:
-            found.take_parsed(parse_scope_spans(data, start, end))
+            found.take_parsed(parse_scope_spans(data, start, end, self._names))
         except DecodeError:
             found.spans.append(pack_spans(walk_spans(self._data, spans)))
 

@@ -4,7 +4,7 @@ Pure. What the schema does not name the library steps over and copies as it is: 
 is in it. All fields are bytes and numbers: text that is not UTF-8, which is the backend's to judge, is no error here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,10 +12,12 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from collector_plugin.flow_names import FlowNames, NamedFlow
 from collector_plugin.packed_spans import PackedSpans, check_packed, pack_spans
 from collector_plugin.span_peers import CALLING_KINDS, PEER_KEYS, find_peer, may_have_peers
 from collector_plugin.span_walk import (
     SPAN_ID_BYTES,
+    SPAN_KIND_CLIENT,
     TRACE_ID_BYTES,
     ZERO_SPAN_ID,
     ZERO_TRACE_ID,
@@ -46,11 +48,14 @@ _MESSAGES = {
     "Attribute": (("key", 1, _BYTES, _ONE, ""), ("value", 2, _MESSAGE, _ONE, "Value")),
     "Span": _SPAN,
     "SpanWithAttributes": (*_SPAN, ("attributes", 9, _MESSAGE, _MANY, "Attribute")),
+    # Attributes as bytes: of many a few are wanted, and an object for each would take three times as long.
+    "SpanWithFlow": (*_SPAN, ("attributes", 9, _BYTES, _MANY, "")),
     "ScopeSpans": (("scope", 1, _MESSAGE, _ONE, "Scope"), ("spans", 2, _MESSAGE, _MANY, "Span")),
     "AllOfScopeSpans": (
         ("scope", 1, _MESSAGE, _ONE, "Scope"),
         ("spans", 2, _MESSAGE, _MANY, "SpanWithAttributes"),
     ),
+    "ScopeSpansWithFlows": (("scope", 1, _MESSAGE, _ONE, "Scope"), ("spans", 2, _MESSAGE, _MANY, "SpanWithFlow")),
 }
 
 
@@ -71,6 +76,7 @@ def _build_pool() -> DescriptorPool:
 _POOL = _build_pool()
 _SCOPE_SPANS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.ScopeSpans"))
 _ALL_OF_SCOPE_SPANS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.AllOfScopeSpans"))
+_WITH_FLOWS: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.ScopeSpansWithFlows"))
 
 
 class ParsedScopeSpans(msgspec.Struct, frozen=True):
@@ -83,16 +89,37 @@ class ParsedScopeSpans(msgspec.Struct, frozen=True):
     spans: PackedSpans
     peers: dict[bytes, bytes]
     """By trace id and span id (24 bytes) the address (16 bytes) that the span says it called."""
+    flows: Sequence[NamedFlow] = ()
+    """What each CLIENT span says of its flow, where that is asked for."""
 
 
-def parse_scope_spans(data: bytes, start: int, end: int) -> ParsedScopeSpans:
-    """Return what the ScopeSpans in data[start:end] has. Raises DecodeError."""
+def parse_scope_spans(data: bytes, start: int, end: int, names: FlowNames | None = None) -> ParsedScopeSpans:
+    """Return what the ScopeSpans in data[start:end] has; flows where there are names for them. Raises DecodeError."""
+    if names is not None:
+        return _parse_with_flows(data, start, end, names)
     has_peers = may_have_peers(data, start, end)
     message = (_ALL_OF_SCOPE_SPANS if has_peers else _SCOPE_SPANS).FromString(memoryview(data)[start:end])
     spans = message.spans
     name, count = message.scope.name, len(spans)
     peers = dict(_list_peers(spans)) if has_peers else {}
     return ParsedScopeSpans(name, count, _pack(message, count, has_attributes=has_peers), peers)
+
+
+def _parse_with_flows(data: bytes, start: int, end: int, names: FlowNames) -> ParsedScopeSpans:
+    message = _WITH_FLOWS.FromString(memoryview(data)[start:end])
+    spans = message.spans
+    peers: dict[bytes, bytes] = {}
+    flows: list[NamedFlow] = []
+    for span in spans:
+        if span.kind in CALLING_KINDS:
+            trace_id, span_id, values = span.trace_id, span.span_id, names.picker.pick(span.attributes)
+            address = find_peer(values)
+            if address:
+                peers[trace_id + span_id] = address
+            if span.kind == SPAN_KIND_CLIENT:
+                flows.append(names.read((trace_id, span_id), span.start, span.end, values))
+    name, count = message.scope.name, len(spans)
+    return ParsedScopeSpans(name, count, _pack(message, count, has_attributes=True), peers, flows)
 
 
 def all_have_attribute(data: bytes, start: int, end: int, key: bytes) -> bool:

@@ -13,7 +13,9 @@ import msgspec
 
 from collector_plugin.acknowledge import Acknowledger
 from collector_plugin.arrivals import Arrival, Arrivals
+from collector_plugin.claims import Claims
 from collector_plugin.delivery import Delivery
+from collector_plugin.flow_names import FlowNames, NamedFlow
 from collector_plugin.join import Join
 from collector_plugin.network_span import Emission
 from collector_plugin.otlp_spans import encode_emissions
@@ -46,6 +48,13 @@ class Outlets(msgspec.Struct, frozen=True):
     """Every exporter's, for network spans."""
 
 
+class Flows(msgspec.Struct, frozen=True):
+    """What claims the flows that spans name, where that is wanted."""
+
+    names: FlowNames
+    claims: Claims
+
+
 class _Received(msgspec.Struct, frozen=True):
     """What one client's request holds."""
 
@@ -53,6 +62,7 @@ class _Received(msgspec.Struct, frozen=True):
     """What is passed on; without bytes where that is nothing."""
     application: list[ApplicationSpans]
     transits: list[TransitSlice]
+    flows: list[NamedFlow] = []
 
 
 _ENCODERS = {SpanFormat.OTLP: encode_emissions, SpanFormat.ZIPKIN: encode_zipkin}
@@ -61,7 +71,7 @@ _ENCODERS = {SpanFormat.OTLP: encode_emissions, SpanFormat.ZIPKIN: encode_zipkin
 class Pipeline:
     """Takes requests in, from any thread, and lets network spans out when `tick` is called."""
 
-    def __init__(self, join: Join, outlets: Outlets, version: str, log: Log) -> None:
+    def __init__(self, join: Join, outlets: Outlets, version: str, log: Log, flows: Flows | None = None) -> None:
         """`version` is that of the network spans' scope. The join is used under `lock` alone."""
         self.lock = threading.Lock()
         self.arrivals = Arrivals()
@@ -70,6 +80,7 @@ class Pipeline:
         self._outlets = outlets
         self._version = version
         self._log = log
+        self.flows = flows
 
     @property
     def waits(self) -> bool:
@@ -86,14 +97,14 @@ class Pipeline:
         Raises WireError or TooManySpansError for a request that cannot be taken, and ExportError for one that could
         not be delivered. Its transits and parents are taken in even then: they may come again, and are known then.
         """
-        return self._accept(_read_otlp(data), is_wanted, now_ns)
+        return self._accept(self._read_otlp(data), is_wanted, now_ns)
 
     def begin(self, data: bytes, is_wanted: Callable[[], bool], now_ns: int, done: Done) -> None:
         """Do as `accept`, but wait for nothing: `done` gets what it would return, or the error of the delivery.
 
         For a delivery that waits. Raises WireError or TooManySpansError, as `accept` does.
         """
-        received = _read_otlp(data)
+        received = self._read_otlp(data)
         request = received.request
         rejected = self._hand_over_safely(received, now_ns)
         if not request.data:
@@ -194,6 +205,9 @@ class Pipeline:
         if not self.arrivals.add(Arrival(now_ns, received.application, batches)):
             with self.lock:
                 self.take_in_arrivals()
+        if self.flows is not None:
+            readable = [batch for _, batch in batches if isinstance(batch, RawBatch)]
+            self.flows.claims.take_in(received.flows, readable, now_ns)
         unreadable = ExportResult()
         for part, batch in batches:
             if isinstance(batch, BatchError):
@@ -201,6 +215,10 @@ class Pipeline:
         if unreadable.rejected_spans:
             self._log.warn("transits could not be read", count=unreadable.rejected_spans, text=unreadable.message)
         return unreadable
+
+    def _read_otlp(self, data: bytes) -> _Received:
+        walk = walk_request(data, self.flows.names if self.flows is not None else None)
+        return _Received(SpanRequest(walk.forward, walk.span_count), walk.application, walk.transits, walk.flows)
 
     def _log_fault(self, error: Exception) -> None:
         self._log.error("the join failed", exception=type(error).__name__, text=str(error))
@@ -213,11 +231,6 @@ class Pipeline:
                 self._join.add_batch(batch, arrival.now_ns)
             else:
                 self._join.add_unreadable(part.count, TransitReason.MALFORMED)
-
-
-def _read_otlp(data: bytes) -> _Received:
-    walk = walk_request(data)
-    return _Received(SpanRequest(walk.forward, walk.span_count), walk.application, walk.transits)
 
 
 def _read_batch(part: TransitSlice) -> RawBatch | BatchError:

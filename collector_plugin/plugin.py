@@ -10,16 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from collector_plugin.admission import Admission
+from collector_plugin.claims import Claims
 from collector_plugin.config import OwnTraces as OwnTracesSettings
 from collector_plugin.config import PluginConfig
 from collector_plugin.exporters import OpenExporter, open_exporter
+from collector_plugin.flow_names import FlowNames
 from collector_plugin.health import MAX_SILENCE_NS, Pulse, judge_health
 from collector_plugin.hops import PLAIN_ENDS
 from collector_plugin.http_services import Accept
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.kubernetes_names import KubernetesNames
-from collector_plugin.pipeline import Pipeline
+from collector_plugin.pipeline import Flows, Pipeline
 from collector_plugin.receiver_metrics import read_receiver_metrics
 from collector_plugin.receivers import Receiver, open_receivers
 from collector_plugin.report import Report
@@ -65,8 +67,9 @@ class Plugin:
             for name, settings in config.exporters.items():
                 self._exporters.append(self._trace_exporter(open_exporter(name, settings)))
             self._senders = Senders(self._exporters, config.mode, config.acknowledge, log)
-            self._pipeline = Pipeline(self._join, self._senders.outlets, VERSION, log)
-            self._ticker = Ticker(self._pipeline.tick, log)
+            flows = Flows(FlowNames(config.flows.attributes), Claims(log)) if config.flows.enabled else None
+            self._pipeline = Pipeline(self._join, self._senders.outlets, VERSION, log, flows)
+            self._ticker = Ticker(self._tick, log)
             admission = Admission()
             for name, receiver in open_receivers(
                 config.receivers, self._pipeline, admission, self._read_stored_bytes, self._trace_accept
@@ -119,6 +122,11 @@ class Plugin:
         """Tell whether the join still turns: a peer that is away is no reason to start anew."""
         return self._read_silence_ns() <= MAX_SILENCE_NS
 
+    def _tick(self, now_ns: int) -> None:
+        if self._pipeline.flows is not None:
+            self._pipeline.flows.claims.flush(now_ns)
+        self._pipeline.tick(now_ns)
+
     def _read_silence_ns(self) -> int:
         last_ns = self._ticker.last_ns
         return time.monotonic_ns() - last_ns if last_ns else 0
@@ -133,6 +141,8 @@ class Plugin:
 
     def _read_other_metrics(self, admission: Admission) -> Iterator[Metric]:
         yield from read_receiver_metrics(self._receivers, admission)
+        if self._pipeline.flows is not None:
+            yield from self._pipeline.flows.claims.read_metrics()
         if self._names is not None:
             yield from self._names.read_metrics()
 

@@ -1,6 +1,7 @@
 """Why something was not emitted. Each member's value is the label of its metric; nothing is lost without one.
 
-Pure. Transits, hops and spans are counted apart, since one transit makes several hops.
+Pure. Transits, hops and spans are counted apart, since one transit makes several hops, and claims, since they bring
+transits.
 """
 
 import enum
@@ -74,3 +75,24 @@ class ClockReason(enum.StrEnum):
     """Nodes with the same clock id have two clocks: cloned machines, or a snapshot that was started twice."""
     STEPPED = "stepped"
     """A clock moved by itself, as when a machine was paused, or is set at more than 100 ppm."""
+
+
+class ClaimReason(enum.StrEnum):
+    """Why the flow of a CLIENT span, or a packet on the far side, was not claimed from an agent."""
+
+    UNNAMED = "unnamed"
+    """The span does not name its flow in any of `flows.attributes`."""
+    UNREADABLE = "unreadable"
+    """What it names is no address and port, or its times are none."""
+    LOOPBACK = "loopback"
+    """The flow stays inside its pod: a sidecar and its own application."""
+    NO_AGENT = "no_agent"
+    """No agent was connected within the 10 s that a claim is of use."""
+    UNANSWERED = "unanswered"
+    """No agent answers for the client's address; it is asked for once a second."""
+    FLOOD = "flood"
+    """More claims a second would have to go to all agents than may."""
+    QUEUE_FULL = "queue_full"
+    """The agent takes claims too slowly; the oldest of its queue go first."""
+    EXPIRED = "expired"
+    """The agent did not take it within 10 s, or went away."""

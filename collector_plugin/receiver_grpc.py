@@ -11,6 +11,7 @@ from collector_plugin.admission import Admission
 from collector_plugin.bearer_auth import open_tokens
 from collector_plugin.config import GrpcProtocol
 from collector_plugin.grpc_calls import CallServer
+from collector_plugin.grpc_claims import ClaimsService
 from collector_plugin.grpc_credentials import open_credentials
 from collector_plugin.grpc_service import Taker, TraceService
 from collector_plugin.grpc_watch import ReadWatch
@@ -34,10 +35,12 @@ class GrpcReceiver:
         taker: Taker,
         admission: Admission | None = None,
         read_stored_bytes: Callable[[], int] = int,
+        claims: ClaimsService | None = None,
     ) -> None:
         """Listen, without serving yet. Raises HopspanError, with the key, where that cannot be.
 
         What requests hold is taken from `admission`, by default one of its own. `read_stored_bytes` is the watch's.
+        Agents that ask for claims are let in where there are `claims`.
         """
         self._has_served = False
         message_bytes = settings.max_recv_msg_size_mib << 20
@@ -45,7 +48,7 @@ class GrpcReceiver:
         self.watch = ReadWatch(admission, message_bytes, read_stored_bytes)
         """The messages that are being read."""
         tokens = open_tokens(settings.auth, f"{KEY}.auth")
-        self._service = TraceService(taker, self.watch, admission, tokens)
+        self._service = TraceService(taker, self.watch, admission, tokens, claims)
         self._server = CallServer(
             self._service,
             [
@@ -89,6 +92,7 @@ class GrpcReceiver:
             # gRPC never closes the sockets of a server that was not started.
             self._server.start()
             self._has_served = True
+        self._service.end_streams()
         self._server.stop(grace_s)
         self._service.close()
 

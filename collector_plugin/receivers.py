@@ -8,6 +8,7 @@ from typing import Protocol
 
 from collector_plugin.admission import Admission
 from collector_plugin.config import Receivers
+from collector_plugin.grpc_claims import ClaimsService
 from collector_plugin.grpc_service import Taker
 from collector_plugin.http_services import Accept, make_otlp_service, make_zipkin_service
 from collector_plugin.otlp_json_request import read_otlp_json
@@ -61,6 +62,7 @@ def open_receivers(
             _make_taker(pipeline, trace),
             admission,
             read_stored_bytes,
+            ClaimsService(pipeline.flows.claims) if pipeline.flows is not None else None,
         ),
     )
     if protocols.http is not None:

@@ -30,11 +30,12 @@ def may_have_peers(data: bytes, start: int, end: int) -> bool:
     return data.find(_IN_ALL_KEYS, start, end) >= 0
 
 
-def find_peer(texts: Mapping[bytes, bytes]) -> bytes:
+def find_peer(texts: Mapping[bytes, bytes | int]) -> bytes:
     """Return the address (16 bytes, IPv4 mapped) that attributes of PEER_KEYS name; nothing where they name none."""
     for key in PEER_KEYS:
-        if texts.get(key):
-            return pack_address(texts[key].decode("ascii", "replace"))
+        text = texts.get(key)
+        if text and isinstance(text, bytes):
+            return pack_address(text.decode("ascii", "replace"))
     return b""
 
 

@@ -122,7 +122,23 @@ def decode_hello(data: bytes) -> Hello:
 
 def encode_batch(claims: Iterable[Claim]) -> bytes:
     """Return the bytes of a batch."""
-    return _HEAD.pack(VERSION) + b"".join([_encode(claim) for claim in claims])
+    return join_entries([encode_claim(claim) for claim in claims])
+
+
+def join_entries(entries: Iterable[bytes]) -> bytes:
+    """Return the bytes of a batch of claims that are encoded."""
+    return _HEAD.pack(VERSION) + b"".join(entries)
+
+
+def encode_claim(claim: Claim) -> bytes:
+    """Return the entry of a claim, 96 bytes."""
+    ids = (claim.trace_id, claim.parent_id, claim.client_address)
+    if isinstance(claim, IntervalClaim):
+        head = (_INTERVAL, _ONE_AT_A_TIME * claim.is_one_at_a_time, claim.trace_flags, 0)
+        flow = (claim.client_port, claim.server_port, 0, 0)
+        return _ENTRY.pack(*head, *flow, *ids, claim.server_address, claim.start_ns, claim.end_ns)
+    head = (_EXACT, 0, claim.trace_flags, claim.direction)
+    return _ENTRY.pack(*head, claim.client_port, 0, claim.seq, claim.tsval, *ids, ANY_ADDRESS, 0, 0)
 
 
 def decode_batch(data: bytes) -> Batch:
@@ -133,16 +149,6 @@ def decode_batch(data: bytes) -> Batch:
     claims = [_decode(entry) for entry in _ENTRY.iter_unpack(data[_HEAD.size :])]
     known = [claim for claim in claims if claim is not None]
     return Batch(known, len(claims) - len(known))
-
-
-def _encode(claim: Claim) -> bytes:
-    ids = (claim.trace_id, claim.parent_id, claim.client_address)
-    if isinstance(claim, IntervalClaim):
-        head = (_INTERVAL, _ONE_AT_A_TIME * claim.is_one_at_a_time, claim.trace_flags, 0)
-        flow = (claim.client_port, claim.server_port, 0, 0)
-        return _ENTRY.pack(*head, *flow, *ids, claim.server_address, claim.start_ns, claim.end_ns)
-    head = (_EXACT, 0, claim.trace_flags, claim.direction)
-    return _ENTRY.pack(*head, claim.client_port, 0, claim.seq, claim.tsval, *ids, ANY_ADDRESS, 0, 0)
 
 
 def _decode(entry: tuple[Any, ...]) -> Claim | None:

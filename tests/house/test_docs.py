@@ -39,7 +39,9 @@ def test_every_heading_is_a_key(schema: dict[str, Any]) -> None:
 def list_metrics() -> set[str]:
     """Return the names of all metrics of the programs, as the code has them."""
     sources = [ROOT / "node_probe" / "report.py", ROOT / "collector_plugin" / "report.py"]
-    sources += [ROOT / "collector_plugin" / name for name in ("receiver_metrics.py", "kubernetes_names.py")]
+    sources += [
+        ROOT / "collector_plugin" / name for name in ("receiver_metrics.py", "kubernetes_names.py", "claims.py")
+    ]
     code = " ".join(path.read_text() for path in sources).replace('f"{name}', '"hopspan_plugin_exporter_')
     return set(re.findall(r'"(hopspan_(?:probe|plugin)_[a-z0-9_]*[a-z])"', code))
 
@@ -66,6 +68,7 @@ def test_every_metric_that_is_named_exists(path: Path) -> None:
         reasons.HopReason,
         reasons.ForgetReason,
         reasons.ClockReason,
+        reasons.ClaimReason,
         outcomes.SendOutcome,
         Lookup,
         Result,
