@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from evaluation import faults, relocation
+from evaluation import faults, relocation, scale
 from evaluation.question import Effort, Question
 from evaluation.results import Results, ResultsError, decode_results, encode_results
 from testbed.errors import TestbedError
 from testbed.interrupt import raise_on_terminate
 
-QUESTIONS = {question.name: question for question in (relocation.QUESTION, faults.QUESTION)}
+QUESTIONS = {question.name: question for question in (relocation.QUESTION, faults.QUESTION, scale.QUESTION)}
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130

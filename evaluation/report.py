@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation import report_faults, report_relocation
+from evaluation import report_faults, report_relocation, report_scale
 from evaluation.results import Results
 
 
@@ -32,6 +32,7 @@ SECTIONS = (
         report_relocation.render_relocation,
     ),
     Section("4. Does it find the cause?", "faults", report_faults.PICTURES, report_faults.render_faults),
+    Section("6. How do the costs grow?", "scale", report_scale.PICTURES, report_scale.render_scale),
 )
 """In the order of the report."""
 

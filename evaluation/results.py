@@ -7,6 +7,7 @@ import msgspec
 
 from evaluation.results_faults import FaultsResult
 from evaluation.results_relocation import RelocationResult
+from evaluation.results_scale import ScaleResult
 from evaluation.values import Value
 
 VERSION = 1
@@ -23,6 +24,7 @@ class Results(Value, frozen=True):
     version: int = VERSION
     relocation: RelocationResult | None = None
     faults: FaultsResult | None = None
+    scale: ScaleResult | None = None
 
 
 def encode_results(results: Results) -> bytes:

@@ -14,12 +14,27 @@ from pathlib import Path
 
 from node_probe.bpf import call_bpf
 
+_PROG_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 13, 15
 _ENABLE_STATS = 32  # since kernel 5.8
 _KIB_PER_MIB = 1024
 
 
 class _Stats(ctypes.Structure):
     _fields_ = (("type", ctypes.c_uint32),)  # 0: BPF_STATS_RUN_TIME
+
+
+class _ById(ctypes.Structure):
+    _fields_ = (("id", ctypes.c_uint32), ("next_id", ctypes.c_uint32), ("open_flags", ctypes.c_uint32))
+
+
+class _ByFd(ctypes.Structure):
+    _fields_ = (("fd", ctypes.c_uint32), ("info_bytes", ctypes.c_uint32), ("info", ctypes.c_uint64))
+
+
+class _ProgramInfo(ctypes.Structure):
+    """struct bpf_prog_info as far as the name."""
+
+    _fields_ = (("before", ctypes.c_uint8 * 64), ("name", ctypes.c_char * 16))
 
 
 @contextmanager
@@ -39,10 +54,36 @@ def read_program_facts(fd: int) -> dict[str, int]:
     return {name: int(value) for name, value in found}
 
 
+def read_programs_of(pid: int) -> dict[str, dict[str, int]]:
+    """Return the same of all programs that another process holds, by their names (15 characters of them)."""
+    ids: set[str] = set()
+    for path in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            ids |= set(re.findall(r"^prog_id:\s*(\d+)$", path.read_text(), re.MULTILINE))
+    found = {}
+    for number in ids:
+        fd = call_bpf(_PROG_GET_FD_BY_ID, _ById(id=int(number)))
+        try:
+            info = _ProgramInfo()
+            call_bpf(_OBJ_GET_INFO_BY_FD, _ByFd(fd, ctypes.sizeof(info), ctypes.addressof(info)))
+            found[info.name.decode()] = read_program_facts(fd)
+        finally:
+            os.close(fd)
+    return found
+
+
 def read_cpu_ns(pid: int) -> int:
     """Return the CPU time of a process with all its threads."""
     # The clock of another process, as clock_getcpuclockid(3) makes it; Python has no name for it.
     return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def read_waited_cpu_ns(pid: int) -> int:
+    """Return the CPU time of the children of a process that have ended, in steps of a tick."""
+    # Behind the name, which may hold anything, come the fields from the third on (proc(5)).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = int(fields[16 - 3]), int(fields[17 - 3])
+    return (user + system) * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 def list_children(pid: int) -> list[int]:
