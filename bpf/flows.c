@@ -3,13 +3,19 @@
  * one is awaited as the rest of a header block is, although it begins like nothing.
  */
 
+/* What tells the direction of a connection from all others. */
+static __always_inline void flow_words(const struct message *message, __u64 *words)
+{
+	words[0] = (__u64)message->destination << 32 | message->source;
+	words[1] = (__u64)message->family << 32 | (__u32)message->destination_port << 16 | message->source_port;
+}
+
 /* Returns the hash of a connection's direction. */
 static __always_inline __u64 hash_flow(const struct message *message)
 {
-	const __u64 words[2] = {(__u64)message->destination << 32 | message->source,
-				(__u64)message->family << 32 | (__u32)message->destination_port << 16 |
-					message->source_port};
+	__u64 words[2];
 
+	flow_words(message, words);
 	return hash_words(words);
 }
 

@@ -81,6 +81,21 @@
 #define FOLLOWED_MAX  1024
 #define FOLLOWED_SETS (FOLLOWED_MAX / TABLE_WAYS)
 
+/* Directions of TLS connections of which it is known when the last message began: those of 8,192 connections. 1.1 MiB, where
+ * they are followed at all.
+ */
+#define DIRECTIONS_MAX 16384
+#define DIRECTION_SETS (DIRECTIONS_MAX / TABLE_WAYS)
+
+/* Bytes of a TLS record: 2^14 of plain text, and 256 of what the cipher adds (RFC 8446 section 5.2). */
+#define TLS_RECORD_MAX 16640
+
+/* A direction that gives way and was used within a minute (2^20 ns) is counted. */
+#define DIRECTION_AGE 57220
+
+/* How far behind the last record a segment may begin that was sent before: no window that senders have is larger. */
+#define SENT_AGAIN_MAX (1 << 26)
+
 /* How long the rest of a header block is waited for (2^20 ns): 0.9 s, less than the sweep lets transits be. */
 #define UNFINISHED_AGE 858
 
@@ -112,6 +127,7 @@
 /* Programs that others call: their indexes in `calls`. */
 #define CALL_HTTP1 0
 #define CALL_HTTP2 1
-#define CALLS	   2
+#define CALL_TLS   2
+#define CALLS	   3
 
 #endif

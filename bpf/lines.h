@@ -6,12 +6,7 @@
 #define HOPSPAN_LINES_H
 
 #include "block.h"
-
-/* Which formats are read: bits (enum context_format), set when the programs are compiled. What is off costs nothing. */
-#ifndef READ_CONTEXTS
-#define READ_CONTEXTS (1 << TRACEPARENT | 1 << B3 | 1 << B3MULTI | 1 << UBER_TRACE_ID)
-#endif
-#define READS(format) (READ_CONTEXTS >> (format) & 1)
+#include "formats.h"
 
 /* The first four bytes of a line, as a little-endian word reads them. */
 #define LINE_START(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)

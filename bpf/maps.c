@@ -19,6 +19,7 @@
 #include "stream_contexts.h"
 #include "table.h"
 #include "transit.h"
+#include "tls_records.h"
 
 /* Two tables: see table.h. The own bits of a transit's tag are its coarse time (upper 16) and its slot, those of an
  * exchange the number of its turn, those of a
@@ -98,6 +99,7 @@ struct workspace {
 	struct header_block fields;
 	struct context context;
 	struct burst burst;
+	struct tls_records records;
 	struct search_buffer block;
 };
 BPF_TABLE("percpu_array", int, struct workspace, workspaces, 1);

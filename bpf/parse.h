@@ -3,6 +3,7 @@
 #ifndef HOPSPAN_PARSE_H
 #define HOPSPAN_PARSE_H
 
+#include "formats.h"
 #include "frames.h"
 #include "network.h"
 
@@ -23,6 +24,10 @@ struct tcp_head {
 	__u32 options[3];
 	__u32 payload;
 } __attribute__((packed));
+
+/* Types of TLS records, and what their version begins with (RFC 8446 section 5.1). */
+enum record_type { CHANGE_CIPHER_SPEC = 20, ALERT, HANDSHAKE, APPLICATION_DATA };
+#define TLS_MAJOR 3
 
 /* What nearly every segment of a message begins with. One that is shorter than that, for want of the option, is read with
  * less.
@@ -56,11 +61,18 @@ static __always_inline enum payload_kind classify_payload(__u32 word)
 	/* The head of a frame: a length below 64 KiB, and a type that RFC 9113 knows. */
 	if (!(word & 0xff) && word >> 24 < FRAME_TYPES)
 		return HTTP2_FRAME;
-	/* A TLS record: handshake (22) or application data (23), then the legacy version 3.x (RFC 8446 section 5.1). */
+	/* The legacy version 3.x (RFC 8446 section 5.1). What changes the cipher matters to those who follow the connection. */
 	__u32 type = word & 0xff;
-	if ((type == 22 || type == 23) && (word >> 8 & 0xff) == 3)
+	if ((type == HANDSHAKE || type == APPLICATION_DATA || (READS(FLOW) && type == CHANGE_CIPHER_SPEC)) &&
+	    (word >> 8 & 0xff) == TLS_MAJOR)
 		return TLS_RECORD;
 	return OTHER_PAYLOAD;
+}
+
+/* Whether a message may begin with what a payload of that kind begins with. */
+static __always_inline int may_begin(enum payload_kind kind)
+{
+	return kind != OTHER_PAYLOAD && (kind != TLS_RECORD || READS(FLOW));
 }
 
 /* Returns TSval in network order, 0 where the option is absent or the options are malformed. */
@@ -167,7 +179,7 @@ static __always_inline enum payload_kind read_message(struct __sk_buff *skb, __u
 	/* Of a shorter payload the word is 0: the call that failed has cleared it. */
 	if (message->payload_length < sizeof(word))
 		kind = OTHER_PAYLOAD;
-	if ((kind == OTHER_PAYLOAD || kind == TLS_RECORD) && !all)
+	if (!may_begin(kind) && !all)
 		return kind;
 
 	const struct tcphdr *tcp = &head.segment.tcp;

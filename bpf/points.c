@@ -31,6 +31,8 @@ static __always_inline void call_start(struct __sk_buff *skb, const struct messa
 	work->segment.is_begun = 0;
 	if (message->kind == HTTP2_FRAME || message->kind == HTTP2_PREFACE || (is_expected && is_followed(message)))
 		calls.call(skb, CALL_HTTP2);
+	else if (READS(FLOW) && message->kind == TLS_RECORD)
+		calls.call(skb, CALL_TLS);
 	else if (message->kind != TLS_RECORD || is_expected)
 		calls.call(skb, CALL_HTTP1);
 }
@@ -47,7 +49,7 @@ static __always_inline void stamp(struct __sk_buff *skb, __u32 offset, const str
 
 	if (kind == TLS_RECORD && role == FIRST)
 		count(TLS_SEEN);
-	if (kind == NO_PAYLOAD || ((kind == OTHER_PAYLOAD || kind == TLS_RECORD) && !awaits))
+	if (kind == NO_PAYLOAD || (!may_begin(kind) && !awaits))
 		return;
 
 	__u64 *where, tag;

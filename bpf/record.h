@@ -70,6 +70,10 @@ enum counter {
 	HTTP2_TOO_MANY,
 	HTTP2_UNCERTAIN,
 	HTTP2_RESET,
+	TLS_FLOW,
+	FLOW_FOLLOWED,
+	FLOW_UNKNOWN,
+	FLOW_MAP_FULL,
 	CONTEXT_TRACEPARENT,
 	CONTEXT_B3,
 	CONTEXT_B3MULTI,
@@ -109,26 +113,6 @@ struct body {
 	__u32 ack;   /* what its first segment acknowledged, network order */
 	__u32 end;   /* sequence number behind its last byte, host order */
 	__u32 kind;  /* enum body_kind */
-};
-
-enum burst_kind { BURST_START = 1, BURST_FOLLOWER };
-
-/* Records of TLS that begin in a segment and are told by their lengths. */
-#define BURST_RECORDS 4
-
-/* What a context of format FLOW has in the place of its text. It tells of a burst of TLS: the segments that went one way before
- * the other side's next payload. Of a follower, the first segment behind the burst's first that begins with a record, only the
- * first point's stamp is valid, and the transit's sequence number is the burst's; the last three fields are its own.
- */
-struct burst {
-	__u8 kind;		  /* enum burst_kind */
-	__u8 after_handshake;	  /* the first in its direction behind a segment of a handshake */
-	__u16 number;		  /* of the direction's bursts, those that were not handed out with them */
-	__u32 previous_followers; /* segments of the burst before, behind its first, that began with a record */
-	__u64 previous_last_ns; /* when the last segment came that began with a record in the burst before; 0: unknown */
-	__u16 records[BURST_RECORDS]; /* lengths of those that begin in the segment, 0: none, or not looked at */
-	__u32 ack;
-	__u32 payload_length;
 };
 
 struct context {

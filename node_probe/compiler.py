@@ -17,7 +17,8 @@ from typing import Any
 
 from node_probe.bpf import BpfMap
 from node_probe.capabilities import Capability, choose_for_loading, give_up_all_but, needs_search, read_effective
-from node_probe.programs import CALLED, CALLS, MAPS, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, CALLED_FOR_FLOWS, CALLS, MAPS, MAPS_FOR_FLOWS, PROGRAMS, SWEEP
+from node_probe.transit import ContextFormat
 
 _BPF_DIRECTORY = Path(__file__).resolve().parent.parent / "bpf"
 _UAPI = Path("/usr/include")
@@ -27,6 +28,9 @@ SOURCES = (
     *("flows.c", "streams.c", "responses.c", "start.c", "headers.c", "http2.c", "points.c", "sweep.c"),
 )
 """The parts of the program text, each of which uses what stands before it."""
+
+_SOURCES_FOR_FLOWS = ("directions.c", "tls.c")
+"""What comes behind them where FLOW is read."""
 
 # bcc's loader includes helpers.h, which needs no more of the kernel's headers than these guards and the shim give.
 _CFLAGS = (
@@ -69,17 +73,20 @@ def give_up_rights() -> None:
     give_up_all_but(kept)
 
 
-def read_sources() -> str:
+def read_sources(*, flows: bool = False) -> str:
     """Return the program text: one file, since bcc rewrites the access to maps nowhere else."""
-    return "".join(f'#line 1 "bpf/{name}"\n{(_BPF_DIRECTORY / name).read_text()}\n' for name in SOURCES)
+    names = (*SOURCES, *_SOURCES_FOR_FLOWS) if flows else SOURCES
+    return "".join(f'#line 1 "bpf/{name}"\n{(_BPF_DIRECTORY / name).read_text()}\n' for name in names)
 
 
 def load(contexts: int | None = None) -> tuple[Any, dict[str, int]]:
     """Compile the programs and load every program; return bcc's module and the fds of programs and maps by name.
 
-    `contexts` has a bit for each ContextFormat that is read; all where it is not given. The fds are open as long as
-    the module is kept.
+    `contexts` has a bit for each ContextFormat that is read; without it all are that headers hold. The fds are open
+    as long as the module is kept.
     """
+    flows = bool(contexts and contexts >> ContextFormat.FLOW & 1)
+    called = (*CALLED, CALLED_FOR_FLOWS) if flows else CALLED
     with tempfile.TemporaryDirectory(prefix="hopspan-headers-") as directory:
         make_header_tree(Path(directory))
         os.environ["BCC_KERNEL_SOURCE"] = directory
@@ -90,11 +97,11 @@ def load(contexts: int | None = None) -> tuple[Any, dict[str, int]]:
         flags = [*_CFLAGS, f"-DHASH_SEED={seed}ULL", f"-isystem/usr/include/{platform.machine()}-linux-gnu"]
         if contexts is not None:
             flags.append(f"-DREAD_CONTEXTS={contexts}")
-        module = bcc.BPF(text=read_sources().encode(), cflags=flags)
-        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, *CALLED, SWEEP)}
-    fds |= {name: module[name.encode()].map_fd for name in MAPS}
+        module = bcc.BPF(text=read_sources(flows=flows).encode(), cflags=flags)
+        fds = {name: module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd for name in (*PROGRAMS, *called, SWEEP)}
+    fds |= {name: module[name.encode()].map_fd for name in (*MAPS, *(MAPS_FOR_FLOWS if flows else ()))}
     calls = BpfMap(fds[CALLS], 4, 4)
-    for index, name in enumerate(CALLED):
+    for index, name in enumerate(called):
         calls.update(struct.pack("=I", index), struct.pack("=I", fds[name]))
     return module, fds
 

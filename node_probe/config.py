@@ -9,9 +9,10 @@ import msgspec
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
 from hopspan.values import Endpoint, Listener, Reader
 from node_probe.backlog import DEFAULT_MEMORY_MIB
-from node_probe.transit import HEADER_FORMATS
+from node_probe.transit import HEADER_FORMATS, ContextFormat
 
-READABLE_CONTEXTS = tuple(context_format.label for context_format in HEADER_FORMATS)
+READABLE_CONTEXTS = tuple(context_format.label for context_format in ContextFormat)
+DEFAULT_CONTEXTS = tuple(context_format.label for context_format in HEADER_FORMATS)
 _CONTEXT_SCHEMA = json.dumps({"enum": READABLE_CONTEXTS})
 
 MAX_RATE_LIMIT = 1_000_000
@@ -92,8 +93,9 @@ class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Where packets are stamped."""
     limits: Limits = Limits()
     """What the agent may take of its node."""
-    contexts: tuple[Annotated[str, Reader(read_context_name, _CONTEXT_SCHEMA)], ...] = READABLE_CONTEXTS
-    """Header formats to read: `traceparent`, `b3`, `b3multi`, `uber-trace-id`. Default: all. What is off is free."""
+    contexts: tuple[Annotated[str, Reader(read_context_name, _CONTEXT_SCHEMA)], ...] = DEFAULT_CONTEXTS
+    """Header formats to read: `traceparent`, `b3`, `b3multi`, `uber-trace-id`; and `flow`: messages of TLS, which no
+    header can be read of, are stamped too. Default: all headers, without `flow`. What is off is free."""
     telemetry: ProbeTelemetry = ProbeTelemetry()
     """What the probe tells of itself."""
 

@@ -35,10 +35,14 @@ class KernelCounter(IntEnum):
     HTTP2_TOO_MANY = 22
     HTTP2_UNCERTAIN = 23
     HTTP2_RESET = 24
-    CONTEXT_TRACEPARENT = 25
-    CONTEXT_B3 = 26
-    CONTEXT_B3MULTI = 27
-    CONTEXT_UBER_TRACE_ID = 28
+    TLS_FLOW = 25
+    FLOW_FOLLOWED = 26
+    FLOW_UNKNOWN = 27
+    FLOW_MAP_FULL = 28
+    CONTEXT_TRACEPARENT = 29
+    CONTEXT_B3 = 30
+    CONTEXT_B3MULTI = 31
+    CONTEXT_UBER_TRACE_ID = 32
 
     @property
     def label(self) -> str:

@@ -31,6 +31,9 @@ PROGRAMS: Final = (
 CALLED: Final = ("http1", "http2")
 """The entry points that others call, by their index in the map CALLS (see bpf/limits.h)."""
 
+CALLED_FOR_FLOWS: Final = "tls"
+"""The one that comes behind them, which is there only where FLOW is read."""
+
 CALLS: Final = "calls"
 """The kernel clears this map when the last process closes it, so it is kept open as long as the programs run."""
 
@@ -52,6 +55,9 @@ MAPS: Final = (
 )
 """The maps that the agent reads or writes, and those that the tests look into."""
 
+MAPS_FOR_FLOWS: Final = ("direction_tags",)
+"""Those that are there only where FLOW is read."""
+
 RING_BYTES = 1024 * 4096
 """RING_PAGES in bpf/limits.h; a test compares them."""
 
@@ -59,6 +65,7 @@ _COMPILE_TIMEOUT_S = 300
 """One second on an idle machine; ten times as long in a throttled container, and in emulation."""
 
 _MAX_MESSAGE_BYTES = 1 << 20
+_MAX_FDS = len((*PROGRAMS, *CALLED, CALLED_FOR_FLOWS, SWEEP, *MAPS, *MAPS_FOR_FLOWS))
 
 
 def load_programs(formats: Iterable[ContextFormat] = HEADER_FORMATS) -> Mapping[str, int]:
@@ -79,7 +86,7 @@ def load_programs(formats: Iterable[ContextFormat] = HEADER_FORMATS) -> Mapping[
         child.close()
         parent.settimeout(_COMPILE_TIMEOUT_S)
         try:
-            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, len(PROGRAMS) + len(CALLED) + 1 + len(MAPS))
+            data, fds, _, _ = socket.recv_fds(parent, _MAX_MESSAGE_BYTES, _MAX_FDS)
         except TimeoutError as error:
             process.kill()
             raise ProbeError(f"the BPF programs were not compiled within {_COMPILE_TIMEOUT_S} s") from error

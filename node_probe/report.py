@@ -25,6 +25,7 @@ _LOSSES = (
     KernelCounter.TRANSIT_MAP_FULL,
     KernelCounter.EXCHANGE_MAP_FULL,
     KernelCounter.RING_FULL,
+    KernelCounter.FLOW_MAP_FULL,
 )
 _FOUND = (
     KernelCounter.TRANSITS_STARTED,
@@ -39,6 +40,8 @@ _HTTP2_SEEN = (
     KernelCounter.HTTP2_RESET,
 )
 """What says nothing of whether a transit was started; the others of HTTP/2 are reasons why none was."""
+
+_FLOW_SEEN = (KernelCounter.TLS_FLOW, KernelCounter.FLOW_FOLLOWED)
 
 _CONTEXT_PREFIX = "context_"
 _CONTEXTS = tuple(c for c in KernelCounter if c.label.startswith(_CONTEXT_PREFIX))
@@ -71,7 +74,9 @@ def read_metrics(agent: Agent) -> Iterator[Metric | Histogram]:
     yield count_by("hopspan_probe_contexts", "Requests with a context that can be read", "format", contexts)
     seen = [(c.label, kernel[c]) for c in _HTTP2_SEEN]
     yield count_by("hopspan_probe_http2_seen", "What was met of HTTP/2 at first points, by kind", "kind", seen)
-    others = {*_LOSSES, *_FOUND, *_HTTP2_SEEN, *_CONTEXTS}
+    seen = [(c.label, kernel[c]) for c in _FLOW_SEEN]
+    yield count_by("hopspan_probe_flow_seen", "What was met of TLS at first points, by kind", "kind", seen)
+    others = {*_LOSSES, *_FOUND, *_HTTP2_SEEN, *_FLOW_SEEN, *_CONTEXTS}
     untraced = [(c.label, kernel[c]) for c in KernelCounter if c not in others]
     yield count_by(
         "hopspan_probe_messages_untraced", "Messages at a first point that started no transit", "reason", untraced
@@ -80,8 +85,9 @@ def read_metrics(agent: Agent) -> Iterator[Metric | Histogram]:
     yield gauge("hopspan_probe_backlog_transits", "Transits waiting to be sent", len(agent.backlog))
     yield gauge("hopspan_probe_ring_fill_bytes", "Bytes of records waiting in the ring", agent.ring_fill_bytes())
     yield gauge("hopspan_probe_ring_size_bytes", "Bytes that the ring has room for", RING_BYTES)
-    yield gauge_by("hopspan_probe_map_entries", "Entries of a map of the programs", "map", agent.tally.read_tables())
-    sizes = {name: table.size for name, table in TABLES.items()}
+    entries = agent.tally.read_tables()
+    yield gauge_by("hopspan_probe_map_entries", "Entries of a map of the programs", "map", entries)
+    sizes = {name: TABLES[name].size for name in entries}
     yield gauge_by("hopspan_probe_map_size", "Entries that a map has room for", "map", sizes)
     yield gauge(
         "hopspan_probe_records_kept_ratio",

@@ -26,13 +26,13 @@ from node_probe.capabilities import (
     read_effective,
 )
 from node_probe.clean import clean_up
-from node_probe.config import READABLE_CONTEXTS, PointSettings
+from node_probe.config import DEFAULT_CONTEXTS, PointSettings
 from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
 from node_probe.support import check_platform, find_degraded_modes, find_tcx
 from node_probe.sweep import sweep_transits
 from node_probe.tables import TABLES
-from node_probe.transit import HEADER_FORMATS
+from node_probe.transit import ContextFormat
 
 # What may still have to be read after the start: a module, the interpreter (for the guardian), a library.
 _OWN_FILES = (Path(__file__), Path(sys.executable), Path(msgspec.__file__))
@@ -56,7 +56,7 @@ class Loaded(msgspec.Struct, frozen=True):
         return BpfMap(self.fds["settings"], 4, _SETTINGS_BYTES)
 
 
-def load_with_least_rights(points: PointSettings, log: Log, contexts: Iterable[str] = READABLE_CONTEXTS) -> Loaded:
+def load_with_least_rights(points: PointSettings, log: Log, contexts: Iterable[str] = DEFAULT_CONTEXTS) -> Loaded:
     """Load the programs, which read these contexts, and give up every right that is not needed any more.
 
     To be called before there is a second thread. Raises HopspanError or OSError.
@@ -73,7 +73,7 @@ def load_with_least_rights(points: PointSettings, log: Log, contexts: Iterable[s
     if not tcx:
         # Where agent and guardian were killed together, as with a container, nobody has cleaned up.
         clean_up(lambda line: log.info("filters of dead agents", result=line))
-    fds = load_programs(header for header in HEADER_FORMATS if header.label in contexts)
+    fds = load_programs(each for each in ContextFormat if each.label in contexts)
     kept = choose_kept(pod=pod, tcx=tcx)
     if needs_search(_OWN_FILES):
         kept |= {Capability.DAC_READ_SEARCH}
@@ -86,7 +86,9 @@ def make_agent(loaded: Loaded, log: Log) -> Agent:
     """Return an agent that reads the programs' ring; nothing is attached before its `run`."""
     raise_file_limit()
     fds = loaded.fds
-    tables = {name: BpfMap(fds[table.tags], 4, table.set_bytes) for name, table in TABLES.items()}
+    tables = {
+        name: BpfMap(fds[table.tags], 4, table.set_bytes) for name, table in TABLES.items() if table.tags in fds
+    }
     tally = Tally(BpfMap(fds["counters"], 4, 8 * possible_cpus()), tables)
     ring = RingReader(fds["ring"], RING_BYTES)
     attacher = Attacher(fds, log, tcx=loaded.tcx)

@@ -14,6 +14,7 @@ TRANSITS_MAX: Final = 32768
 EXCHANGES_MAX: Final = 65536
 UNFINISHED_MAX: Final = 256
 FOLLOWED_MAX: Final = 1024
+DIRECTIONS_MAX: Final = 16384
 WAYS: Final = 8
 """As in bpf/limits.h; a test compares them."""
 
@@ -46,8 +47,9 @@ TABLES: Final = {
     "exchanges": Table("exchange_tags", SET_BYTES, EXCHANGES_MAX),
     "unfinished": Table("unfinished_tags", SET_BYTES, UNFINISHED_MAX),
     "followed": Table("followed_tags", SET_BYTES, FOLLOWED_MAX),
+    "directions": Table("direction_tags", SET_BYTES, DIRECTIONS_MAX),
 }
-"""The tables, by the names that users see."""
+"""The tables, by the names that users see; the last one is there only where flows are followed."""
 
 
 def count_used(tags: BpfMap) -> int:

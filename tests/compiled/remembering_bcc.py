@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from node_probe.bpf import ProgramLoad, call_bpf, load_program
-from node_probe.programs import CALLED, MAPS, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, CALLED_FOR_FLOWS, MAPS, MAPS_FOR_FLOWS, PROGRAMS, SWEEP
 
 FOLDER = Path(__file__).parent
 SEED = "-DHASH_SEED="
@@ -68,7 +68,7 @@ class BPF:
         # A probe that runs as nobody compiles for itself alone.
         if os.access(FOLDER, os.W_OK):
             unfinished = path.with_suffix(f".{os.getpid()}")
-            compiled = _describe(module, bcc.lib.bpf_module_license(module.module))
+            compiled = _describe(module, bcc.lib.bpf_module_license(module.module), flows=_has_flows(text))
             unfinished.write_bytes(msgspec.msgpack.encode(compiled))
             unfinished.replace(path)
         return module
@@ -92,10 +92,15 @@ def _import_real() -> Any:
     return importlib.import_module("bcc")
 
 
-def _describe(module: Any, license_name: bytes) -> Compiled:
-    fds = [module[name.encode()].map_fd for name in MAPS]
+def _has_flows(text: bytes) -> bool:
+    return f"int {CALLED_FOR_FLOWS}(".encode() in text
+
+
+def _describe(module: Any, license_name: bytes, *, flows: bool) -> Compiled:
+    maps = (*MAPS, *MAPS_FOR_FLOWS) if flows else MAPS
+    fds = [module[name.encode()].map_fd for name in maps]
     programs = {}
-    for name in (*PROGRAMS, *CALLED, SWEEP):
+    for name in (*PROGRAMS, *CALLED, *([CALLED_FOR_FLOWS] if flows else []), SWEEP):
         code = b""
         for instruction in _INSTRUCTION.iter_unpack(module.dump_func(name.encode())):
             operation, registers, offset, number = instruction
@@ -105,7 +110,7 @@ def _describe(module: Any, license_name: bytes) -> Compiled:
                 number = fds.index(number)
             code += _INSTRUCTION.pack(operation, registers, offset, number)
         programs[name] = code
-    return Compiled([_read_kind(fd) for fd in fds], {name: i for i, name in enumerate(MAPS)}, programs, license_name)
+    return Compiled([_read_kind(fd) for fd in fds], {name: i for i, name in enumerate(maps)}, programs, license_name)
 
 
 def _read_kind(fd: int) -> MapKind:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from node_probe.transit import ContextFormat
 from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.made_node import Node
@@ -34,6 +35,22 @@ def program_fds() -> Iterator[Mapping[str, int]]:
 def session_harness(program_fds: Mapping[str, int]) -> Iterator[Harness]:
     with closing(Harness(program_fds)) as harness:
         yield harness
+
+
+@pytest.fixture(scope="session")
+def session_flows() -> Iterator[Harness]:
+    require_root()
+    require_bcc()
+    with loaded_programs(ContextFormat) as fds, closing(Harness(fds)) as harness:
+        yield harness
+
+
+@pytest.fixture
+def flows(session_flows: Harness) -> Harness:
+    """Return the programs that follow TLS, too."""
+    session_flows.configure()
+    session_flows.start_afresh()
+    return session_flows
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from node_probe.kernel_record import (
 from node_probe.programs import RING_BYTES
 from node_probe.sweep import COARSE_SHIFT, STEPS
 from node_probe.tables import (
+    DIRECTIONS_MAX,
     EXCHANGES_MAX,
     FOLLOWED_MAX,
     KEY_BYTES,
@@ -45,8 +46,9 @@ BPF = ROOT / "bpf"
 
 
 def read_enum(name: str) -> dict[str, int]:
-    """Return the members of `enum name` in bpf/record.h with their values."""
-    match = re.search(rf"enum {name} \{{(.*?)\}}", (BPF / "record.h").read_text(), re.DOTALL)
+    """Return the members of `enum name` with their values, of what maps and ring hold."""
+    headers = [(BPF / header).read_text() for header in ("record.h", "burst.h")]
+    match = re.search(rf"enum {name} \{{(.*?)\}}", "".join(headers), re.DOTALL)
     assert match is not None
     members: dict[str, int] = {}
     for item in filter(None, (part.strip() for part in match[1].split(","))):
@@ -66,7 +68,7 @@ def module() -> Iterator[Any]:
     """Yield the programs as BCC has them."""
     require_root()
     require_bcc()
-    loaded, _ = compiler.load()
+    loaded, _ = compiler.load(sum(1 << each for each in ContextFormat))
     with loaded:
         yield loaded
 
@@ -96,20 +98,29 @@ def test_record_layout(module: Any) -> None:
 @pytest.mark.bpf
 def test_memory_of_the_maps(module: Any) -> None:
     """What all maps take in the kernel is what the pages say, for however many CPUs."""
-    text = (BPF / "maps.c").read_text()
-    names = re.findall(r"^BPF_(?:F_)?TABLE\(.*?(\w+), \w+(?:, BPF_F_MMAPABLE)?\);", text, re.MULTILINE)
-    names += re.findall(r"^BPF_(?:RINGBUF_OUTPUT|PROG_ARRAY)\((\w+),", text, re.MULTILINE)
-    assert len(names) == len(re.findall(r"^BPF_", text, re.MULTILINE))
-    facts = [Path(f"/proc/self/fdinfo/{module[name.encode()].map_fd}").read_text() for name in names]
-    taken_kib = sum(int(fact.split("memlock:")[1].split()[0]) for fact in facts) / 1024
-    stated = re.search(r"Together ([\d.]+) MiB on two CPUs, and (\d+) KiB more", (BPF / "README.md").read_text())
+    taken_kib = measure_maps_kib(module, "maps.c")
+    page = (BPF / "README.md").read_text()
+    stated = re.search(r"Together ([\d.]+) MiB on two CPUs, and (\d+) KiB more", page)
+    for_flows = re.search(r"Where flows are followed, ([\d.]+) MiB more", page)
     assert stated is not None
+    assert for_flows is not None
+    assert measure_maps_kib(module, "directions.c") / 1024 == pytest.approx(float(for_flows[1]), abs=0.05)
     stated_kib = float(stated[1]) * 1024 + int(stated[2]) * (possible_cpus() - 2)
     assert abs(taken_kib - stated_kib) < 0.1 * 1024
     of_all = len(KernelCounter) * ctypes.sizeof(module[b"counters"].Leaf) + ctypes.sizeof(module[b"workspaces"].Leaf)
     assert of_all / possible_cpus() / 1024 == pytest.approx(int(stated[2]), abs=0.5)
     sizing = f"{math.ceil(float(stated[1]))} MiB, and {stated[2]} KiB for each CPU beyond two"
     assert sizing in (ROOT / "docs" / "sizing.md").read_text()
+
+
+def measure_maps_kib(module: Any, part: str) -> float:
+    """Return what the maps of a part of the programs take."""
+    text = (BPF / part).read_text()
+    names = re.findall(r"^BPF_(?:F_)?TABLE\(.*?(\w+), \w+(?:, BPF_F_MMAPABLE)?\);", text, re.MULTILINE)
+    names += re.findall(r"^BPF_(?:RINGBUF_OUTPUT|PROG_ARRAY)\((\w+),", text, re.MULTILINE)
+    assert len(names) == len(re.findall(r"^BPF_", text, re.MULTILINE))
+    facts = [Path(f"/proc/self/fdinfo/{module[name.encode()].map_fd}").read_text() for name in names]
+    return sum(int(fact.split("memlock:")[1].split()[0]) for fact in facts) / 1024
 
 
 def describe(structure: Any) -> list[tuple[str, int, int]]:
@@ -152,6 +163,7 @@ def test_limits() -> None:
     assert read_constant("limits.h", "EXCHANGES_MAX") == EXCHANGES_MAX
     assert read_constant("limits.h", "UNFINISHED_MAX") == UNFINISHED_MAX
     assert read_constant("limits.h", "FOLLOWED_MAX") == FOLLOWED_MAX
+    assert read_constant("limits.h", "DIRECTIONS_MAX") == DIRECTIONS_MAX
     assert read_constant("limits.h", "TABLE_WAYS") == WAYS
     assert read_constant("limits.h", "STREAMS_MAX") == STREAMS_MAX
     assert read_constant("limits.h", "FRAMES_MAX") == FRAMES_MAX

@@ -117,6 +117,16 @@ def test_contexts_are_counted_by_format(monkeypatch: pytest.MonkeyPatch) -> None
     assert "request_unsampled" in labels
 
 
+def test_what_was_seen_of_tls_is_no_reason() -> None:
+    """Bursts and what follows in them are no messages that are left untraced; those that are not known are."""
+    page = read_page()
+    assert [count for _, count in page["hopspan_probe_flow_seen"].samples] == [125, 126]
+    reasons = {labels["reason"] for labels, _ in page["hopspan_probe_messages_untraced"].samples}
+    assert {reason for reason in reasons if "flow" in reason} == {"flow_unknown"}
+    lost = {labels["reason"]: count for labels, count in page["hopspan_probe_transits_dropped"].samples}
+    assert lost["flow_map_full"] == 128
+
+
 def test_what_was_seen_of_http2_is_no_reason() -> None:
     """What says nothing of whether a transit was started stands apart from the reasons why none was."""
     page = read_page()
