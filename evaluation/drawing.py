@@ -3,14 +3,17 @@
 The same drawing gives the same bytes of SVG.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "Axes", "Figure", "mark_zero", "save"]
+from evaluation.values import Estimate
+
+__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "Axes", "Figure", "list_bounds", "mark_zero", "save", "write_ticks"]
 
 _STYLE = {
     "font.size": 11,
@@ -39,3 +42,15 @@ def mark_zero(axes: Axes) -> None:
     """Draw a line where nothing has changed, and a grid across it."""
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.grid(axis="x", alpha=0.3)
+
+
+def list_bounds(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Return how far the intervals reach below and above their medians."""
+    below = [estimate.median - estimate.low for estimate in estimates]
+    return [below, [estimate.high - estimate.median for estimate in estimates]]
+
+
+def write_ticks(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis as numbers, at powers of ten alone."""
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_formatter(lambda *_: "")

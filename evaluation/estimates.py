@@ -26,7 +26,8 @@ def estimate_median(values: Sequence[float], chance: Random) -> Estimate:
         raise ValueError(f"{len(values)} rounds: an interval needs {LEAST_ROUNDS}")
     medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(RESAMPLES))
     outside = (1 - CONFIDENCE) / 2
-    return Estimate(statistics.median(values), find_quantile(medians, outside), find_quantile(medians, 1 - outside))
+    bounds = (find_quantile(medians, outside), find_quantile(medians, 1 - outside))
+    return Estimate(float(statistics.median(values)), *map(float, bounds))  # of whole numbers too: so they are read
 
 
 def estimate_growth(pairs: Sequence[tuple[float, float]], chance: Random) -> Estimate:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from evaluation import plots_faults, plots_relocation, plots_scale
+from evaluation import plots_clock, plots_cost, plots_faults, plots_relocation, plots_scale
 from evaluation.results import Results
 
 DRAWERS: dict[str, Callable[[Any], dict[str, bytes]]] = {
     "relocation": plots_relocation.draw_relocation,
+    "clock": plots_clock.draw_clock,
+    "cost": plots_cost.draw_cost,
     "faults": plots_faults.draw_faults,
     "scale": plots_scale.draw_scale,
 }

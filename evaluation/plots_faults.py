@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from evaluation.drawing import BLUE, GREY, ORANGE, Axes, Figure, mark_zero, save
+from evaluation.drawing import BLUE, GREY, ORANGE, Axes, Figure, list_bounds, mark_zero, save
 from evaluation.report_faults import FAULTS_AGAINST_TRUTH, FAULTS_WHERE
 from evaluation.results_faults import FaultResult, FaultsResult
 from evaluation.values import Estimate
@@ -34,10 +34,7 @@ def _draw_against_truth(faults: Sequence[FaultResult]) -> Figure:
     for offset, (label, marker, colour, pick) in enumerate(series):
         estimates = [pick(fault) for fault in faults]
         medians = [estimate.median for estimate in estimates]
-        bounds = [
-            [estimate.median - estimate.low for estimate in estimates],
-            [estimate.high - estimate.median for estimate in estimates],
-        ]
+        bounds = list_bounds(estimates)
         places = [place + 0.22 * (offset - 1) for place in range(len(faults))]
         axes.errorbar(medians, places, xerr=bounds, fmt=marker, color=colour, label=label, capsize=3, markersize=7)
     _scale_growth(axes)

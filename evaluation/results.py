@@ -5,6 +5,8 @@ A question's own values are in results_<question>.py; here it has a field, nothi
 
 import msgspec
 
+from evaluation.results_clock import ClockResult
+from evaluation.results_cost import CostResult
 from evaluation.results_faults import FaultsResult
 from evaluation.results_relocation import RelocationResult
 from evaluation.results_scale import ScaleResult
@@ -23,6 +25,8 @@ class Results(Value, frozen=True):
 
     version: int = VERSION
     relocation: RelocationResult | None = None
+    clock: ClockResult | None = None
+    cost: CostResult | None = None
     faults: FaultsResult | None = None
     scale: ScaleResult | None = None
 

@@ -15,7 +15,8 @@ def read_lost_percent(counts: list[Counts]) -> float:
     for count in counts:
         started = count.get("counters", count).get("transits_started", 0)
         delivered = count.get("records", count.get("transits_sent", 0))
-        shares.append(100 * (1 - delivered / started) if started else 100.0)
+        lost = 1 - delivered / started if started else 0.0
+        shares.append(100 * lost if count else 100.0)
     return statistics.mean(shares)
 
 
@@ -33,3 +34,17 @@ def read_capture_lost_percent(counts: list[Counts]) -> float:
     """Return how many percent of the packets tcpdump's buffers had no room for."""
     captured, dropped = (sum(int(count[name]) for count in counts) for name in ("captured", "dropped"))
     return 100 * dropped / max(1, captured + dropped)
+
+
+def read_missed_percent(counts: list[Counts], requests: int) -> float:
+    """Return how many percent of the messages that passed the nodes gave no transit that an agent delivered.
+
+    Each request and its response pass each node. wrk does not count requests that were under way at its end: where
+    the programs saw more, that is how many there were.
+    """
+    messages = delivered = 0
+    for count in counts:
+        seen = sum(count.get(name, 0) for name in ("transits_started", "rate_limited", "transit_map_full"))
+        messages += max(2 * requests, seen)
+        delivered += count.get("transits_sent", 0)
+    return 100 * (1 - delivered / messages)

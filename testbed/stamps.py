@@ -59,12 +59,21 @@ class OffsetLine:
     """The offset at all times near two readings of it."""
 
     def __init__(self, first: Offset, last: Offset) -> None:
-        self._first = first
+        self._first, self._last = first, last
         self._slope = (last.offset_ns - first.offset_ns) / (last.monotonic_ns - first.monotonic_ns)
 
     def to_epoch(self, monotonic_ns: int) -> int:
         """Return the epoch time at a monotonic one."""
         return monotonic_ns + self._first.offset_ns + round(self._slope * (monotonic_ns - self._first.monotonic_ns))
+
+    def convert(self, stamps: Stamps) -> Stamps:
+        """Return the monotonic stamps of messages that passed between the two readings, as epoch times."""
+        first_ns, last_ns = self._first.monotonic_ns, self._last.monotonic_ns
+        return {
+            key: {point: self.to_epoch(ns) for point, ns in met.items()}
+            for key, met in stamps.items()
+            if all(first_ns <= ns <= last_ns for ns in met.values())
+        }
 
 
 def capture_options(work_dir: Path) -> list[str]:

@@ -63,11 +63,11 @@ def pair_stamps(work_dir: Path, line: OffsetLine) -> dict[Point, list[int]]:
     """Return by point how many ns our stamps are behind tcpdump's."""
     captured = read_captured(work_dir)
     differences: dict[Point, list[int]] = {point: [] for point in Point}
-    for key, stamps in read_recorded(work_dir).items():
+    for key, stamps in line.convert(read_recorded(work_dir)).items():
         theirs = captured.get(key, {})
-        for point, monotonic_ns in stamps.items():
+        for point, epoch_ns in stamps.items():
             if point in theirs:
-                differences[point].append(line.to_epoch(monotonic_ns) - theirs[point])
+                differences[point].append(epoch_ns - theirs[point])
     return {point: some for point, some in differences.items() if some}
 
 

@@ -9,6 +9,7 @@ from evaluation.report_faults import PICTURES
 from evaluation.results import Results
 from evaluation.values import Estimate
 from tests.evaluation.samples import make_fault, make_results
+from tests.evaluation.samples_clock import make_clock, make_cost
 from tests.requirements import lack
 
 SVG, PNG = b"<?xml", b"\x89PNG"
@@ -49,6 +50,23 @@ def test_axes_of_faults_say_what_and_in_which_unit(stem: str) -> None:
     assert "growth with the fault, us" in picture
     assert "one fault" in picture
     assert "another" in picture
+
+
+def test_questions_2_and_3_are_drawn_with_their_units() -> None:
+    """Every picture that their sections show, with what its axes are in."""
+    results = Results(clock=make_clock(), cost=make_cost())
+    drawn = draw(results)
+    assert set(drawn) == {f"{stem}.{kind}" for stem in list_pictures(results) for kind in ("svg", "png")}
+    for stem, axis in {
+        "clock_hops": "time of the hop, us",
+        "clock_points": "less tcpdump's, us",
+        "clock_observer": "growth of the hop's median, us",
+        "clock_missed": "missed, %",
+        "cost_throughput": "change at saturation, %",
+        "cost_latency": "at the steady load, us",
+        "cost_hooks": "time of a run, ns",
+    }.items():
+        assert axis in drawn[f"{stem}.svg"].decode()
 
 
 def test_nothing_measured_is_nothing_drawn() -> None:

@@ -4,9 +4,12 @@ import pytest
 
 from evaluation.results import VERSION, Results, ResultsError, decode_results, encode_results
 from tests.evaluation.samples import make_fault, make_results
+from tests.evaluation.samples_clock import make_clock, make_cost
+
+BOTH = decode_results(encode_results(Results(clock=make_clock(), cost=make_cost())))  # whole numbers are floats now
 
 
-@pytest.mark.parametrize("results", [Results(), make_results(), make_results(make_fault("a"), make_fault("b"))])
+@pytest.mark.parametrize("results", [Results(), make_results(), make_results(make_fault("a"), make_fault("b")), BOTH])
 def test_results_come_back_as_they_were(results: Results) -> None:
     """What is written is what is read, and written again it is the same bytes."""
     data = encode_results(results)
