@@ -29,8 +29,8 @@ class FlowAttributes(msgspec.Struct, frozen=True, kw_only=True):
     custom tag, Envoy's own, then the semantic conventions."""
     protocol: Names = ("hopspan.protocol", "network.protocol.version", "http.flavor")
     """Which HTTP is spoken: version 1 has one request at a time on a connection, so that more of them can be told
-    apart. Default: the custom tag, then the semantic conventions; not Envoy's `http.protocol`, which is that of its
-    own client."""
+    apart. Default: the custom tag, then the semantic conventions; not Envoy's `http.protocol`, which need not be that
+    of the connection: of 1.40 it is, of all releases nobody says so."""
 
     def validate(self) -> Iterator[str]:
         """Yield faults: nothing to name a flow by, and names that are too long."""

@@ -26,7 +26,7 @@ class Sidecar:
     """An Envoy that runs, and the service that it sends requests to."""
 
     def __init__(self, namespace: str, upstream: socket.socket) -> None:
-        self._namespace = namespace
+        self.namespace = namespace
         self._upstream = upstream
 
     def pass_on(self, request: bytes) -> tuple[bytes, bytes]:
@@ -34,7 +34,7 @@ class Sidecar:
 
         Each has a connection of its own, so nothing of another is left in it.
         """
-        with open_socket(self._namespace) as client:
+        with open_socket(self.namespace) as client:
             client.settimeout(TIMEOUT_S)
             client.connect(("127.0.0.1", OUTBOUND_PORT))
             client.sendall(request)
