@@ -5,13 +5,13 @@ for it, so that a server that stalls cannot keep requests from being counted as 
 sockets.
 """
 
+import itertools
 import selectors
 import socket
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Self
 
 from testbed.errors import TestbedError
@@ -19,11 +19,14 @@ from testbed.errors import TestbedError
 ANSWER_TIMEOUT_S = 15.0
 """How long answers are waited for when nothing more is to be sent: Envoy itself gives up after 15 s."""
 
-_MOST_CONNECTIONS = 400
-"""All of them fit what select(2) can watch, which unlike epoll of Python waits for less than a millisecond."""
+_MOST_UNDER_WAY = 400
+"""Their connections fit what select(2) can watch, which unlike epoll of Python waits for less than a millisecond."""
 
 _OK = b"200"
 _RECEIVE_BYTES = 1 << 16
+
+Place = tuple[str, int]
+"""Host and port."""
 
 
 @dataclass(frozen=True)
@@ -43,127 +46,139 @@ class Asked:
         return len(self.times_ns) / self.seconds
 
 
-def plan_sendings(rate_per_s: float, seconds: float, chance: Random) -> list[int]:
-    """Return the times in ns at which independent users would ask: a Poisson process of that rate, sorted."""
-    times_ns, time_s = [], chance.expovariate(rate_per_s)
-    while time_s < seconds:
-        times_ns.append(round(time_s * 1e9))
-        time_s += chance.expovariate(rate_per_s)
-    return times_ns
+def ask_as_planned(path: str, sendings: Sequence[tuple[int, Place]]) -> dict[Place, Asked]:
+    """Send each request at its time in ns to its place, whatever became of the others; return what came, by place.
 
-
-def ask_as_planned(place: tuple[str, int], path: str, planned_ns: Sequence[int]) -> Asked:
-    """Send each request at its time, whatever became of the others; return when all are answered or given up.
-
-    Raises TestbedError where nobody listens.
+    The sendings are sorted. Returns when all are answered or given up. Raises TestbedError where nobody listens.
     """
-    with _Connections(place, path) as connections:
+    places = {place for _, place in sendings}
+    with _Connections(path) as connections:
         start_ns = time.monotonic_ns()
-        due = deque(start_ns + planned for planned in planned_ns)
-        give_up_ns = start_ns + (planned_ns[-1] if planned_ns else 0) + round(ANSWER_TIMEOUT_S * 1e9)
-        late: deque[int] = deque()
-        answers: list[tuple[int, bool]] = []
-        while len(answers) < len(planned_ns) and time.monotonic_ns() < give_up_ns:
-            while due and due[0] <= time.monotonic_ns():
+        due = deque((start_ns + planned_ns, place) for planned_ns, place in sendings)
+        give_up_ns = (due[-1][0] if due else start_ns) + round(ANSWER_TIMEOUT_S * 1e9)
+        late: deque[tuple[int, Place]] = deque()
+        answers: list[_Answer] = []
+        while len(answers) < len(sendings) and time.monotonic_ns() < give_up_ns:
+            while due and due[0][0] <= time.monotonic_ns():
                 late.append(due.popleft())
-            while late and connections.send(late[0]):
+            while late and connections.send(*late[0]):
                 late.popleft()
-            wait_until_ns = due[0] if due else give_up_ns
-            answers += connections.receive(wait_until_ns)
-        return _sum_up(answers, len(planned_ns), (time.monotonic_ns() - start_ns) / 1e9)
+            answers += connections.receive(due[0][0] if due else give_up_ns)
+        seconds = (time.monotonic_ns() - start_ns) / 1e9
+    sent = Counter(place for _, place in sendings)
+    return {
+        place: _sum_up([answer for answer in answers if answer.place == place], sent[place], seconds)
+        for place in places
+    }
 
 
-def ask_without_pause(place: tuple[str, int], path: str, at_once: int, seconds: float, lead_s: float = 0.0) -> Asked:
+def ask_without_pause(place: Place, path: str, at_once: int, seconds: float, lead_s: float = 0.0) -> Asked:
     """Keep so many requests under way, and count what is answered in so many seconds behind the lead.
 
     The lead leaves out the beginning, when nothing can have been answered yet. Raises TestbedError where nobody
     listens.
     """
-    with _Connections(place, path) as connections:
+    with _Connections(path) as connections:
         start_ns = time.monotonic_ns()
         counted_ns = start_ns + round(lead_s * 1e9)
         end_ns = counted_ns + round(seconds * 1e9)
         for _ in range(at_once):
-            connections.send(start_ns)
-        answers: list[tuple[int, bool]] = []
+            connections.send(start_ns, place)
+        answers: list[_Answer] = []
         while (now_ns := time.monotonic_ns()) < end_ns:
             come = list(connections.receive(min(end_ns, now_ns + 10**9)))
             for _ in come:
-                connections.send(time.monotonic_ns())
+                connections.send(time.monotonic_ns(), place)
             if now_ns >= counted_ns:
                 answers += come
         return _sum_up(answers, len(answers), seconds)
 
 
-def _sum_up(answers: Sequence[tuple[int, bool]], sent: int, seconds: float) -> Asked:
-    times_ns = [time_ns for time_ns, is_good in answers if is_good]
+@dataclass(frozen=True)
+class _Answer:
+    place: Place
+    time_ns: int
+    """Since the request was to be sent."""
+    is_good: bool
+
+
+def _sum_up(answers: Sequence[_Answer], sent: int, seconds: float) -> Asked:
+    times_ns = [answer.time_ns for answer in answers if answer.is_good]
     return Asked(times_ns, sent - len(times_ns), seconds)
 
 
-class _Connections:
-    """Kept connections to one place; a request under way has one of its own."""
+@dataclass
+class _UnderWay:
+    place: Place
+    since_ns: int
+    come: bytes = b""
 
-    def __init__(self, place: tuple[str, int], path: str) -> None:
-        self._place = place
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {place[0]}\r\n\r\n".encode()
+
+class _Connections:
+    """Kept connections; a request under way has one of its own."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._selector = selectors.SelectSelector()
-        self._idle: list[socket.socket] = []
-        self._busy: dict[socket.socket, tuple[int, bytes]] = {}
-        """Since when, and what has come so far."""
+        self._idle: defaultdict[Place, list[socket.socket]] = defaultdict(list)
+        self._busy: dict[socket.socket, _UnderWay] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for connection in (*self._idle, *self._busy):
+        for connection in itertools.chain(self._busy, *self._idle.values()):
             connection.close()
         self._selector.close()
 
-    def send(self, since_ns: int) -> bool:
-        """Send a request that counts from then on; return whether there was a connection for it."""
-        if not self._idle and len(self._busy) == _MOST_CONNECTIONS:
+    def send(self, since_ns: int, place: Place) -> bool:
+        """Send a request that counts from then on; return whether there was room for one more."""
+        if len(self._busy) == _MOST_UNDER_WAY:
             return False
-        connection = self._idle.pop() if self._idle else self._open()
+        request = f"GET {self._path} HTTP/1.1\r\nHost: {place[0]}\r\n\r\n".encode()
+        idle = self._idle[place]
+        connection = idle.pop() if idle else _open(place)
         try:
-            connection.sendall(self._request)
+            connection.sendall(request)
         except OSError:  # closed by the server since the last answer
             connection.close()
-            connection = self._open()
-            connection.sendall(self._request)
+            connection = _open(place)
+            connection.sendall(request)
         self._selector.register(connection, selectors.EVENT_READ)
-        self._busy[connection] = since_ns, b""
+        self._busy[connection] = _UnderWay(place, since_ns)
         return True
 
-    def receive(self, until_ns: int) -> Iterator[tuple[int, bool]]:
-        """Wait for answers until then at the latest; yield of each what time it took and whether it was good."""
+    def receive(self, until_ns: int) -> Iterator[_Answer]:
+        """Wait for answers until then at the latest; yield those that came."""
         timeout_s = max(0, until_ns - time.monotonic_ns()) / 1e9
         for key, _ in self._selector.select(timeout_s):
             connection = key.fileobj
             assert isinstance(connection, socket.socket)
-            since_ns, before = self._busy[connection]
+            under_way = self._busy[connection]
             try:
                 data = connection.recv(_RECEIVE_BYTES)
             except OSError:
                 data = b""
-            whole = before + data
-            if data and not is_whole_answer(whole):
-                self._busy[connection] = since_ns, whole
+            under_way.come += data
+            if data and not is_whole_answer(under_way.come):
                 continue
             del self._busy[connection]
             self._selector.unregister(connection)
             if data:
-                self._idle.append(connection)
+                self._idle[under_way.place].append(connection)
             else:
                 connection.close()
-            yield time.monotonic_ns() - since_ns, whole[9:12] == _OK
+            time_ns = time.monotonic_ns() - under_way.since_ns
+            yield _Answer(under_way.place, time_ns, under_way.come[9:12] == _OK)
 
-    def _open(self) -> socket.socket:
-        try:
-            connection = socket.create_connection(self._place, ANSWER_TIMEOUT_S)
-        except OSError as error:
-            raise TestbedError(f"{self._place[0]}:{self._place[1]}: {error}") from error
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+
+def _open(place: Place) -> socket.socket:
+    try:
+        connection = socket.create_connection(place, ANSWER_TIMEOUT_S)
+    except OSError as error:
+        raise TestbedError(f"{place[0]}:{place[1]}: {error}") from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def is_whole_answer(data: bytes) -> bool:

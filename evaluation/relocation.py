@@ -6,9 +6,8 @@ All variants run throughout, so that in each round they share the machine's minu
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -16,13 +15,15 @@ import msgspec
 
 from evaluation.header_blocks import read_block
 from evaluation.kernel_search import measure_search
-from evaluation.load_generator import Asked, ask_as_planned, ask_without_pause, plan_sendings
+from evaluation.load_generator import Asked, Place, ask_as_planned, ask_without_pause
 from evaluation.machine import describe_machine
 from evaluation.question import Effort, Question, Tell
-from evaluation.relocation_pods import find_versions, missing_programs, running_collector, start_meshes
+from evaluation.relocation_plans import CALL, PLANS, RIDE, Load, Plan, Saturated
+from evaluation.relocation_pods import Mesh, find_versions, missing_programs, running_collector, start_meshes
 from evaluation.relocation_runs import (
     CLOSED_LOOP,
     LAST,
+    SIDECAR_CPU,
     THROUGHPUT,
     UNTRACED,
     VARIANTS,
@@ -32,10 +33,11 @@ from evaluation.relocation_runs import (
     list_measures,
     name_share,
     order_variants,
+    plan_turns,
 )
-from evaluation.relocation_sidecars import Place
 from evaluation.results_relocation import Blocks, LoadResult, RelocationResult
 from testbed.errors import TestbedError
+from testbed.kernel_facts import read_cpu_ns
 from testbed.kubernetes.cluster import two_node_kubernetes
 from testbed.kubernetes.programs import missing_kubernetes
 from testbed.kubernetes.topology import NODE_1, OVERLAY_DEVICE
@@ -53,46 +55,8 @@ _LEAST_GAIN = 1.05
 _TRIES = 2
 """In a row that raise it no more: one may have met a bad second of the machine."""
 
-_CAPTURED_S = 4.0
-_CAPTURED_PER_S = 5.0
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is asked for, and how it is brought to saturation."""
-
-    name: str
-    path: str
-    at_once: tuple[int, ...]
-    """Requests under way in the steps of the ramp."""
-    turn_s: float
-    """How long a variant is asked until it is the next one's turn."""
-    lead_s: float
-    """Longer than an answer takes on an idle machine."""
-
-
-RIDE = Load("ride", "/dispatch?customer=123", (4, 8, 16, 32, 64, 128), 1.5, 0.5)
-CALL = Load("call", "/customer?customer=123", (2, 4, 8, 16, 32, 64), 0.5, 0.1)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured, in seconds where no other unit stands."""
-
-    rounds: int
-    open_turns: Mapping[str, int]
-    """Of each open loop, by load: rides are fewer a second."""
-    closed_turns: Mapping[str, int]
-    ramp_s: float
-    """Of each step."""
-    search_rounds: int
-    search_requests: int
-
-
-PLANS = {
-    Effort.QUICK: Plan(5, {RIDE.name: 1, CALL.name: 2}, {RIDE.name: 1, CALL.name: 1}, 1.5, 5, 60),
-    Effort.FULL: Plan(9, {RIDE.name: 5, CALL.name: 8}, {RIDE.name: 3, CALL.name: 6}, 3.0, 15, 200),
-}
+_CAPTURED, _MOST_TRIES = 10, 40
+"""Good answers of each load, one after the other, whose header blocks are read."""
 
 
 def list_missing() -> list[str]:
@@ -131,36 +95,27 @@ def answer(effort: Effort, work_dir: Path, tell: Tell) -> RelocationResult:
     )
 
 
-@dataclass(frozen=True)
-class Saturated:
-    """Where a load's saturation was found."""
-
-    load: Load
-    rate_per_s: float
-    at_once: int
-
-
 class Bench:
     """The running variants, and what came of the rounds."""
 
-    def __init__(self, plan: Plan, places: Mapping[str, Place], tell: Tell) -> None:
+    def __init__(self, plan: Plan, meshes: Mapping[str, Mesh], tell: Tell) -> None:
         self.rounds: defaultdict[str, list[dict[str, dict[str, Figures]]]] = defaultdict(list)
         """By load; each by level and variant."""
         self._plan = plan
-        self._places = places
+        self._meshes = meshes
         self._tell = tell
         self._asked: defaultdict[tuple[str, str], list[Asked]] = defaultdict(list)
 
     def capture(self) -> tuple[Blocks, ...]:
         """Ask each variant slowly, and read what its frontend sends over the overlay. Raises TestbedError."""
         with open_observer(NODE_1.namespace, OVERLAY_DEVICE) as packets:
-            for place in self._places.values():
+            for mesh in self._meshes.values():
                 for load in (CALL, RIDE):  # caches and connections are cold, so this warms them up, too
-                    ask_as_planned(place, load.path, self._plan_even(_CAPTURED_PER_S, _CAPTURED_S))
+                    _ask_one_by_one(mesh.place, load)
             read = [found for frame, _ in read_frames(packets) if (found := read_block(frame))]
         described = [
-            describe_blocks(variant, [block for sender, block in read if str(sender) == host])
-            for variant, (host, _) in self._places.items()
+            describe_blocks(variant, [block for sender, block in read if str(sender) == mesh.place[0]])
+            for variant, mesh in self._meshes.items()
             if variant != UNTRACED
         ]
         if None in described:
@@ -171,7 +126,7 @@ class Bench:
         """Raise the requests at once until the rate of answers grows no more. Raises TestbedError."""
         best, tries = Saturated(load, 0.0, 1), 0
         for at_once in load.at_once:
-            asked = ask_without_pause(self._places[LAST], load.path, at_once, self._plan.ramp_s, load.lead_s)
+            asked = ask_without_pause(self._meshes[LAST].place, load.path, at_once, self._plan.ramp_s, load.lead_s)
             self._tell(f"{load.name}: {at_once} at once: {asked.rate_per_s:.1f} answers/s, {asked.failed} failed")
             if asked.rate_per_s >= best.rate_per_s * _LEAST_GAIN:
                 best, tries = Saturated(load, asked.rate_per_s, at_once), 0
@@ -201,30 +156,42 @@ class Bench:
         )
 
     def _run_open(self, found: Saturated, share: float, number: int) -> dict[str, Figures]:
-        load = found.load
-        times_ns: dict[str, list[int]] = {variant: [] for variant in VARIANTS}
-        for turn in range(self._plan.open_turns[load.name]):
-            # All variants are asked at the same times.
-            chance = Random(f"{number} {turn} {share}")  # noqa: S311
-            planned_ns = plan_sendings(found.rate_per_s * share, load.turn_s, chance)
-            for variant in order_variants(number + turn):
-                asked = ask_as_planned(self._places[variant], load.path, planned_ns)
+        load, meshes = found.load, self._meshes
+        chance = Random(f"{load.name} {number} {share}")  # noqa: S311 - no secret
+        rate_per_s = found.rate_per_s * share
+        planned = plan_turns(rate_per_s, load.turn_s, self._plan.open_turns[load.name], number, chance)
+        before_ns = {variant: read_cpu_ns(mesh.sidecar_pid) for variant, mesh in meshes.items()}
+        by_place = ask_as_planned(load.path, [(time_ns, meshes[variant].place) for time_ns, variant in planned])
+        figures: dict[str, Figures] = {variant: {} for variant in VARIANTS}
+        for variant, mesh in meshes.items():
+            if asked := by_place.get(mesh.place):
                 self._asked[load.name, variant].append(asked)
-                times_ns[variant] += asked.times_ns
-        return {variant: find_quantiles(times) for variant, times in times_ns.items()}
+                cpu_ns = read_cpu_ns(mesh.sidecar_pid) - before_ns[variant]
+                of_request = {SIDECAR_CPU: cpu_ns / 1e3 / (len(asked.times_ns) + asked.failed)}
+                quantiles = find_quantiles(asked.times_ns)
+                figures[variant] = {**quantiles, **of_request} if quantiles else {}
+        return figures
 
     def _run_closed(self, found: Saturated, number: int) -> dict[str, Figures]:
         load = found.load
         rates: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         for turn in range(self._plan.closed_turns[load.name]):
             for variant in order_variants(number + turn):
-                asked = ask_without_pause(self._places[variant], load.path, found.at_once, load.turn_s, load.lead_s)
+                place = self._meshes[variant].place
+                asked = ask_without_pause(place, load.path, found.at_once, load.closed_s, load.lead_s)
                 rates[variant].append(asked.rate_per_s)
         means = {variant: statistics.fmean(of_turns) for variant, of_turns in rates.items()}
         return {variant: {THROUGHPUT: mean} if mean else {} for variant, mean in means.items()}
 
-    def _plan_even(self, rate_per_s: float, seconds: float) -> Sequence[int]:
-        return [round(number * 1e9 / rate_per_s) for number in range(round(rate_per_s * seconds))]
+
+def _ask_one_by_one(place: Place, load: Load) -> None:
+    """Ask until there have been enough good answers. Raises TestbedError where most are none."""
+    good = 0
+    for _ in range(_MOST_TRIES):
+        good += len(ask_as_planned(load.path, [(0, place)])[place].times_ns)
+        if good == _CAPTURED:
+            return
+    raise TestbedError(f"{load.path}: {good} of {_MOST_TRIES} requests were answered well")
 
 
 @contextmanager

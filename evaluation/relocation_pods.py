@@ -7,8 +7,10 @@ machine's own namespace, which drops them.
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluation.relocation_runs import UNTRACED, VARIANTS
 from evaluation.relocation_sidecars import INBOUND_PORT, Place, Sidecar, Upstream, render_files
@@ -39,6 +41,16 @@ MANY_WORKERS = "--fix-route-worker-pool-size=1000"
 """Else three calls of `route` at a time, 50 ms each, would be the saturation that is found."""
 
 _CONFIG = "/etc/envoy"
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A variant that runs."""
+
+    place: Place
+    """Where its frontend's sidecar takes requests."""
+    sidecar_pid: int
+    """Of that sidecar, which calls all the others."""
 
 
 def name_namespace(variant: str) -> str:
@@ -85,7 +97,7 @@ def running_collector(directory: Path) -> Iterator[None]:
         yield
 
 
-def start_meshes(cluster: Cluster) -> dict[str, Place]:
+def start_meshes(cluster: Cluster) -> dict[str, Mesh]:
     """Start all variants; return where each takes requests. Raises TestbedError."""
     envoy = find_envoy()
     cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
@@ -95,7 +107,7 @@ def start_meshes(cluster: Cluster) -> dict[str, Place]:
     for variant in VARIANTS:
         for service in APPLICATION_PORTS:
             cluster.kubectl.run("rollout", "status", "-n", name_namespace(variant), f"deployment/{service}")
-    return {variant: (_find_frontend(cluster, variant), INBOUND_PORT) for variant in VARIANTS}
+    return {variant: _find_mesh(cluster, variant) for variant in VARIANTS}
 
 
 def _apply(cluster: Cluster, variant: str) -> None:
@@ -112,17 +124,28 @@ def _apply(cluster: Cluster, variant: str) -> None:
     kubectl.apply(*_render_pod(frontend, variant, NODE_1))
 
 
-def _find_frontend(cluster: Cluster, variant: str) -> str:
-    """Return the address of the frontend's pod, once it is the only one."""
-    found: list[str] = []
+def _find_mesh(cluster: Cluster, variant: str) -> Mesh:
+    """Return the frontend's pod, once it is the only one. Raises TestbedError."""
+    found: list[Any] = []
 
     def is_alone() -> bool:
-        pods = cluster.kubectl.read("pods", "-n", name_namespace(variant), "-l", f"app={FRONTEND}")["items"]
-        found[:] = [pod["status"].get("podIP", "") for pod in pods]
-        return len(found) == 1 and bool(found[0])
+        place = ("pods", "-n", name_namespace(variant), "-l", f"app={FRONTEND}")
+        found[:] = cluster.kubectl.read(*place)["items"]
+        return len(found) == 1 and "podIP" in found[0]["status"]
 
     wait_until(is_alone, f"no frontend in {name_namespace(variant)}", START_TIMEOUT_S)
-    return found[0]
+    (status,) = (pod["status"] for pod in found)
+    (sidecar,) = (each for each in status["containerStatuses"] if each["name"] == "sidecar")
+    return Mesh((status["podIP"], INBOUND_PORT), _find_process(sidecar["containerID"].rpartition("/")[2]))
+
+
+def _find_process(container: str) -> int:
+    """Return the first process of a container, whose cgroup is named after it. Raises TestbedError."""
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with suppress(OSError):  # gone meanwhile
+            if container in path.read_text():
+                return int(path.parent.name)
+    raise TestbedError(f"no process of container {container}")
 
 
 def _render_pod(sidecar: Sidecar, variant: str, node: Node) -> tuple[str, str]:

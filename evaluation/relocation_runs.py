@@ -14,6 +14,7 @@ LAST, FIRST, UNTRACED = VARIANTS = ("context last", "context first", "no tracing
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 THROUGHPUT = "throughput"
+SIDECAR_CPU = "sidecar CPU"
 CLOSED_LOOP = "closed loop"
 WINDOWS_BYTES = (128, 256, 512, 1024)
 
@@ -28,6 +29,28 @@ def order_variants(number: int) -> tuple[str, ...]:
     """Return the order of the variants' turns: in six, each comes as often before each other as behind it."""
     orders = list(itertools.permutations(VARIANTS))
     return orders[number % len(orders)]
+
+
+def plan_sendings(rate_per_s: float, seconds: float, chance: Random) -> list[int]:
+    """Return the times in ns at which independent users would ask: a Poisson process of that rate, sorted."""
+    times_ns, time_s = [], chance.expovariate(rate_per_s)
+    while time_s < seconds:
+        times_ns.append(round(time_s * 1e9))
+        time_s += chance.expovariate(rate_per_s)
+    return times_ns
+
+
+def plan_turns(rate_per_s: float, turn_s: float, turns: int, number: int, chance: Random) -> list[tuple[int, str]]:
+    """Return when, in ns, which variant is to be asked, sorted: each in so many turns of its own, at that rate then.
+
+    The variants' turns follow each other at once; three that do are asked at the same times since they began.
+    """
+    planned = []
+    for turn in range(turns):
+        times_ns = plan_sendings(rate_per_s, turn_s, chance)
+        for place, variant in enumerate(order_variants(number + turn), turn * len(VARIANTS)):
+            planned += [(round(place * turn_s * 1e9) + time_ns, variant) for time_ns in times_ns]
+    return planned
 
 
 def name_share(share: float) -> str:

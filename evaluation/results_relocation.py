@@ -11,7 +11,7 @@ class Measure(Value, frozen=True):
     level: str
     """Of the load: a share of saturation, or `closed loop`."""
     name: str
-    """`p50`, `p90`, `p99`, in ms, or `throughput`, in answers a second."""
+    """`p50`, `p90`, `p99`, in ms; `sidecar CPU`, in us a request; or `throughput`, in answers a second."""
     medians: dict[str, float]
     """By variant: the median over rounds."""
     relocation: Estimate

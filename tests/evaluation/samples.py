@@ -61,7 +61,7 @@ def make_relocation(*measures: Measure, **changes: object) -> RelocationResult:
         "head": HEAD,
         "rounds": 9,
         "seconds": 1000.5,
-        "loads": (LoadResult("ride", "/ride", 50.5, 32, 7.5, {"context last": 900}, {"context last": 0}),),
+        "loads": (LoadResult("ride", "/ride", 50.5, 32, 7.5, {"context last": 9000}, {"context last": 0}),),
         "measures": measures or (make_measure(), throughput),
         "blocks": (
             Blocks("context last", 240, (300, 600, 700), (290, 590, 690), {128: 0.0, 512: 0.4, 1024: 0.9}),

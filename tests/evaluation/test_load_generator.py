@@ -4,11 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from random import Random
 
 import pytest
 
-from evaluation.load_generator import ask_as_planned, ask_without_pause, is_whole_answer, plan_sendings
+from evaluation.load_generator import ask_as_planned, ask_without_pause, is_whole_answer
 from testbed.errors import TestbedError
 
 TIMEOUT_S = 30.0
@@ -77,7 +76,7 @@ def test_requests_go_out_though_none_is_answered() -> None:
     planned_ns = [number * 5 * MS for number in range(REQUESTS)]
     server = Server(REQUESTS)
     with serving(server) as place:
-        asked = ask_as_planned(place, "/", planned_ns)
+        asked = ask_as_planned("/", [(time_ns, place) for time_ns in planned_ns])[place]
     assert (len(asked.times_ns), asked.failed, server.most) == (REQUESTS, 0, REQUESTS)
     assert max(asked.times_ns) >= planned_ns[-1]
     waited = sorted(asked.times_ns, reverse=True)
@@ -97,8 +96,18 @@ def test_closed_loop_has_so_many_under_way_and_no_more() -> None:
 def test_errors_are_counted_and_have_no_time() -> None:
     """A quick error would make a server look quick."""
     with serving(Server(1, is_faulty=True)) as place:
-        asked = ask_as_planned(place, "/", [0] * 10)
+        asked = ask_as_planned("/", [(0, place)] * 10)[place]
     assert (len(asked.times_ns), asked.failed) == (5, 5)
+
+
+def test_answers_are_told_apart_by_place() -> None:
+    """Two servers, one of which is faulty."""
+    with serving(Server(1)) as good, serving(Server(1, is_faulty=True)) as faulty:
+        asked = ask_as_planned("/", [(0, good), (MS, faulty), (2 * MS, good)])
+    assert {place: (len(each.times_ns), each.failed) for place, each in asked.items()} == {
+        good: (2, 0),
+        faulty: (0, 1),
+    }
 
 
 def test_nobody_there_is_an_error() -> None:
@@ -106,17 +115,7 @@ def test_nobody_there_is_an_error() -> None:
     with serving(Server(1)) as place:
         pass
     with pytest.raises(TestbedError, match=str(place[1])):
-        ask_as_planned(place, "/", [0])
-
-
-def test_plan_is_that_of_its_chance() -> None:
-    """The variants of a round are asked at the same times; other rounds at others, at the same rate."""
-    plans = [plan_sendings(1000, 2, Random(seed)) for seed in (1, 1, 2)]  # noqa: S311
-    assert plans[0] == plans[1] != plans[2]
-    for plan in plans:
-        assert plan == sorted(plan)
-        assert 1800 < len(plan) < 2200
-        assert 0 <= plan[0] <= plan[-1] < 2e9
+        ask_as_planned("/", [(0, place)])
 
 
 @pytest.mark.parametrize(

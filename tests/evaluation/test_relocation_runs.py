@@ -8,24 +8,53 @@ from evaluation.relocation_runs import (
     LAST,
     THROUGHPUT,
     UNTRACED,
+    VARIANTS,
     Round,
     describe_blocks,
     find_quantiles,
     list_measures,
+    plan_sendings,
+    plan_turns,
 )
 from tests.kernel.packets import http_request, traced_request
 
 MS = 1_000_000
 
 
-def make_chance() -> Random:
+def make_chance(seed: int = 1) -> Random:
     """Return the same chance each time."""
-    return Random(1)  # noqa: S311
+    return Random(seed)  # noqa: S311
 
 
 def make_round(last: float, first: float, untraced: float, level: str = CLOSED_LOOP) -> Round:
     """Return a round with one level and one measure."""
     return {level: {LAST: {THROUGHPUT: last}, FIRST: {THROUGHPUT: first}, UNTRACED: {THROUGHPUT: untraced}}}
+
+
+def test_plan_is_that_of_its_chance() -> None:
+    """The same seed gives the same times; others give others, at the same rate."""
+    plans = [plan_sendings(1000, 2, make_chance(seed)) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+    for plan in plans:
+        assert plan == sorted(plan)
+        assert 1800 < len(plan) < 2200
+        assert 0 <= plan[0] <= plan[-1] < 2e9
+
+
+def test_variants_take_turns_at_the_same_times() -> None:
+    """One after the other without a pause, in another order each time."""
+    planned = plan_turns(100, 0.5, 4, 0, make_chance())
+    assert planned == sorted(planned)
+    assert planned[-1][0] < 6e9
+    by_turn = [[at for at in planned if at[0] // 500_000_000 == turn] for turn in range(12)]
+    orders = []
+    for first in range(0, 12, 3):
+        turns = by_turn[first : first + 3]
+        orders.append(tuple(turn[0][1] for turn in turns))
+        assert len({tuple(time_ns % 500_000_000 for time_ns, _ in turn) for turn in turns}) == 1
+        assert all(len({variant for _, variant in turn}) == 1 for turn in turns)
+    assert len(set(orders)) == 4
+    assert all(set(order) == set(VARIANTS) for order in orders)
 
 
 def test_quantiles_are_in_milliseconds() -> None:

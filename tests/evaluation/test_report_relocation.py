@@ -64,6 +64,7 @@ def test_each_doubt_is_told() -> None:
     assert "ride, 80 %, p99: worse with the context first, +20.0 % (+10.0 to +30.0)" in doubts
     assert "1 of 2 comparisons are open" in doubts
     assert "7 of 900 requests" in doubts
+    assert "p99 is the slowest of the some 50 requests" in doubts
     assert "a window of 128 bytes reads 25 %" in doubts
     assert "a window of 512 bytes reads all contexts without the relocation" in doubts
 

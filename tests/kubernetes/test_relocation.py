@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.relocation import CALL, RIDE, Bench, Plan, Saturated
+from evaluation.relocation import Bench
+from evaluation.relocation_plans import CALL, RIDE, Plan, Saturated
 from evaluation.relocation_pods import name_namespace, running_collector, start_meshes
 from evaluation.relocation_runs import CLOSED_LOOP, FIRST, LAST, THROUGHPUT, VARIANTS
 from testbed.kubernetes.cluster import Cluster
