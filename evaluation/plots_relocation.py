@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evaluation.drawing import BLUE, GREEN, GREY, ORANGE, Figure, save
-from evaluation.relocation_runs import FIRST, LAST, QUANTILES, UNTRACED, VARIANTS
+from evaluation.relocation_runs import FIRST, LAST, QUANTILES, THROUGHPUT, UNTRACED, VARIANTS
 from evaluation.report_relocation import (
     EQUIVALENT,
     RELOCATION_LATENCY,
@@ -14,8 +14,9 @@ from evaluation.report_relocation import (
 from evaluation.results_relocation import Blocks, Measure, RelocationResult, SearchCost
 
 _COLOURS = {LAST: ORANGE, FIRST: BLUE, UNTRACED: GREY}
+_MORE_IS_BETTER = " (more is better)"
 _SHOWN_PERCENT = (40, 250)
-_TICKS_PERCENT = (50, 70, 80, 90, 95, 100, 105, 110, 125, 150, 200)
+_TICKS_PERCENT = (50, 60, 70, 80, 90, 100, 110, 125, 150, 200)
 """On a scale of ratios, on which half and double are as far from the same."""
 
 _MARKERS = {LAST: "s", FIRST: "o", UNTRACED: "D"}
@@ -48,7 +49,10 @@ def _draw_ratios(measures: Sequence[Measure]) -> Figure:
     axes.set_xticks(_TICKS_PERCENT, [str(tick) for tick in _TICKS_PERCENT])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("context first, % of context last (95 % interval; some may go on beyond the picture)")
-    names = [f"{measure.load}, {measure.level}: {measure.name}" for measure in measures]
+    names = [
+        f"{measure.load}, {measure.level}: {measure.name}{_MORE_IS_BETTER if measure.name == THROUGHPUT else ''}"
+        for measure in measures
+    ]
     axes.set_yticks(range(len(measures)), names, fontsize=9)
     axes.invert_yaxis()
     axes.legend(loc="lower right", fontsize=9)

@@ -50,6 +50,6 @@ class Plan:
 
 
 PLANS = {
-    Effort.QUICK: Plan(5, {RIDE.name: 4, CALL.name: 4}, {RIDE.name: 1, CALL.name: 1}, 1.5, 5, 60),
+    Effort.QUICK: Plan(5, {RIDE.name: 4, CALL.name: 4}, {RIDE.name: 1, CALL.name: 1}, 2.0, 5, 60),
     Effort.FULL: Plan(9, {RIDE.name: 16, CALL.name: 20}, {RIDE.name: 3, CALL.name: 6}, 3.0, 15, 200),
 }
