@@ -50,19 +50,21 @@ def running_mesh(work_dir: Path, plugin_endpoint: str = PLUGIN_ENDPOINT) -> Iter
 
 @contextmanager
 def started_mesh(
-    work_dir: Path, plugin_endpoint: str = PLUGIN_ENDPOINT, *, http2: bool = False, queueing: bool = False
+    work_dir: Path,
+    plugin_endpoint: str = PLUGIN_ENDPOINT,
+    **options: bool,
 ) -> Iterator[Mesh]:
     """Hold applications and sidecars on a network that stands; logs and configurations go to the directory.
 
     The plugin, at an IPv4 address and port, may come and go: spans that nobody takes are lost, requests are not.
-    With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; for `queueing` see `render_config`.
+    For the sidecars' options see `render_config`.
     Raises TestbedError that names what was not ready, with the tail of its log.
     """
     mesh = Mesh({}, {})
     try:
         for pod in PODS:
             mesh.applications[pod.service] = start_application(pod, work_dir, plugin_endpoint)
-            mesh.sidecars[pod.service] = start_sidecar(pod, work_dir, plugin_endpoint, http2=http2, queueing=queueing)
+            mesh.sidecars[pod.service] = start_sidecar(pod, work_dir, plugin_endpoint, **options)
         for pod in PODS:
             mesh.applications[pod.service].wait_for_output(READY_LINE, READY_TIMEOUT_S)
             wait_for_sidecar(pod, mesh.sidecars[pod.service])
@@ -87,14 +89,12 @@ def start_sidecar(
     pod: Pod,
     work_dir: Path,
     plugin_endpoint: str = PLUGIN_ENDPOINT,
-    *,
-    http2: bool = False,
-    queueing: bool = False,
+    **options: bool,
 ) -> ManagedProcess:
-    """Write a sidecar's configuration and start it. Raises TestbedError."""
+    """Write a sidecar's configuration, with the options of `render_config`, and start it. Raises TestbedError."""
     work_dir.mkdir(parents=True, exist_ok=True)
     config_path = work_dir / f"{pod.service}-sidecar.yaml"
-    config_path.write_text(render_config(pod, plugin_endpoint, http2=http2, queueing=queueing))
+    config_path.write_text(render_config(pod, plugin_endpoint, **options))
     log_path = work_dir / f"{pod.service}-sidecar.log"
     command = render_command(find_envoy(), config_path)
     return run_in(pod.namespace, command, log_path=log_path, environment=_render_environment(pod))

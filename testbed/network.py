@@ -10,7 +10,7 @@ from testbed.command import run_command, run_in_namespace, run_ip_batch
 from testbed.interrupt import hold_interrupts
 from testbed.lock import take_lock
 from testbed.namespace import write_sysctls
-from testbed.overlay import FLANNEL, Overlay, render_overlay_forwarding, render_overlay_links
+from testbed.overlay import FLANNEL, Overlay, render_other_routes, render_overlay_forwarding, render_overlay_links
 from testbed.removal import remove_all
 from testbed.routed import list_veth_sysctls, render_routed_node, render_routed_pod
 from testbed.services import render_service_rules
@@ -95,6 +95,20 @@ def add_overlay(overlay: Overlay = FLANNEL) -> None:
         forwarding = "".join(f"{line}\n" for line in render_overlay_forwarding(node, overlay))
         run_command(["bridge", "-n", node.namespace, "-batch", "-"], forwarding)
         run_in_namespace(node.namespace, ["iptables-restore", "--noflush"], render_service_rules())
+
+
+def change_routes(overlay: Overlay) -> None:
+    """Let the nodes reach each other's pods as this overlay has it; its device must be there, if it has one."""
+    for node in NODES:
+        run_ip_batch(render_other_routes(node, overlay), node.namespace)
+
+
+def change_services(others: int) -> None:
+    """Write the nodes' services anew, with so many of others. Connections stay. Raises TestbedError."""
+    # The whole table: with --noflush thousands of chains take a minute.
+    rules = _MANAGEMENT_RULES.removesuffix("COMMIT\n") + render_service_rules(others).removeprefix("*nat\n")
+    for node in NODES:
+        run_in_namespace(node.namespace, ["iptables-restore", "--table", "nat"], rules)
 
 
 def remove_network() -> None:

@@ -40,12 +40,21 @@ FLANNEL = Overlay()
 def render_overlay_links(node: Node, overlay: Overlay = FLANNEL) -> list[str]:
     """Return the lines of `ip -batch` that give a node its VXLAN device and the ways to the other nodes."""
     lines = _render_device(node, overlay) if overlay.has_device else []
-    for other in _list_others(node):
-        if overlay.is_direct or not overlay.has_device:
-            lines += [f"route add {other.pod_network} via {other.underlay_address} dev {overlay.underlay_device}"]
-        else:
-            lines += [f"route add {other.pod_network} via {other.overlay_address} dev {OVERLAY_DEVICE} onlink"]
-    return lines
+    return lines + [f"route add {route}" for route in _list_routes(node, overlay)]
+
+
+def render_other_routes(node: Node, overlay: Overlay) -> list[str]:
+    """Return the lines of `ip -batch` that lead to the other nodes as the overlay has it, and not as before."""
+    return [f"route replace {route}" for route in _list_routes(node, overlay)]
+
+
+def _list_routes(node: Node, overlay: Overlay) -> list[str]:
+    if overlay.is_direct or not overlay.has_device:
+        near = f"dev {overlay.underlay_device}"
+        return [f"{other.pod_network} via {other.underlay_address} {near}" for other in _list_others(node)]
+    return [
+        f"{other.pod_network} via {other.overlay_address} dev {OVERLAY_DEVICE} onlink" for other in _list_others(node)
+    ]
 
 
 def _render_device(node: Node, overlay: Overlay) -> list[str]:

@@ -4,12 +4,20 @@ Turns the topology into input of iptables-restore; no IO.
 """
 
 from base64 import b32encode
+from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
 
 from testbed.topology import POD_NETWORK, SERVICES, SIDECAR_INBOUND_PORT, Service
 
 _MASQUERADE_MARK = "0x4000/0x4000"
 """kube-proxy's default bit."""
+
+_OTHERS = IPv4Network("10.98.0.0/16")
+"""Cluster addresses of services of others, one each: beside ours in Kubernetes's usual 10.96.0.0/12."""
+
+_ELSEWHERE = IPv4Network("10.245.0.0/16")
+"""Addresses of their endpoints, on no node of ours."""
 
 _HEAD = f"""\
 *nat
@@ -26,26 +34,62 @@ _HEAD = f"""\
 """
 
 
-def render_service_rules() -> str:
-    """Return the text for `iptables-restore --noflush`, the same on every node."""
-    return _HEAD + "".join(_render_service(service) for service in SERVICES) + "COMMIT\n"
+def render_service_rules(others: int = 0) -> str:
+    """Return the text for `iptables-restore --noflush`, the same on every node.
+
+    With services of `others`, theirs come first: whoever asks one of ours passes all their rules, which is the worst
+    of the orders that kube-proxy may write.
+    """
+    portals = "".join(_render_portal(_other(number)) for number in range(others))
+    return _HEAD + portals + "".join(_render_service(service) for service in SERVICES) + "COMMIT\n"
+
+
+@dataclass(frozen=True)
+class _Portal:
+    """A service with its one endpoint."""
+
+    name: str
+    cluster_address: IPv4Address
+    port: int
+    address: IPv4Address
+    """Of its endpoint."""
+
+    @property
+    def endpoint(self) -> str:
+        return f"{self.address}:{SIDECAR_INBOUND_PORT}"
+
+    @property
+    def service_chain(self) -> str:
+        return "KUBE-SVC-" + _hash_name(self.name + "tcp")
+
+    @property
+    def endpoint_chain(self) -> str:
+        return "KUBE-SEP-" + _hash_name(self.name + "tcp" + self.endpoint)
+
+
+def _other(number: int) -> _Portal:
+    return _Portal(f"crowd/service-{number}:http", _OTHERS[number], 80, _ELSEWHERE[number])
 
 
 def _render_service(service: Service) -> str:
-    name = f"shop/{service.name}:http"
-    endpoint = f"{service.pod.address}:{SIDECAR_INBOUND_PORT}"
-    service_chain = "KUBE-SVC-" + _hash_name(name + "tcp")
-    endpoint_chain = "KUBE-SEP-" + _hash_name(name + "tcp" + endpoint)
-    to_service = f"-d {service.cluster_address}/32 -p tcp -m tcp --dport {service.port}"
+    return _render_portal(
+        _Portal(f"shop/{service.name}:http", service.cluster_address, service.port, service.pod.address)
+    )
+
+
+def _render_portal(portal: _Portal) -> str:
+    to_service = f"-d {portal.cluster_address}/32 -p tcp -m tcp --dport {portal.port}"
     return (
-        f":{service_chain} - [0:0]\n"
-        f":{endpoint_chain} - [0:0]\n"
-        f'-A KUBE-SERVICES {to_service} -m comment --comment "{name} cluster IP" -j {service_chain}\n'
-        f"-A {service_chain} ! -s {POD_NETWORK} {to_service} -j KUBE-MARK-MASQ\n"
-        f'-A {service_chain} -m comment --comment "{name} -> {endpoint}" -j {endpoint_chain}\n'
+        f":{portal.service_chain} - [0:0]\n"
+        f":{portal.endpoint_chain} - [0:0]\n"
+        f'-A KUBE-SERVICES {to_service} -m comment --comment "{portal.name} cluster IP" '
+        f"-j {portal.service_chain}\n"
+        f"-A {portal.service_chain} ! -s {POD_NETWORK} {to_service} -j KUBE-MARK-MASQ\n"
+        f'-A {portal.service_chain} -m comment --comment "{portal.name} -> {portal.endpoint}" '
+        f"-j {portal.endpoint_chain}\n"
         # A pod that reaches itself by its service must not see its own address as the peer's (hairpin).
-        f"-A {endpoint_chain} -s {service.pod.address}/32 -j KUBE-MARK-MASQ\n"
-        f"-A {endpoint_chain} -p tcp -m tcp -j DNAT --to-destination {endpoint}\n"
+        f"-A {portal.endpoint_chain} -s {portal.address}/32 -j KUBE-MARK-MASQ\n"
+        f"-A {portal.endpoint_chain} -p tcp -m tcp -j DNAT --to-destination {portal.endpoint}\n"
     )
 
 

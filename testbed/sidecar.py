@@ -43,13 +43,17 @@ def render_command(envoy: Path, config_path: Path) -> list[str]:
     ]
 
 
-def render_config(pod: Pod, plugin_endpoint: str, *, http2: bool = False, queueing: bool = False) -> str:
+def render_config(
+    pod: Pod, plugin_endpoint: str, *, http2: bool = False, queueing: bool = False, fresh: bool = False
+) -> str:
     """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too.
 
     With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; to applications they always speak that. With
-    `queueing` the application has one connection, so that requests wait in the sidecar for each other.
+    `queueing` the application has one connection, so that requests wait in the sidecar for each other. With `fresh`
+    each request to a service has a connection of its own.
     """
     between = _HTTP2 if http2 else _HTTP1
+    requests = 1 if fresh else 0
     application = _render_cluster(_APPLICATION_CLUSTER, _render_address(LOOPBACK, APPLICATION_PORT))
     if queueing:
         application |= {"circuit_breakers": {"thresholds": [{"max_connections": 1}]}}
@@ -75,7 +79,9 @@ def render_config(pod: Pod, plugin_endpoint: str, *, http2: bool = False, queuei
             "clusters": [
                 application,
                 *(
-                    _render_cluster(service.name, _render_address(service.cluster_address, service.port), between)
+                    _render_cluster(
+                        service.name, _render_address(service.cluster_address, service.port), between, requests
+                    )
                     for service in SERVICES
                 ),
                 _render_plugin_cluster(plugin_endpoint),
@@ -152,7 +158,9 @@ def _render_route(name: str, hosts: Sequence[str], cluster: str) -> Value:
     }
 
 
-def _render_cluster(name: str, address: Value, protocol: str = _HTTP1) -> dict[str, Value]:
+def _render_cluster(name: str, address: Value, protocol: str = _HTTP1, requests: int = 0) -> dict[str, Value]:
+    """Return a cluster with one endpoint; a connection to it ends after so many requests, 0: never."""
+    common: Value = {"max_requests_per_connection": requests} if requests else {}
     return {
         "name": name,
         "type": "STATIC",
@@ -162,7 +170,11 @@ def _render_cluster(name: str, address: Value, protocol: str = _HTTP1) -> dict[s
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
         "typed_extension_protocol_options": {
-            _HTTP_OPTIONS: {"@type": _type_url(_HTTP_OPTIONS), "explicit_http_config": {protocol: {}}}
+            _HTTP_OPTIONS: {
+                "@type": _type_url(_HTTP_OPTIONS),
+                "common_http_protocol_options": common,
+                "explicit_http_config": {protocol: {}},
+            }
         },
     }
 

@@ -56,16 +56,24 @@ def test_chains_are_named_as_kube_proxy_names_them() -> None:
     assert len([chain for chain in chains if chain.startswith("KUBE-SEP-")]) == len(SERVICES)
 
 
-@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+def test_services_of_others_come_before_ours() -> None:
+    """Whoever asks one of ours passes the rules of all others, each with a cluster address of its own."""
+    rules = [line for line in render_service_rules(300).splitlines() if line.startswith("-A KUBE-SERVICES ")]
+    addresses = [rule.split()[3] for rule in rules]
+    assert len(set(addresses)) == 300 + len(SERVICES)
+    assert addresses[300:] == [f"{service.cluster_address}/32" for service in SERVICES]
+
+
+@pytest.mark.parametrize("options", [(), ("http2",), ("queueing",), ("fresh",)], ids=str)
 @pytest.mark.parametrize("pod", PODS, ids=lambda pod: str(pod.service))
-def test_envoy_accepts_the_configuration(pod: Pod, http2: bool, tmp_path: Path) -> None:  # noqa: FBT001 - by pytest
+def test_envoy_accepts_the_configuration(pod: Pod, options: tuple[str, ...], tmp_path: Path) -> None:
     """A stock Envoy takes the sidecar's configuration."""
     try:
         envoy = find_envoy()
     except TestbedError as error:
         pytest.skip(str(error))
     config_path = tmp_path / "sidecar.yaml"
-    config_path.write_text(render_config(pod, PLUGIN_ENDPOINT, http2=http2))
+    config_path.write_text(render_config(pod, PLUGIN_ENDPOINT, **dict.fromkeys(options, True)))
     command = [str(envoy), "--mode", "validate", "--config-path", str(config_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
