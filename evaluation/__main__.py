@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from evaluation import clock, cost, faults, relocation, scale
+from evaluation import clock, cost, faults, overlay, relocation, scale
 from evaluation.question import Effort, Question
 from evaluation.results import Results, ResultsError, decode_results, encode_results
 from testbed.errors import TestbedError
 from testbed.interrupt import raise_on_terminate
 
-_ASKED = (relocation.QUESTION, clock.QUESTION, cost.QUESTION, faults.QUESTION, scale.QUESTION)
+_ASKED = (relocation.QUESTION, clock.QUESTION, cost.QUESTION, faults.QUESTION, overlay.QUESTION, scale.QUESTION)
 QUESTIONS = {question.name: question for question in _ASKED}
 
 EXIT_FAILED = 1

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from evaluation import plots_clock, plots_cost, plots_faults, plots_relocation, plots_scale
+from evaluation import plots_clock, plots_cost, plots_faults, plots_overlay, plots_relocation, plots_scale
 from evaluation.results import Results
 
 DRAWERS: dict[str, Callable[[Any], dict[str, bytes]]] = {
@@ -12,6 +12,7 @@ DRAWERS: dict[str, Callable[[Any], dict[str, bytes]]] = {
     "cost": plots_cost.draw_cost,
     "faults": plots_faults.draw_faults,
     "scale": plots_scale.draw_scale,
+    "overlay": plots_overlay.draw_overlay,
 }
 """By the field of Results that holds the answer."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation import report_clock, report_cost, report_faults, report_relocation, report_scale
+from evaluation import report_clock, report_cost, report_faults, report_overlay, report_relocation, report_scale
 from evaluation.results import Results
 
 
@@ -34,6 +34,7 @@ SECTIONS = (
     Section("2. Is eBPF as good a clock as tcpdump?", "clock", report_clock.PICTURES, report_clock.render_clock),
     Section("3. What does it cost?", "cost", report_cost.PICTURES, report_cost.render_cost),
     Section("4. Does it find the cause?", "faults", report_faults.PICTURES, report_faults.render_faults),
+    Section("5. Overlay or not", "overlay", report_overlay.PICTURES, report_overlay.render_overlay),
     Section("6. How do the costs grow?", "scale", report_scale.PICTURES, report_scale.render_scale),
 )
 """In the order of the report."""

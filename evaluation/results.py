@@ -8,6 +8,7 @@ import msgspec
 from evaluation.results_clock import ClockResult
 from evaluation.results_cost import CostResult
 from evaluation.results_faults import FaultsResult
+from evaluation.results_overlay import OverlayResult
 from evaluation.results_relocation import RelocationResult
 from evaluation.results_scale import ScaleResult
 from evaluation.values import Value
@@ -29,6 +30,7 @@ class Results(Value, frozen=True):
     cost: CostResult | None = None
     faults: FaultsResult | None = None
     scale: ScaleResult | None = None
+    overlay: OverlayResult | None = None
 
 
 def encode_results(results: Results) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from testbed.demo_verdict import CHAINS, find_exchanges
-from testbed.topology import CART_SERVICE, FRONTEND_SERVICE
+from testbed.topology import CART_SERVICE, FRONTEND_SERVICE, Service
 from traceview.breakdown import Breakdown
 from traceview.span import Span, SpanKind
 from traceview.tree import Trace
@@ -41,8 +41,8 @@ class Exchange(NamedTuple):
 
 def divide_trace(trace: Trace) -> Exchange | None:
     """Return the call to cart in the trace, or nothing where a span or a hop of it is missing."""
-    client = _find_span(trace, FRONTEND_SERVICE.name, SpanKind.CLIENT)
-    server = _find_span(trace, CART_SERVICE.name, SpanKind.SERVER)
+    client = find_application_span(trace, FRONTEND_SERVICE.name, SpanKind.CLIENT, CART_SERVICE)
+    server = find_application_span(trace, CART_SERVICE.name, SpanKind.SERVER, CART_SERVICE)
     exchange = next((found for _, found in find_exchanges((trace,), CART_SERVICE)), None)
     if client is None or server is None or exchange is None or not _is_whole(exchange):
         return None
@@ -79,15 +79,14 @@ def _name(hop: Span) -> str:
     return name_segment(hop.name, hop.direction.label, hop.node)
 
 
-def _find_span(trace: Trace, service: str, kind: SpanKind) -> Span | None:
-    """Return the application's span; frontend's to catalog is told apart by its name."""
+def find_application_span(trace: Trace, service: str, kind: SpanKind, asked: Service) -> Span | None:
+    """Return the application's span of the call to the service that is asked; its name tells calls apart."""
     spans = (row.span for row in trace.rows)
     return next(
         (
             span
             for span in spans
-            if (span.scope, span.service, span.kind) == (APPLICATION_SCOPE, service, kind)
-            and CART_SERVICE.name in span.name
+            if (span.scope, span.service, span.kind) == (APPLICATION_SCOPE, service, kind) and asked.name in span.name
         ),
         None,
     )
