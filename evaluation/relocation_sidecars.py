@@ -60,7 +60,9 @@ def render_files(sidecar: Sidecar, variant: str, collector: Place) -> dict[str, 
     clusters = [shipped.render_cluster("app", (_LOCAL, sidecar.application_port), is_grpc=sidecar.is_grpc)]
     for upstream in sidecar.upstreams:
         listeners.append(shipped.render_listener(upstream.name, (_LOCAL, upstream.port), {"/": upstream.name}))
-        clusters.append(shipped.render_cluster(upstream.name, upstream.place, is_grpc=upstream.is_grpc))
+        clusters.append(
+            shipped.render_cluster(upstream.name, upstream.place, is_grpc=upstream.is_grpc, is_outbound=True)
+        )
     if variant != UNTRACED:
         clusters.append(shipped.render_cluster("spans", collector, is_grpc=True))
     config = {"static_resources": {"listeners": listeners, "clusters": clusters}}
@@ -93,8 +95,8 @@ class _Shipped:
             manager["tracing"]["provider"]["typed_config"]["service_name"] = self._service
         return listener
 
-    def render_cluster(self, name: str, place: Place, *, is_grpc: bool) -> Any:
-        """Return a cluster of one address, whose requests have the context where the variant has it."""
+    def render_cluster(self, name: str, place: Place, *, is_grpc: bool, is_outbound: bool = False) -> Any:
+        """Return a cluster of one address; outbound requests have the context where the variant has it."""
         cluster = copy.deepcopy(self._cluster)
         cluster["name"] = name
         cluster["load_assignment"] = {
@@ -105,7 +107,8 @@ class _Shipped:
         if is_grpc:
             options["explicit_http_config"] = {"http2_protocol_options": {}}
         # HPACK's header block is no text in which a place would matter.
-        if is_grpc or self._variant != FIRST:
+        is_text = not is_grpc
+        if not (is_text and is_outbound and self._variant == FIRST):
             options["http_filters"] = [entry for entry in options["http_filters"] if entry["name"] != _LUA]
         return cluster
 

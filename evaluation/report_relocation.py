@@ -45,9 +45,9 @@ Latency is measured in an open loop: the times of sending are drawn before (a Po
 variants of a round), and a request's time counts from then, not from when a connection was free (no coordinated
 omission). The variants take turns of half a second of rides or a quarter of a second of calls, which follow each
 other without a pause, so that what else the machine does meets all of them; what a turn leaves under way meets the
-next one's beginning, too. *Sidecar CPU* is the CPU time that the
-frontend's sidecar, where the filter runs, takes for a request: who else wants the cores hardly changes it. Throughput
-is that of a closed loop, by turns, with as many requests at once as saturate.
+next one's beginning, too. *Sidecar CPU* is the CPU time that the frontend's sidecar, where the filter runs, takes for
+a request: who else wants the cores changes it least. Throughput is that of a closed loop, by turns, with as many
+requests at once as saturate.
 
 **Claim**: no significant change. It holds where the whole interval of the ratio *{FIRST} / {LAST}* lies
 within {_EQUIVALENT_TEXT} of 1; a ratio whose interval leaves out 1 and reaches beyond is a change; all else is open.
