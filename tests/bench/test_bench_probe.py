@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,9 @@ NOISE = frozenset({"rps.kernel_vs_tcpdump"})
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+def report(compiled_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """Run all parts, whose nineteen processes share what LLVM compiles: its cost is no verdict here."""
+    del compiled_once
     missing = missing_requirements() + missing_commands()
     if missing:
         lack("; ".join(missing))
