@@ -26,7 +26,7 @@ EVALUATION_PACKAGES += $(KUBERNETES_PACKAGES) busybox-static openssl
 SOURCES := node_probe collector_plugin hopspan traceview testbed evaluation tests otel-config/images
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/shim/*/*.h)
 
-.PHONY: help demo evaluation test test-accounts bench-probe bench-plugin peers collector test-peers kubernetes test-kubernetes soak fuzz
+.PHONY: help demo evaluation test test-here test-guests test-accounts bench-probe bench-plugin peers collector test-peers kubernetes test-kubernetes soak fuzz
 .PHONY: lint format pictures schemas clean
 
 help:
@@ -37,8 +37,17 @@ demo: build/setup-demo
 	@$(PYTHON) -m testbed.demo --work-dir build/demo $(if $(OTLP),--otlp $(OTLP))
 
 ## make test                   all tests: format, lint, types, imports, units, kernel programs, testbed, other kernels
+#                              (these beside the rest: their emulated machines keep little more than one core busy)
 test: build/setup-test lint
-	$(PYTHON) -m pytest -m "not peers and not kubernetes"
+	@$(MAKE) --no-print-directory -j 2 test-here test-guests
+
+test-here: build/setup-test
+	$(PYTHON) -m pytest -m "not peers and not kubernetes and not kernels"
+
+# They give way, since the rest has the shorter deadlines; what they say is told in one piece.
+test-guests: build/setup-test
+	@setpriv --pdeathsig TERM nice $(PYTHON) -m pytest -m kernels tests/kernels >build/guests.log 2>&1 || failed=$$?; \
+	cat build/guests.log; exit $${failed:-0}
 
 ## make test-peers             tests beside the real Collector, Jaeger, Zipkin and clients; needs what `make peers` needs
 test-peers: build/setup-test peers
