@@ -18,7 +18,7 @@ from testbed.deadline import wait_until
 NETNS_DIRECTORY = Path("/run/netns")
 """Where iproute2 keeps named namespaces."""
 
-KILL_TIMEOUT_S = 5.0
+KILL_TIMEOUT_S = 20.0
 """A killed process leaves at once unless it waits for a device; this only bounds the wait."""
 
 _CLONE_NEWNET = 0x40000000

@@ -134,7 +134,7 @@ def test_metrics_tell_of_all_that_happened(bench: Bench) -> None:
     bench.send_and_fail(b"\xff")
 
     def read_page() -> str:
-        with urllib.request.urlopen(f"http://localhost:{bench.plugin.metrics_port}/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"http://localhost:{bench.plugin.metrics_port}/metrics", timeout=60) as response:
             page: bytes = response.read()
             return page.decode()
 
@@ -167,7 +167,7 @@ def test_hop_durations_have_trace_ids_as_exemplars(bench: Bench) -> None:
         bench.send(data)
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     url = f"http://localhost:{bench.plugin.metrics_port}/metrics"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=accept), timeout=10) as response:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=accept), timeout=60) as response:
         lines = response.read().decode().splitlines()
     name = "hopspan_plugin_hop_duration_seconds_bucket"
     (line,) = [line for line in lines if line.startswith(name) and 'hop="underlay"' in line and "#" in line]

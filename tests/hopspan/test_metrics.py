@@ -27,7 +27,7 @@ def read_page(port: int) -> str:
     request = urllib.request.Request(
         f"http://localhost:{port}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - the address is ours
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - the address is ours
         assert response.headers["Content-Type"].startswith("application/openmetrics-text")
         page: bytes = response.read()
         return page.decode()
@@ -120,7 +120,7 @@ def test_every_metric_has_our_prefix() -> None:
 
 def read_answer(port: int, path: str = "/health") -> tuple[int, str, bytes]:
     """Return status, content type and body of a page."""
-    connection = HTTPConnection("localhost", port, timeout=10)
+    connection = HTTPConnection("localhost", port, timeout=60)
     connection.request("GET", path)
     response = connection.getresponse()
     answer = response.status, response.headers["Content-Type"], response.read()
@@ -179,7 +179,7 @@ def test_silent_client_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without a request is closed after a while, and keeps nobody else waiting."""
     monkeypatch.setattr(metrics._SilentHandler, "timeout", 0.2)
     server = MetricsServer(ANY_PORT, list)
-    with socket.create_connection(("localhost", server.port), timeout=10) as idle:
+    with socket.create_connection(("localhost", server.port), timeout=60) as idle:
         assert read_answer(server.port)[0] == 200
         assert idle.recv(1) == b""
     server.close()
@@ -192,5 +192,5 @@ def test_ipv6() -> None:
     except HopspanError as error:
         assert "cannot listen on [::1]:0" in str(error)  # noqa: PT017 - one of two good ends
         return
-    with socket.create_connection(("::1", server.port), timeout=10):
+    with socket.create_connection(("::1", server.port), timeout=60):
         server.close()

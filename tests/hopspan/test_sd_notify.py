@@ -16,7 +16,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     name = str(tmp_path / "notify") if request.param == "path" else f"@hstest-{os.getpid()}-notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(name if request.param == "path" else "\0" + name[1:])
-        channel.settimeout(10)
+        channel.settimeout(60)
         yield name, channel
 
 

@@ -17,7 +17,7 @@ from tests.house.repository import ROOT
 
 pytestmark = pytest.mark.kubernetes
 
-END_TIMEOUT_S = 10.0
+END_TIMEOUT_S = 60.0
 STARTER = """
 import pathlib, signal, sys
 from testbed.kubernetes.node import RunningNode

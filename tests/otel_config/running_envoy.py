@@ -17,7 +17,7 @@ from tests.house.repository import ROOT
 
 FOLDER = ROOT / "otel-config" / "envoy"
 OUTBOUND_PORT, UPSTREAM_PORT = 15001, 8080
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 READY_TIMEOUT_S = 60.0
 ANSWER = b"HTTP/1.1 200 OK\r\nset-cookie: a=1\r\ncontent-length: 2\r\nset-cookie: b=2\r\nset-cookie: a=3\r\n\r\nok"
 

@@ -34,7 +34,7 @@ def served() -> set[str]:
     bench = Bench(KubernetesSettings(enabled=True, api_server=read_http_url("http://localhost:9")))
     url = f"http://localhost:{bench.plugin.metrics_port}/metrics"
     request = urllib.request.Request(url, headers={"Accept": "application/openmetrics-text"})
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - ours
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - ours
         page = answer.read().decode()
     bench.plugin.stop()
     bench.close()

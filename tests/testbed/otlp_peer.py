@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 from testbed.recorder import BlockServer
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 NETWORK_SCOPE = "hopspan"
 
 Value = str | int | float | bool | bytes | tuple[Any, ...]

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from testbed.namespace import open_socket
 from testbed.topology import CART_SERVICE, SIDECAR_INBOUND_PORT, Pod, Service
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 HEADERS_END = b"\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

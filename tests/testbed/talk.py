@@ -13,7 +13,7 @@ from itertools import count
 from testbed.namespace import open_socket
 from testbed.topology import CART, CART_SERVICE, FRONTEND, SIDECAR_INBOUND_PORT, Service
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 LINE_END = b"\r\n"
 _numbers = count()
 SEEN = ""

@@ -17,7 +17,7 @@ from testbed.topology import CART, FRONTEND, NODE_1, PODS
 pytestmark = pytest.mark.testbed
 
 ETH_P_ALL = 3
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 SPANS_PER_TRACE = 15  # five of each of the three requests: SERVER, CLIENT, SERVER; frontend's calls are two more each
 REQUESTS = 23
 DELAY_MS = 50

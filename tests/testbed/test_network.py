@@ -30,7 +30,7 @@ from testbed.topology import (
 
 pytestmark = pytest.mark.testbed
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 BIG = 2_000_003  # bytes: a prime, some 1,400 segments

@@ -31,7 +31,7 @@ from tests.testbed.programs_under_test import (
 pytestmark = [pytest.mark.testbed, pytest.mark.usefixtures("server")]
 
 REQUESTS = 23
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 PROGRAMS = 13
 POINTS = 12
 """Of node-1: two pods with four each, the overlay device and the underlay device with two each."""

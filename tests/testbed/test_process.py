@@ -12,7 +12,7 @@ from testbed.deadline import wait_until
 from testbed.errors import TestbedError
 from testbed.process import run_in, stop_all
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
 PARENT = """
 import sys

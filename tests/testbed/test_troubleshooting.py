@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.testbed, pytest.mark.bpf]
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 PORT = 8099
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 REQUESTS = 5
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 HEAD = "GET /cart HTTP/1.1\r\nhost: cart\r\n"
