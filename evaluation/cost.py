@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
 
-from evaluation.cost_rounds import SEED, HookRun, Loads, Piece, judge_hooks, judge_variants
+from evaluation.cost_rounds import SEED, HookRun, Loads, Piece, Watching, judge_hooks, judge_variants
 from evaluation.estimates import estimate_median
 from evaluation.machine import describe_machine
 from evaluation.question import Effort, Question, Tell
@@ -89,25 +89,25 @@ class _Costs:
         before = self.off[-1]
         with self._start(name) as running:
             pids = [process.pid for process in running.processes]
-            loads, own_percent = self._run_loads(SAMPLED.get(name, 100), pids)
-            own_mib = sum(map(read_rss_mib, pids)) / len(NODES)
+            loads, watching = self._run_loads(SAMPLED.get(name, 100), pids)
         lost = read_capture_lost_percent if name == TCPDUMP else read_lost_percent
         self.off.append(self._run_loads(100, [])[0])
-        piece = Piece(before, loads, self.off[-1], own_percent, own_mib, lost(running.counts))
-        self.pieces[name].append(piece)
+        self.pieces[name].append(Piece(before, loads, self.off[-1], watching, lost(running.counts)))
 
     def _start(self, name: str) -> AbstractContextManager[Running]:
         if name == TCPDUMP:
             return running_captures(self._bench.work_dir)
         return running_agents(self._bench.work_dir, self._bench.endpoint)
 
-    def _run_loads(self, percent: int, pids: list[int]) -> tuple[Loads, float]:
-        """Return what both loads reached, and the CPU that the processes took at the steady one, in % a node."""
-        work_dir = self._bench.work_dir
-        steady_ns = sum(map(read_cpu_ns, pids))
+    def _run_loads(self, percent: int, pids: list[int]) -> tuple[Loads, Watching]:
+        """Return what both loads reached, and what the processes took of them."""
+        work_dir, peer = self._bench.work_dir, self._bench.sink.pid
+        steady_ns = _sum_cpu_ns(pids)
         steady = run_load(work_dir, self._seconds, percent, STEADY)
-        steady_ns = sum(map(read_cpu_ns, pids)) - steady_ns
+        steady_ns = _sum_cpu_ns(pids) - steady_ns
+        own_ns, peer_ns = _sum_cpu_ns(pids), _sum_cpu_ns([peer])
         most = run_load(work_dir, self._seconds, percent, SATURATING, pids=[*self._pids, *pids])
+        own_ns, peer_ns = _sum_cpu_ns(pids) - own_ns, _sum_cpu_ns([peer]) - peer_ns
         loads = Loads(
             rate=most.rate,
             cpu_us=most.cpu_us,
@@ -116,7 +116,17 @@ class _Costs:
             p50_us=steady.latency_us[50],
             p99_us=steady.latency_us[99],
         )
-        return loads, 100 * steady_ns / (steady.seconds * 1e9) / len(NODES)
+        watching = Watching(
+            own_us=own_ns / 1e3 / most.requests,
+            peer_us=peer_ns / 1e3 / most.requests,
+            own_cpu_percent=100 * steady_ns / (steady.seconds * 1e9) / len(NODES),
+            own_rss_mib=sum(map(read_rss_mib, pids)) / len(NODES),
+        )
+        return loads, watching
+
+
+def _sum_cpu_ns(pids: list[int]) -> int:
+    return sum(map(read_cpu_ns, pids))
 
 
 def _run_hooks(work_dir: Path, effort: Effort, tell: Tell) -> list[HookRun]:

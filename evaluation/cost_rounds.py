@@ -24,14 +24,23 @@ class Loads:
 
 
 @dataclass(frozen=True)
+class Watching:
+    """What the processes that watch took: see VariantCost."""
+
+    own_us: float
+    peer_us: float
+    own_cpu_percent: float
+    own_rss_mib: float
+
+
+@dataclass(frozen=True)
 class Piece:
     """One variant's runs, between those without anything."""
 
     before: Loads
     loads: Loads
     after: Loads
-    own_cpu_percent: float
-    own_rss_mib: float
+    watching: Watching
     lost_percent: float
 
 
@@ -59,8 +68,10 @@ def judge_variants(pieces: Mapping[str, Sequence[Piece]]) -> tuple[VariantCost, 
             p50_us=compare(some, lambda loads: loads.p50_us, chance),
             p99_us=compare(some, lambda loads: loads.p99_us, chance),
             p99_saturated_us=compare(some, lambda loads: loads.p99_saturated_us, chance),
-            own_cpu_percent=estimate_median([piece.own_cpu_percent for piece in some], chance),
-            own_rss_mib=estimate_median([piece.own_rss_mib for piece in some], chance),
+            own_us=estimate_median([piece.watching.own_us for piece in some], chance),
+            peer_us=estimate_median([piece.watching.peer_us for piece in some], chance),
+            own_cpu_percent=estimate_median([piece.watching.own_cpu_percent for piece in some], chance),
+            own_rss_mib=estimate_median([piece.watching.own_rss_mib for piece in some], chance),
             lost_percent=estimate_median([piece.lost_percent for piece in some], chance),
         )
         for name, some in pieces.items()

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from evaluation.drawing import BLUE, GREEN, GREY, ORANGE, Axes, Figure, list_bounds, mark_zero, save
+from evaluation.drawing import BLUE, GREEN, GREY, ORANGE, Axes, Figure, list_bounds, mark_zero, save, write_ticks
 from evaluation.report_cost import COST_HOOKS, COST_LATENCY, COST_THROUGHPUT
 from evaluation.results_cost import CostResult, VariantCost
 from evaluation.values import Estimate
+
+_LINEAR_US = 100.0
+"""Tails change by hundreds of times what the median does, up or down."""
 
 _COLOURS = {1: GREEN, 10: ORANGE, 100: BLUE}
 """By the share of sampled requests, in percent."""
@@ -34,14 +37,17 @@ def _draw_throughput(variants: Sequence[VariantCost]) -> Figure:
 
 def _draw_latency(variants: Sequence[VariantCost]) -> Figure:
     """Draw by how much each variant changes a request's p50 and p99 at the steady load."""
-    return _draw_changes(
+    figure = _draw_changes(
         variants,
         (
             ("p50", BLUE, [variant.p50_us.change for variant in variants]),
             ("p99", ORANGE, [variant.p99_us.change for variant in variants]),
         ),
-        "change of a request's time at the steady load, us (95 % interval)",
+        f"change of a request's time at the steady load, us (95 % interval; linear within {_LINEAR_US:g} us)",
     )
+    figure.axes[0].set_xscale("symlog", linthresh=_LINEAR_US)
+    write_ticks(figure.axes[0].xaxis)
+    return figure
 
 
 def _draw_changes(
@@ -57,7 +63,7 @@ def _draw_changes(
     axes.set_yticks(range(len(variants)), [variant.name for variant in variants])
     axes.invert_yaxis()
     axes.set_xlabel(label)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 

@@ -62,7 +62,7 @@ def list_doubts(answer: CostResult) -> list[str]:
         if variant is tcpdump:
             continue
         if variant.rate.change.high < 0:
-            text = f"costs {format_percents(variant.rate.percent)} of the requests at saturation"
+            text = f"requests at saturation {format_percents(variant.rate.percent)}"
             doubts.append(f"- **{variant.name}**: {text}; tcpdump {format_percents(tcpdump.rate.percent)}.")
         if variant.p99_us.change.low > 0:
             text = f"p99 at the steady load is {format_percents(variant.p99_us.percent)} longer"
@@ -99,12 +99,17 @@ def _render_loads(answer: CostResult) -> Iterator[str]:
 
 
 def _render_own(variants: tuple[VariantCost, ...]) -> Iterator[str]:
-    yield "| | CPU at the steady load, % of a core a node | memory, MiB a node | lost over both loads, % |"
-    yield "|---|---|---|---|"
+    yield (
+        "| | CPU us an exchange, saturation: all that it adds | of these what watches | and the peer "
+        "| CPU, steady: % of a core a node | memory, MiB a node | lost over both loads, % |"
+    )
+    yield "|---|---|---|---|---|---|---|"
     for variant in variants:
-        figures = ((variant.own_cpu_percent, 1), (variant.own_rss_mib, 0), (variant.lost_percent, 2))
+        in_exchange = ((variant.cpu_us.change, 1), (variant.own_us, 1), (variant.peer_us, 1))
+        figures = (*in_exchange, (variant.own_cpu_percent, 1), (variant.own_rss_mib, 0), (variant.lost_percent, 2))
         yield f"| {variant.name} | {' | '.join(_format(*figure) for figure in figures)} |"
     yield ""
+    yield "What neither the processes nor the peer took is the kernel's: hopspan's programs, or tcpdump's copies."
     yield "hopspan is one process a node, tcpdump four. Lost: transits that were begun and not delivered, or packets"
     yield "that tcpdump's buffers had no room for; at saturation nothing leaves the agents a core of their own."
 

@@ -26,6 +26,10 @@ class VariantCost(Value, frozen=True):
     p99_us: Change
     p99_saturated_us: Change
     """At saturation, by the client."""
+    own_us: Estimate
+    """Of an exchange's CPU time at saturation: the processes that watch."""
+    peer_us: Estimate
+    """The same: the peer that takes the transits."""
     own_cpu_percent: Estimate
     """Of one core, a node, at the steady load: the processes that watch."""
     own_rss_mib: Estimate

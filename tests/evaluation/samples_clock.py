@@ -127,6 +127,8 @@ def make_variant(name: str, **changes: object) -> VariantCost:
         "p50_us": none,
         "p99_us": none,
         "p99_saturated_us": none,
+        "own_us": Estimate(11, 10, 12),
+        "peer_us": Estimate(6, 5, 7),
         "own_cpu_percent": Estimate(3, 2, 4),
         "own_rss_mib": Estimate(40, 39, 41),
         "lost_percent": Estimate(0, 0, 0),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.cost_rounds import HookRun, Loads, Piece, judge_hooks, judge_variants
+from evaluation.cost_rounds import HookRun, Loads, Piece, Watching, judge_hooks, judge_variants
 from evaluation.results_cost import ExchangeCost, HookCost
 from evaluation.values import Estimate
 
@@ -18,7 +18,7 @@ def make_loads(rate: float = 1000) -> Loads:
 
 def make_piece(before: float, rate: float, after: float) -> Piece:
     """Return a variant's run between two without anything, by their rates."""
-    return Piece(make_loads(before), make_loads(rate), make_loads(after), 5, 40, 0.5)
+    return Piece(make_loads(before), make_loads(rate), make_loads(after), Watching(7, 3, 5, 40), 0.5)
 
 
 @given(st.floats(-50, 50))
@@ -35,6 +35,7 @@ def test_cost_is_the_change_against_both_neighbours() -> None:
     assert cost.rate.change == Estimate(-100, -100, -100)
     assert cost.rate.percent == Estimate(-10, -10, -10)
     assert cost.cpu_us.change.median > 0
+    assert (cost.own_us.median, cost.peer_us.median) == (7, 3)
     assert (cost.own_cpu_percent.median, cost.own_rss_mib.median, cost.lost_percent.median) == (5, 40, 0.5)
 
 
