@@ -23,7 +23,7 @@ from testbed.topology import NODES
 from testbed.variants import Running, running_agents, running_captures, running_readers
 
 ROUNDS = {Effort.QUICK: 3, Effort.FULL: 11}
-SECONDS_PER_RUN = {Effort.QUICK: 1, Effort.FULL: 3}
+SECONDS_PER_RUN = {Effort.QUICK: 1, Effort.FULL: 2}
 BUDGET_S = {Effort.QUICK: 180, Effort.FULL: 840}
 
 STEADY = Rhythm(30, 11)
@@ -33,7 +33,7 @@ SAMPLED = {"hopspan, 0 % sampled": 0, "hopspan, 1 %": 1, "hopspan, 10 %": 10, "h
 TCPDUMP = "tcpdump"
 VARIANTS = (*SAMPLED, TCPDUMP)
 
-HOOK_ROUNDS = {Effort.QUICK: 2, Effort.FULL: 5}
+HOOK_ROUNDS = {Effort.QUICK: 2, Effort.FULL: 3}
 HOOK_SAMPLED = {Effort.QUICK: (1, 100), Effort.FULL: (0, 1, 10, 100)}
 
 
