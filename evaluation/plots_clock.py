@@ -103,6 +103,7 @@ def _draw_missed(missed: Sequence[Missed]) -> Figure:
     axes.axhline(0, color=GREY, linewidth=0.8)
     write_ticks(axes.xaxis)
     write_ticks(axes.yaxis)
+    axes.set_xlim(500, 100_000)
     axes.set_ylim(bottom=-_NOTHING / 4, top=110)
     axes.set_xlabel("requests a second (logarithmic)")
     axes.set_ylabel("missed, % (95 % interval)")
