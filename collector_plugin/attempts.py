@@ -34,7 +34,7 @@ class Attempts:
         # The sender; where only the receiver is known, that.
         half = far if near is None or (far is not None and near.role is _RECEIVER) else near
         assert half is not None
-        node = half.origin.node.name[:MAX_LABEL]
+        node = half.origin.place.node.name[:MAX_LABEL]
         counts = self._counts.get(node)
         if counts is None:
             if len(self._counts) >= MAX_NODES:

@@ -77,7 +77,7 @@ def see_message(near: Half, far: Half) -> Sighting:
 
     The last stamp before the wire and the first one behind it count, whichever points they are of.
     """
-    near_node, far_node = near.origin.node, far.origin.node
+    near_node, far_node = near.origin.place.node, far.origin.place.node
     near_ref, far_ref = (near_node.clock_id, near_node.name), (far_node.clock_id, far_node.name)
     far_times_ns = far.times_ns
     if near.course.direction is _REQUEST:

@@ -9,7 +9,7 @@ import collections
 import msgspec
 
 from collector_plugin.messages import PARENT_KEY_BYTES, Message
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 from collector_plugin.ready_hops import Hop
 from node_probe.transit import Direction
 

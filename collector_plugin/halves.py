@@ -3,14 +3,13 @@
 Pure. A message that crosses the wire has two halves; one that stays on its node is whole.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from collector_plugin.courses import find_course
+from collector_plugin.places import Place
 from collector_plugin.reasons import TransitReason
 from node_probe.transit import TRACE_ID_BYTES, Point
-from node_probe.wire_batch import NodeIdentity, RawTransit
+from node_probe.wire_batch import RawTransit
 from node_probe.wire_record import ENDPOINTS, RecordError, read_ends, split_record
 
 MAX_TIME_NS = (1 << 63) - 1
@@ -23,9 +22,8 @@ _LAST_OUTGOING = int(Point.NIC_EGRESS)
 class Origin(msgspec.Struct, frozen=True):
     """Where and when the transits of one batch were made; shared by all of them."""
 
-    node: NodeIdentity
+    place: Place
     epoch_offset_ns: int
-    interfaces: Mapping[int, str]
 
 
 class Half:
@@ -56,6 +54,11 @@ class Half:
             if time_ns < before_ns:
                 raise RecordError("stamps are not in the order met")
             before_ns = time_ns
+
+    @property
+    def record(self) -> bytes:
+        """Return the transit as it was sent."""
+        return self.raw.record
 
     @property
     def server_address(self) -> bytes:

@@ -7,7 +7,7 @@ lacks anything. A combination that had nothing for long gives its place to a new
 from bisect import bisect_left
 
 from collector_plugin.hop_templates import HopTemplate
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 from collector_plugin.ready_hops import Hop
 from hopspan.hop_bounds import BOUNDS_NS
 
@@ -73,15 +73,13 @@ class HopDurations:
     def observe(self, hops: list[Hop], parent: Parent, now_ns: int) -> None:
         """Count the hops of one message."""
         trace_id, service = parent.trace_id, parent.service[:MAX_LABEL]
-        known = self._known.get(service, {})
+        known = self._known.get(service) or {}
         for start_ns, stop_ns, template, _ in hops:
             duration_ns = stop_ns - start_ns
-            series = known.get(template)
-            if series is None:
-                key = (template.name, template.direction, template.node, template.to_node, service)
-                series = self._series.get(key) or self._add(key, now_ns)
-                if key in self._series:
-                    self._know(service, template, series)
+            try:
+                series = known[template]
+            except KeyError:
+                series = self._find(template, service, now_ns)
             bucket = bisect_left(BOUNDS_NS, duration_ns)
             series.counts[bucket] += 1
             series.examples[bucket] = (duration_ns, stop_ns, trace_id)
@@ -95,6 +93,13 @@ class HopDurations:
             for group in (self._series, self._others)
             for key, series in group.items()
         ]
+
+    def _find(self, template: HopTemplate, service: str, now_ns: int) -> Series:
+        key = (template.name, template.direction, template.node, template.to_node, service)
+        series = self._series.get(key) or self._add(key, now_ns)
+        if key in self._series:
+            self._know(service, template, series)
+        return series
 
     def _add(self, key: SeriesKey, now_ns: int) -> Series:
         if len(self._series) >= MAX_SERIES and now_ns - self._looked_ns >= RETRY_NS:

@@ -10,8 +10,8 @@ import msgspec
 
 from collector_plugin.courses import MAX_KEPT, Course, Role
 from collector_plugin.describe import describe_node, describe_oddities, describe_tunnel, describe_way
-from collector_plugin.halves import Half
 from collector_plugin.network_span import Attributes
+from collector_plugin.places import Place
 from node_probe.hop_names import name_hop
 from node_probe.transit import Point, Tunnel
 
@@ -61,11 +61,12 @@ class Templates(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The node, and the device where the packet left it, if this is the sender."""
 
 
-def find_templates(half: Half) -> Templates:
+def find_templates(course: Course, place: Place) -> Templates:
     """Return the templates of a node's hops."""
-    node = half.origin.node
-    interfaces = tuple(map(half.origin.interfaces.get, half.course.ifindexes))
-    return _make_templates(half.course, node.name, node.k8s_node_name, interfaces)
+    # Not by the place itself: what is kept would keep it, with the names of thousands of interfaces.
+    node = place.node
+    interfaces = tuple(map(place.interfaces.get, course.ifindexes))
+    return _make_templates(course, node.name, node.k8s_node_name, interfaces)
 
 
 @functools.lru_cache(MAX_KEPT)

@@ -34,8 +34,9 @@ def give_account(
 
     `groups` say how that was found by `clock`.
     """
-    flags, ends = half.raw.flags & 0xFF, describe_ends(half)
-    return Account(half.course, half.times_ns, offset_ns, find_templates(half), flags, ends, clock, groups)
+    course, flags, ends = half.course, half.raw.flags & 0xFF, describe_ends(half)
+    templates = find_templates(course, half.origin.place)
+    return Account(course, half.times_ns, offset_ns, templates, flags, ends, clock, groups)
 
 
 def relate_account(near_offset_ns: int, far: Half, relation: ClockRelation, describe_ends: DescribeEnds) -> Account:

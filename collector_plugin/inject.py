@@ -11,10 +11,10 @@ from collector_plugin.describe import (
 )
 from collector_plugin.messages import PARENT_KEY_BYTES, Message
 from collector_plugin.network_span import NetworkSpan, SpanEvent
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 from collector_plugin.placement import GAP_NS, MIN_GAPPED_NS, find_room, place_hop
 from collector_plugin.ready_hops import Hop
-from node_probe.transit import TRACE_ID_BYTES, Direction, derive_id
+from node_probe.transit import TRACE_ID_BYTES, Direction, derive_id, derive_ids
 
 SUMMARY_NAME = "network"
 """Name of a span that stands for all hops of a message."""
@@ -25,23 +25,24 @@ _ID_PREFIX = b"hop"
 def inject_hops(hops: list[Hop], message: Message, parent: Parent, attempt: int) -> list[NetworkSpan]:
     """Return a span for each hop of the message, under `parent`; `attempt` counts its sendings from 1."""
     trace_id, parent_id = parent.trace_id, message.key[TRACE_ID_BYTES:PARENT_KEY_BYTES]
-    id_prefix = _ID_PREFIX + message.key
+    ids = derive_ids(_ID_PREFIX + message.key, [template.points for _, _, template, _ in hops])
     first_ns, last_ns = find_room(parent)
+    is_again = attempt > 1
     spans = []
-    for start_ns, stop_ns, template, account in hops:
+    for (start_ns, stop_ns, template, account), span_id in zip(hops, ids, strict=True):
         if first_ns <= start_ns <= stop_ns - MIN_GAPPED_NS and stop_ns <= last_ns:
             begin_ns, end_ns, is_clipped = start_ns, stop_ns - GAP_NS, False
         else:
             place = place_hop(start_ns, stop_ns, parent)
             begin_ns, end_ns, is_clipped = place.start_ns, place.end_ns, place.is_clipped
         tail = template.tail
-        if is_clipped or attempt > 1:
+        if is_clipped or is_again:
             tail = (*template.tunnel, describe_oddities(attempt, template.missed, is_clipped=is_clipped))
         spans.append(
             NetworkSpan(
                 trace_id,
                 parent_id,
-                derive_id(id_prefix + template.points),
+                span_id,
                 account.flags,
                 template.name,
                 begin_ns,

@@ -6,9 +6,8 @@ Pure: `now_ns` is a parameter. Both orders are by deadline, since each has one f
 import collections
 
 from collector_plugin.attempts import Attempts
-from collector_plugin.halves import Half
 from collector_plugin.messages import Message
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sources import find_level
 from node_probe.transit import attempts_key
@@ -29,8 +28,8 @@ MAX_ATTEMPTS = 32
 _EVICTED_PART = 16
 """At a time one in so many of the pending messages goes, so that looking through all costs each of them little."""
 
-TRANSIT_BYTES, STAMP_BYTES = 1_000, 16
-"""Estimate of a waiting transit, measured: record, message, parent and their places; and of each stamp."""
+TRANSIT_BYTES = 900
+"""Estimate of what a waiting transit takes beside its record, measured: message, parent and their places."""
 
 
 class MessageTable:
@@ -76,8 +75,9 @@ class MessageTable:
             return TransitReason.ATTEMPT_CAP
         return Message(key, parent, group)
 
-    def _enter(self, message: Message, half: Half) -> None:
-        message.first_ns = half.first_epoch_ns
+    def enter(self, message: Message, first_ns: int) -> None:
+        """Enter a new message among the sendings of its own, `first_ns` its first stamp; `file` places it."""
+        message.first_ns = first_ns
         group = message.group
         known = self._attempts.get(group)
         if known is None:
@@ -104,24 +104,14 @@ class MessageTable:
         own = (message.first_ns, message.key)
         return 1 + sum((other.first_ns, other.key) < own for other in known)
 
-    def count_in(self, message: Message, half: Half) -> None:
-        """Count a half that begins to wait. With its first one a message is entered, and `file` places it."""
-        if message.first_ns < 0:
-            self._enter(message, half)
-        self.waiting_count += 1
-        self.waiting_bytes += TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)
-
-    def count_out(self, halves: list[Half]) -> None:
-        """Count transits that wait no longer."""
-        for half in halves:
-            self.waiting_count -= 1
-            self.waiting_bytes -= TRANSIT_BYTES + STAMP_BYTES * len(half.times_ns)
-
     def file(self, message: Message, due_ns: int) -> None:
         """Give the message a new deadline, the latest of all, on the side where it belongs now."""
-        belongs, other = self._pending, self._emitted
-        if not message.has_pending:
+        belongs, other = self._emitted, self._pending
+        if message.counted:
+            self._count_out(message)
+        if message.has_pending:
             belongs, other = other, belongs
+            self._count_in(message)
         key = message.key
         if message.due_ns:
             # It lies somewhere already; a new one is the usual case.
@@ -162,8 +152,19 @@ class MessageTable:
         """Return the messages with something pending, the oldest first."""
         return list(self._pending.values())
 
+    def _count_in(self, message: Message) -> None:
+        message.counted = tuple(map(len, message.list_waiting()))
+        self.waiting_count += len(message.counted)
+        self.waiting_bytes += TRANSIT_BYTES * len(message.counted) + sum(message.counted)
+
+    def _count_out(self, message: Message) -> None:
+        self.waiting_count -= len(message.counted)
+        self.waiting_bytes -= TRANSIT_BYTES * len(message.counted) + sum(message.counted)
+        message.counted = ()
+
     def _remove(self, message: Message, side: collections.OrderedDict[bytes, Message]) -> Message:
         del side[message.key]
+        self._count_out(message)
         group = message.group
         known = self._attempts[group]
         if isinstance(known, list):

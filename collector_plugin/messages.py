@@ -9,7 +9,7 @@ from collector_plugin.courses import Role, has_wire
 from collector_plugin.describe import describe_source
 from collector_plugin.halves import Half, PackedHalf, pack_half
 from collector_plugin.hops import PLAIN_ENDS, DescribeEnds, give_account, list_hops, list_wire, relate_account
-from collector_plugin.parents import NO_PARENT, Parent
+from collector_plugin.parent import NO_PARENT, Parent
 from collector_plugin.ready_hops import Account, Hop, Ready
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sources import find_source
@@ -32,6 +32,7 @@ class Message:
         "_packed_near",
         "_sighting",
         "_wire_done",
+        "counted",
         "due_ns",
         "far",
         "first_ns",
@@ -62,6 +63,8 @@ class Message:
         """The first stamp known of it, as epoch time: what attempts are ordered by. None is below 0."""
         self.due_ns = 0
         """When the join forgets the message, or gives up what is still pending; 0 before it is filed."""
+        self.counted: tuple[int, ...] = ()
+        """Lengths of the records that are counted as waiting."""
         self.is_settled = False
         """Whether halves are no longer waited for: what comes is handed out at once."""
         self.is_held = False
@@ -91,7 +94,7 @@ class Message:
 
     def add(self, half: Half) -> TransitReason | None:
         """Take in `half`, or return why it has no place here."""
-        node = half.origin.node.name
+        node = half.origin.place.node.name
         is_near = half.is_near
         known = self._near_node if is_near else self._far_node
         if known is not None:
@@ -113,22 +116,15 @@ class Message:
 
     def find_source(self) -> int:
         """Return who sent it."""
-        packed = self._packed_near or self._packed_far
-        if packed is not None:
-            return find_source(packed.origin.node.name, packed.record)
-        half = self.near or self.far
+        half = self._packed_near or self._packed_far or self.near or self.far
         assert half is not None
-        return find_source(half.origin.node.name, half.raw.record)
+        return find_source(half.origin.place.node.name, half.record)
 
-    @property
-    def pending(self) -> list[Half]:
-        """Return the halves whose hops were not handed out yet."""
-        halves = []
-        if self.near is not None and not self._near_done:
-            halves.append(self.near)
-        if self.far is not None and not self._far_done:
-            halves.append(self.far)
-        return halves
+    def list_waiting(self) -> list[bytes]:
+        """Return the records of the halves whose hops were not handed out."""
+        near, far = self.near or self._packed_near, self.far or self._packed_far
+        halves = (None if self._near_done else near, None if self._far_done else far)
+        return [half.record for half in halves if half is not None]
 
     @property
     def has_pending(self) -> bool:
@@ -150,14 +146,12 @@ class Message:
         near_hops: list[Hop] = []
         far_hops: list[Hop] = []
         wire: list[Hop] = []
-        halves: list[Half] = []
         near, far = self.near, self.far
-        far_done = self._far_done
+        near_done, far_done = self._near_done, self._far_done
         if near is not None:
             account = give_account(near, near.origin.epoch_offset_ns, None, (), describe_ends)
-            if not self._near_done:
+            if not near_done:
                 near_hops = list_hops(account)
-                halves.append(near)
                 self._near_done = True
             if far is not None and not self._wire_done:
                 wire, far_hops = self._take_related(account, far, clocks, describe_ends)
@@ -167,11 +161,10 @@ class Message:
             epoch = give_account(far, far.origin.epoch_offset_ns, ClockSource.EPOCH, groups, describe_ends)
             far_hops = list_hops(epoch)
             self._far_done = True
-        if far is not None and self._far_done and not far_done:
-            halves.append(far)
+        done = (self._near_done - near_done) + (self._far_done - far_done)
         # In order of time: with the relation of its clocks a message does not arrive before it left.
         is_answer = near is not None and near.role is _RECEIVER
-        return Ready(far_hops + wire + near_hops if is_answer else near_hops + wire + far_hops, halves)
+        return Ready(far_hops + wire + near_hops if is_answer else near_hops + wire + far_hops, done)
 
     def count_held(self) -> int:
         """Return how many hops the message holds back for want of a relation between its clocks."""

@@ -19,8 +19,8 @@ _HALF = struct.Struct("<12x18s20x")
 PACKED_BYTES = _SPAN.size
 """Of one span."""
 
-HALF_PLACE = 12
-"""Where in a span begins what `half_of` returns of its key."""
+TRACE_PLACE, HALF_PLACE, KIND_PLACE = 4, 12, 31
+"""Where in a span begin its trace id, what `half_of` returns of its key, and its kind."""
 
 MAX_KIND = 0x7F
 """A varint of one byte. OTLP has kinds to 5; one that takes more bytes is packed as none."""
@@ -101,8 +101,14 @@ def check_packed(data: bytes, count: int) -> PackedSpans | None:
 
 def unpack_span(data: bytes | bytearray, place: int) -> SpanTimes:
     """Return the span with the number `place` of those in `data`."""
-    trace_id, span_id, kind, start_ns, end_ns = _TIMES.unpack_from(data, place * PACKED_BYTES)
+    trace_id, span_id, kind, start_ns, end_ns = unpack_parts(data, place)
     return trace_id + span_id, kind, start_ns, end_ns
+
+
+def unpack_parts(data: bytes | bytearray, place: int) -> tuple[bytes, bytes, int, int, int]:
+    """Return the same with trace id and span id apart."""
+    parts: tuple[bytes, bytes, int, int, int] = _TIMES.unpack_from(data, place * PACKED_BYTES)
+    return parts
 
 
 def half_of(key: bytes) -> bytes:

@@ -9,19 +9,11 @@ import array
 import collections
 from collections.abc import Mapping
 
-import msgspec
-
 from collector_plugin.network_span import NetworkSpan
-from collector_plugin.packed_spans import (
-    HALF_PLACE,
-    PACKED_BYTES,
-    PackedSpans,
-    Spans,
-    half_of,
-    pack_spans,
-    unpack_span,
-)
-from collector_plugin.parent_origins import Origins, OriginTable
+from collector_plugin.packed_spans import PACKED_BYTES, PackedSpans, Spans, half_of, pack_spans
+from collector_plugin.parent import Parent
+from collector_plugin.parent_chunks import BEST_RANK, TRACE_HIGH_BYTES, Chunk
+from collector_plugin.parent_origins import OriginTable
 from collector_plugin.span_peers import CALLING_KINDS
 
 MAX_BYTES = 48 << 20
@@ -48,30 +40,6 @@ SPAN_BYTES = PACKED_BYTES + 4 + 4
 
 _NUMBER_MASK = (1 << 30) - 1
 """Of numbers so much counts: of two spans that far apart the first is gone long since. Python is fast up to here."""
-_TRACE_HIGH_BYTES = 8
-_NO_TRACE_HIGH = bytes(_TRACE_HIGH_BYTES)
-_BEST = 3
-
-
-class Parent(msgspec.Struct, frozen=True):
-    """An application span, as far as its network spans need it."""
-
-    resource: bytes
-    """Fields `resource` and `schema_url` of its ResourceSpans, byte for byte."""
-    start_ns: int
-    end_ns: int
-    """Epoch nanoseconds, as the application set them."""
-    trace_id: bytes
-    """As the application has it: a context that names the same trace may have the right half of it alone."""
-    service: str = ""
-    """`service.name` of the resource."""
-    waits: bool = False
-    """Whether it waits for an answer: a CLIENT or PRODUCER."""
-    peer: bytes = b""
-    """The address that it says it called, 16 bytes; empty where it says none."""
-
-
-NO_PARENT = Parent(b"", 0, 0, b"")
 
 
 class ParentStore:
@@ -89,7 +57,7 @@ class ParentStore:
         self._max_bytes = max_bytes
         self._ttl_ns = ttl_ns
         self._origins = OriginTable()
-        self._chunks: collections.deque[_Chunk] = collections.deque()
+        self._chunks: collections.deque[Chunk] = collections.deque()
         self._first = 1
         """Number of the first chunk. A span's number is that of its chunk times the spans of one, plus its place."""
         self._low = self._reach = 0
@@ -127,24 +95,27 @@ class ParentStore:
         Trace ids are compared by their right half where one of them has no other: B3 allows both widths, and a
         sender may shorten what it passes on.
         """
-        half, low, count = half_of(key), self._low, self._reach
+        return self.find_half(half_of(key), key)
+
+    def find_half(self, half: bytes, trace_id: bytes) -> Parent | None:
+        """Return the same of a key whose `half_of` is known; of `trace_id` the left half counts."""
+        low, count = self._low, self._reach
         place = (self._heads[hash(half) & self._mask] - low) & _NUMBER_MASK
         if place >= count:
             return None
-        chunks, size, high = self._chunks, self._chunk_spans, key[:_TRACE_HIGH_BYTES]
-        best: tuple[int, _Chunk, int] | None = None
+        chunks, size, high = self._chunks, self._chunk_spans, trace_id[:TRACE_HIGH_BYTES]
+        best: tuple[int, Chunk, int] | None = None
         for _ in range(MAX_STEPS):
             if place >= count:
                 break
             chunk, inside = chunks[place // size], place % size
             if inside >= chunk.count:
                 break
-            if chunk.spans.startswith(half, inside * PACKED_BYTES + HALF_PLACE):
-                rank = chunk.rank(high, inside)
-                if rank >= 0 and (best is None or rank > best[0]):
-                    best = (rank, chunk, inside)
-                if rank == _BEST:
-                    break
+            rank = chunk.rank(half, high, inside)
+            if rank >= 0 and (best is None or rank > best[0]):
+                best = (rank, chunk, inside)
+            if rank == BEST_RANK:
+                break
             # Each leads to an earlier one; what does not is a number from long ago.
             place, count = (chunk.former[inside] - low) & _NUMBER_MASK, place
         return best[1].read(best[2]) if best is not None else None
@@ -174,7 +145,7 @@ class ParentStore:
         """Memory of the spans; the hash table, which is always there, is not in it."""
         return len(self._chunks) * self._chunk_spans * SPAN_BYTES + self._origins.size_bytes
 
-    def _enter(self, chunk: "_Chunk", halves: list[bytes]) -> None:
+    def _enter(self, chunk: Chunk, halves: list[bytes]) -> None:
         """Lead the spans' slots to them, and them to the former ones."""
         heads, mask, append = self._heads, self._mask, chunk.former.append
         number = chunk.first + chunk.count & _NUMBER_MASK
@@ -191,22 +162,22 @@ class ParentStore:
         self._reach = last.first + last.count - first if last is not None else 0
 
     def _name_peers(
-        self, chunk: "_Chunk", resource: bytes, peers: Mapping[bytes, bytes], spans: PackedSpans, places: range
+        self, chunk: Chunk, resource: bytes, peers: Mapping[bytes, bytes], spans: PackedSpans, places: range
     ) -> None:
         for number, place in enumerate(places, chunk.count):
             key, kind, _, _ = spans[place]
             if key in peers and kind in CALLING_KINDS:
                 chunk.origin_numbers[number] = chunk.origins.find(resource, peers[key])
 
-    def _open_chunk(self, now_ns: int) -> "_Chunk":
+    def _open_chunk(self, now_ns: int) -> Chunk:
         self.expire(now_ns)
         if self._chunks and now_ns - self._chunks[-1].born_ns < self._ttl_ns // GENERATIONS:
             return self._chunks[-1]
         return self._add_chunk(now_ns)
 
-    def _add_chunk(self, now_ns: int) -> "_Chunk":
+    def _add_chunk(self, now_ns: int) -> Chunk:
         number = (self._first + len(self._chunks)) * self._chunk_spans
-        self._chunks.append(_Chunk(number, now_ns, bytearray(self._chunk_spans * PACKED_BYTES), self._origins))
+        self._chunks.append(Chunk(number, now_ns, bytearray(self._chunk_spans * PACKED_BYTES), self._origins))
         self._evict()
         return self._chunks[-1]
 
@@ -219,32 +190,3 @@ class ParentStore:
         self._chunks.popleft().origins.clear()
         self._first += 1
         self._note_range()
-
-
-class _Chunk:
-    """Spans that came one after the other."""
-
-    __slots__ = ("born_ns", "count", "first", "former", "origin_numbers", "origins", "spans")
-
-    def __init__(self, first: int, born_ns: int, spans: bytearray, table: OriginTable) -> None:
-        self.first = first
-        self.born_ns = born_ns
-        self.spans = spans
-        self.origin_numbers = array.array("I")
-        self.former = array.array("I")
-        self.count = 0
-        self.origins = Origins(table)
-
-    def rank(self, high: bytes, place: int) -> int:
-        """Return how well the span there fits, whose right half does; below 0 it is of another trace."""
-        key, kind, _, _ = unpack_span(self.spans, place)
-        waits = kind in CALLING_KINDS
-        if key[:_TRACE_HIGH_BYTES] == high:
-            return 2 * waits + 1
-        return 2 * waits if _NO_TRACE_HIGH in (key[:_TRACE_HIGH_BYTES], high) else -1
-
-    def read(self, place: int) -> Parent:
-        """Return the span there."""
-        key, kind, start_ns, end_ns = unpack_span(self.spans, place)
-        kept, peer = self.origins.read(self.origin_numbers[place])
-        return Parent(kept.resource, start_ns, end_ns, key[:16], kept.service, kind in CALLING_KINDS, peer)

@@ -6,7 +6,7 @@ Pure. All times are epoch nanoseconds.
 import msgspec
 
 from collector_plugin.halves import MAX_TIME_NS
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 
 MIN_SPAN_NS = 1_000
 """Both UIs count in microseconds, and Zipkin knows no shorter duration."""

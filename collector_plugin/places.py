@@ -21,8 +21,8 @@ MAX_KNOWN_BYTES = 16 << 20
 """Of the places of late: five thousand nodes with some ten interfaces each. One that is forgotten is kept anew."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """A node and names of its interfaces by index."""
+class Place(msgspec.Struct, frozen=True, eq=False):
+    """A node and names of its interfaces by index. Compared as an object, since it is a key."""
 
     node: NodeIdentity
     interfaces: Mapping[int, str]
@@ -64,7 +64,7 @@ class KnownPlaces:
 
 
 class PlaceTable:
-    """Places by number, as long as anything refers to them; told apart as objects, which KnownPlaces makes one."""
+    """Places by number, as long as anything refers to them; KnownPlaces makes those of a node one."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -72,21 +72,15 @@ class PlaceTable:
         self._places: list[Place | None] = []
         self._uses: list[int] = []
         self._free: list[int] = []
-        self._numbers: dict[tuple[int, int], int] = {}
+        self._numbers: dict[Place, int] = {}
 
-    def take(self, node: NodeIdentity, interfaces: Mapping[int, str]) -> int:
+    def take(self, place: Place) -> int:
         """Return the number of the place, with one reference more."""
-        number = self._numbers.get((id(node), id(interfaces)))
+        number = self._numbers.get(place)
         if number is None:
-            number = self._add(Place(node, interfaces))
+            number = self._add(place)
         self._uses[number] += 1
         return number
-
-    def read(self, number: int) -> Place:
-        """Return the place."""
-        place = self._places[number]
-        assert place is not None
-        return place
 
     def release(self, number: int) -> Place:
         """Give one reference back; return the place."""
@@ -98,7 +92,7 @@ class PlaceTable:
             self.size_bytes -= place.size_bytes
             self._places[number] = None
             self._free.append(number)
-            del self._numbers[id(place.node), id(place.interfaces)]
+            del self._numbers[place]
         return place
 
     def _add(self, place: Place) -> int:
@@ -110,5 +104,5 @@ class PlaceTable:
             number = len(self._places)
             self._places.append(place)
             self._uses.append(0)
-        self._numbers[id(place.node), id(place.interfaces)] = number
+        self._numbers[place] = number
         return number

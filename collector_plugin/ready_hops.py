@@ -7,7 +7,6 @@ import msgspec
 
 from collector_plugin.clocks import ClockSource
 from collector_plugin.courses import Course
-from collector_plugin.halves import Half
 from collector_plugin.hop_templates import HopTemplate, Templates
 from collector_plugin.network_span import Attributes
 
@@ -41,5 +40,5 @@ class Ready(msgspec.Struct, frozen=True):
 
     hops: list[Hop]
     """In order of time; those that begin at once in the order of the packet's way."""
-    halves: list[Half]
-    """The halves that are done with it."""
+    half_count: int
+    """Halves that are done with it."""

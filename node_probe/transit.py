@@ -5,6 +5,7 @@ Pure: no IO, no clock. The collector plugin imports this module, the hops' names
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from enum import IntEnum, IntFlag
 
 import msgspec
@@ -186,6 +187,19 @@ def derive_id(data: bytes) -> bytes:
     hashed.update(data)
     digest = hashed.digest()
     return digest if digest != _NO_ID else (1).to_bytes(SPAN_ID_BYTES, "big")
+
+
+def derive_ids(prefix: bytes, ends: Iterable[bytes]) -> list[bytes]:
+    """Return `derive_id` of the prefix with each end, in less time."""
+    hashed = _BLANK_HASH.copy()
+    hashed.update(prefix)
+    copy_prefix = hashed.copy
+    ids = []
+    for end in ends:
+        hashed = copy_prefix()
+        hashed.update(end)
+        ids.append(hashed.digest())
+    return ids if _NO_ID not in ids else [derive_id(prefix + end) for end in ends]
 
 
 def transit_id(transit: Transit, node: str) -> bytes:

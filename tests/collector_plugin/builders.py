@@ -11,6 +11,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from collector_plugin.halves import Half, Origin
+from collector_plugin.places import Place
 from node_probe.transit import (
     Context,
     ContextFormat,
@@ -113,7 +114,7 @@ def make_raw(transit: Transit) -> RawTransit:
 
 def make_half(node: NodeIdentity, transit: Transit, offset_ns: int = OFFSET_NS) -> Half:
     """Return one node's half of a message."""
-    return Half(make_raw(transit), Origin(node, offset_ns, INTERFACES))
+    return Half(make_raw(transit), Origin(Place(node, INTERFACES), offset_ns))
 
 
 def make_attributes(values: dict[str, str]) -> list[KeyValue]:

@@ -11,6 +11,7 @@ import msgspec
 
 from collector_plugin.clock_sightings import Sighting, see_message
 from collector_plugin.halves import Half, Origin
+from collector_plugin.places import Place
 from node_probe.transit import Direction, NodeIdentity, Point, Stamp
 from tests.collector_plugin.builders import (
     EPOCH_NS,
@@ -64,7 +65,7 @@ class SimulatedNode(msgspec.Struct, frozen=True):
         transit = make_transit({4: 0}, **fields)  # type: ignore[arg-type]  # each is of the type its name asks for
         # As the probe reads it: the wall clock minus the monotonic one.
         offset_ns = EPOCH_NS + at_ns + self.wall_error_ns - self.clock.read(at_ns)
-        origin = Origin(self.identity, offset_ns, INTERFACES)
+        origin = Origin(Place(self.identity, INTERFACES), offset_ns)
         return Half(make_raw(msgspec.structs.replace(transit, stamps=stamps)), origin)
 
 

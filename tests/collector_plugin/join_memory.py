@@ -7,7 +7,9 @@ from collections.abc import Callable
 from collector_plugin.halves import Origin
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
+from collector_plugin.packed_spans import join_half
 from collector_plugin.parents import ParentStore
+from collector_plugin.places import Place
 from collector_plugin.waiting import WaitingTransits
 from node_probe.wire_batch import NodeIdentity, RawBatch
 from testbed.join_load import FAR, NEAR, NODES, make_many, make_parents
@@ -42,10 +44,11 @@ def keep_parents(count: int) -> ParentStore:
 def keep_waiting(count: int) -> WaitingTransits:
     """Return a store with `count` transits, each of another parent: the most that one may take."""
     store = WaitingTransits(60 * SECOND)
+    places = [Place(node, INTERFACES) for node in NODES]
     for first in range(0, count, REQUEST_BATCH):
-        origin = Origin(NODES[first // REQUEST_BATCH % len(NODES)], OFFSET_NS + first, INTERFACES)
+        origin = Origin(places[first // REQUEST_BATCH % len(places)], OFFSET_NS + first)
         for raw in make_many(NEAR, first, REQUEST_BATCH):
-            store.add(raw, origin, first)
+            store.add(raw, join_half(raw.trace_id, raw.parent_id), origin, first)
     return store
 
 

@@ -7,7 +7,7 @@ from collector_plugin import hop_durations
 from collector_plugin.hop_durations import IDLE_NS, OTHER, RETRY_NS, Example, HopDurations, SeriesKey
 from collector_plugin.hop_templates import HopTemplate
 from collector_plugin.hops import give_account, list_hops
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 from hopspan.hop_bounds import BOUNDS_NS
 from tests.collector_plugin.builders import NODE_1, make_half, make_transit
 

@@ -9,7 +9,8 @@ from collector_plugin.hops import give_account, list_hops, list_wire
 from collector_plugin.inject import inject_hops
 from collector_plugin.messages import Message
 from collector_plugin.network_span import AttributeValue, NetworkSpan
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
+from collector_plugin.places import Place
 from collector_plugin.ready_hops import Hop
 from node_probe.transit import message_key
 from tests.collector_plugin.builders import (
@@ -145,6 +146,6 @@ def test_unknown_device_and_ipv6() -> None:
     """A device that the batch does not name is left out; IPv6 addresses are written as such."""
     transit = make_transit({2: 0, 3: 5}, server="2001:db8::1")
     half = make_half(NODE, transit)
-    attributes = list_attributes(inject_half(Half(half.raw, Origin(NODE, OFFSET_NS, {}))))
+    attributes = list_attributes(inject_half(Half(half.raw, Origin(Place(NODE, {}), OFFSET_NS))))
     assert "network.interface.name" not in attributes
     assert attributes["destination.address"] == "2001:db8::1"

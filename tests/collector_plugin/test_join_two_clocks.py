@@ -35,7 +35,7 @@ def deliver(story: Story, passages: list[Passage], rng: random.Random) -> list[N
         if number < len(halves):
             half = halves[number]
             story.join.add_batch(
-                make_batch(half.origin.node, half.raw.decode(), offset_ns=half.origin.epoch_offset_ns), now_ns
+                make_batch(half.origin.place.node, half.raw.decode(), offset_ns=half.origin.epoch_offset_ns), now_ns
             )
         spans += [span for emission in story.join.take_due(now_ns) for span in emission.spans]
     spans += [span for emission in story.join.take_due(30 * SECOND) for span in emission.spans]
@@ -45,7 +45,7 @@ def deliver(story: Story, passages: list[Passage], rng: random.Random) -> list[N
 def deliver_in_order(story: Story, passages: Iterable[Passage], now_ns: int) -> list[NetworkSpan]:
     """Let the halves of messages arrive as they passed; return what comes out within ten seconds."""
     for half in (half for passage in passages for half in (passage.near, passage.far)):
-        batch = make_batch(half.origin.node, half.raw.decode(), offset_ns=half.origin.epoch_offset_ns)
+        batch = make_batch(half.origin.place.node, half.raw.decode(), offset_ns=half.origin.epoch_offset_ns)
         story.join.add_batch(batch, now_ns)
     return [span for emission in story.join.take_due(now_ns + 10 * SECOND) for span in emission.spans]
 

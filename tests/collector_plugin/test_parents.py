@@ -4,7 +4,8 @@ import pytest
 
 from collector_plugin import parents
 from collector_plugin.network_span import NetworkSpan
-from collector_plugin.parents import GENERATIONS, SPAN_BYTES, Parent, ParentStore
+from collector_plugin.parent import Parent
+from collector_plugin.parents import GENERATIONS, SPAN_BYTES, ParentStore
 from collector_plugin.service_name import UNKNOWN_SERVICE
 from collector_plugin.span_walk import SPAN_KIND_CLIENT
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector_plugin.halves import MAX_TIME_NS
-from collector_plugin.parents import Parent
+from collector_plugin.parent import Parent
 from collector_plugin.placement import lies_inside, place_hop
 
 US = 1000

@@ -3,7 +3,7 @@
 import pytest
 
 from collector_plugin import places
-from collector_plugin.places import KnownPlaces, PlaceTable
+from collector_plugin.places import KnownPlaces, Place, PlaceTable
 from tests.collector_plugin.builders import NODE_1, NODE_2, make_node
 
 
@@ -50,13 +50,11 @@ def test_places_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_place_lives_as_long_as_it_is_referred_to() -> None:
     """Numbers are used again, and bytes are given back."""
     table = PlaceTable()
-    interfaces = {2: "ens3"}
-    first, again, other = (table.take(node, interfaces) for node in (NODE_1, NODE_1, NODE_2))
+    one, two = Place(NODE_1, {2: "ens3"}), Place(NODE_2, {2: "ens3"})
+    first, again, other = (table.take(place) for place in (one, one, two))
     assert first == again != other
-    assert (table.read(first).node, table.read(other).node) == (NODE_1, NODE_2)
-    table.release(first)
-    assert table.read(again).node is NODE_1
-    table.release(again)
-    table.release(other)
+    assert [table.release(number) for number in (first, other)] == [one, two]
+    assert table.size_bytes > 0
+    assert table.release(again) is one
     assert table.size_bytes == 0
-    assert table.take(NODE_2, {}) in (first, other)
+    assert table.take(Place(NODE_2, {})) in (first, other)

@@ -6,6 +6,8 @@ import pytest
 
 from collector_plugin import waiting
 from collector_plugin.halves import Origin
+from collector_plugin.packed_spans import join_half
+from collector_plugin.places import KnownPlaces
 from collector_plugin.reasons import TransitReason
 from collector_plugin.waiting import MAX_PER_PARENT, WaitingTransits
 from node_probe.transit import Transit
@@ -24,6 +26,7 @@ from tests.collector_plugin.builders import (
     make_transit,
 )
 
+KNOWN = KnownPlaces()
 NEAR = make_transit({1: 0, 2: 3, 3: 9, 4: 12})
 FAR = make_transit({5: 112, 6: 115, 7: 120, 8: 121})
 ANSWER = make_transit({5: 900, 6: 903, 7: 906, 8: 908}, direction=RESPONSE, seq=77)
@@ -34,7 +37,7 @@ def make_origin(
     node: NodeIdentity = NODE_1, offset_ns: int = OFFSET_NS, interfaces: dict[int, str] = INTERFACES
 ) -> Origin:
     """Return where a batch comes from."""
-    return Origin(node, offset_ns, interfaces)
+    return Origin(KNOWN.find(node, interfaces), offset_ns)
 
 
 class Room:
@@ -46,7 +49,10 @@ class Room:
 
     def add(self, transit: Transit, origin: Origin | None = None, at_s: float = 0) -> TransitReason | None:
         """Let a transit wait."""
-        return self.store.add(make_raw(transit), origin or make_origin(), int(at_s * SECOND))
+        raw = make_raw(transit)
+        return self.store.add(
+            raw, join_half(raw.trace_id, raw.parent_id), origin or make_origin(), int(at_s * SECOND)
+        )
 
     def take(self, parent_key: bytes = PARENT_KEY) -> list[Transit]:
         """Take out what waits for the parent."""

@@ -18,6 +18,7 @@ from node_probe.transit import (
     TransitFlag,
     Tunnel,
     derive_id,
+    derive_ids,
     message_key,
     transit_id,
 )
@@ -188,3 +189,10 @@ def test_any_bytes_are_a_record_or_its_error(data: bytes) -> None:
 def test_id_is_never_all_zero() -> None:
     """The derived id of any data has a bit set, so W3C accepts it."""
     assert all(any(derive_id(number.to_bytes(4, "big"))) for number in range(1000))
+
+
+def test_ids_with_a_common_beginning() -> None:
+    """They are those that are derived one by one."""
+    ends = [number.to_bytes(4, "big") for number in range(100)]
+    assert derive_ids(b"hop", ends) == [derive_id(b"hop" + end) for end in ends]
+    assert derive_ids(b"hop", []) == []
