@@ -48,18 +48,19 @@ class Emitter:
         """Make spans of a message's hops: soon, or when its exchange is decided."""
         self._offers.append(offer)
         if len(self._offers) >= AT_ONCE:
-            self._make_all(now_ns)
+            self.make_spans(now_ns)
 
     def take(self, now_ns: int) -> list[Emission]:
         """Return what came about since the last call."""
-        self._make_all(now_ns)
+        self.make_spans(now_ns)
         if self._is_slow:
             verdict = self.exchanges.take_due(now_ns)
             self._obey(verdict.shown, verdict.left_out, now_ns)
         ready, self._ready = self._ready, []
         return ready
 
-    def _make_all(self, now_ns: int) -> None:
+    def make_spans(self, now_ns: int) -> None:
+        """Make the spans of what was taken in, as far as they are wanted."""
         offers, self._offers = self._offers, []
         for offer in offers:
             self.durations.observe(offer.hops, offer.parent, now_ns)
@@ -70,14 +71,14 @@ class Emitter:
                 verdict = self.exchanges.add(offer, message.network_ns, now_ns)
                 self._obey(verdict.shown, verdict.left_out, now_ns)
             else:
-                self._make_spans(offer, now_ns)
+                self._show(offer, now_ns)
 
     def _obey(self, shown: list[Offer], left_out: list[Offer], now_ns: int) -> None:
         self.dropped[HopReason.NOT_SLOW] += sum(len(offer.hops) for offer in left_out)
         for offer in shown:
-            self._make_spans(offer, now_ns)
+            self._show(offer, now_ns)
 
-    def _make_spans(self, offer: Offer, now_ns: int) -> None:
+    def _show(self, offer: Offer, now_ns: int) -> None:
         hops = offer.hops
         if hops and hops[0][-1].clock is _EPOCH:
             # The far half alone: none of its hops is on the parent's clock.

@@ -114,6 +114,10 @@ class Join:
         self.received += count
         self.released[reason] += count
 
+    def make_spans(self, now_ns: int) -> None:
+        """Make the spans of all that was handed out, so that no count lags behind another; `take_due` does too."""
+        self._emitter.make_spans(now_ns)
+
     def take_due(self, now_ns: int) -> list[Emission]:
         """Return the emissions that came about, after releasing everything whose time has come."""
         self.released[TransitReason.NO_PARENT] += self.waiting.pop_due(now_ns)

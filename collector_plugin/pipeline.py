@@ -135,12 +135,14 @@ class Pipeline:
         """Let the join take in what has come. Under `lock`."""
         turns = itertools.cycle(range(ARRIVALS_A_TURN))
         # No more than was there: at saturation more comes meanwhile, without an end, and what is due would wait.
-        for _ in range(self.arrivals.count):
+        for left in reversed(range(self.arrivals.count)):
             arrival = self.arrivals.pop()
             if arrival is None:
                 return
             try:
                 self._take_in(arrival)
+                if not left:
+                    self._join.make_spans(arrival.now_ns)
             except Exception as error:  # noqa: BLE001 - a fault in the join must never cost what came after
                 self._log_fault(error)
             if next(turns) == ARRIVALS_A_TURN - 1:
