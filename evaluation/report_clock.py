@@ -20,7 +20,8 @@ _TEXT = """\
 wrk in frontend's pod on node-1 asks nginx in cart's on node-2, some 800 times a second: veths, bridges and VXLAN are
 between, and nothing else. hopspan's clock is its programs at all eight points of a message's way; tcpdump's is one
 tcpdump (nanoseconds) on each of the eight devices. A round has four runs: neither, each alone, both at once; the next
-round has them in the opposite order. Both clocks are of one machine, so their stamps are compared as they are.
+round has them in the opposite order. All is on one machine: hopspan's monotonic stamps are brought to tcpdump's wall
+clock by readings of both before and behind each run.
 """
 
 _SIGN = """\
