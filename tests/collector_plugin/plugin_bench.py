@@ -18,6 +18,7 @@ from collector_plugin.config import (
     PluginTelemetry,
     Receivers,
 )
+from collector_plugin.flow_settings import FlowSettings
 from collector_plugin.kubernetes_settings import KubernetesSettings
 from collector_plugin.plugin import Plugin
 from hopspan.logs import Log
@@ -37,6 +38,7 @@ from tests.hopspan.grpc_peer import DEADLINE_S, GrpcPeer
 from tests.node_probe.batch_reference import encode_batch
 
 NO_NAMES = KubernetesSettings()
+NO_FLOWS = FlowSettings()
 ANY_PORT = Endpoint("localhost", 0)
 SPANS = make_request(make_resource_spans([make_span()]), make_resource_spans([make_span(span_id=b"\1" * 8)]))
 NEAR = encode_batch(make_decoded_batch(NODE_1, make_transit({2: 1000, 3: 1010, 4: 1020})), "1")
@@ -57,12 +59,17 @@ class Bench:
     """A running plugin, its peer and its client."""
 
     def __init__(
-        self, kubernetes: KubernetesSettings = NO_NAMES, /, **exporters: OtlpExporter | FileExporter
+        self,
+        kubernetes: KubernetesSettings = NO_NAMES,
+        flows: FlowSettings = NO_FLOWS,
+        /,
+        **exporters: OtlpExporter | FileExporter,
     ) -> None:
         """Start all."""
         self.peer = GrpcPeer()
         self.stderr = io.StringIO()
-        config = msgspec.structs.replace(make_config(self.peer, **exporters), kubernetes=kubernetes)
+        config = make_config(self.peer, **exporters)
+        config = msgspec.structs.replace(config, kubernetes=kubernetes, flows=flows)
         self.plugin = Plugin(config, Log(stream=self.stderr))
         self.plugin.start()
         self.channel = grpc.insecure_channel(str(self.plugin.endpoints["otlp_grpc"]))
