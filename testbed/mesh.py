@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from testbed.interrupt import hold_interrupts
+from testbed.mutual_tls import MutualTls
 from testbed.namespace import open_socket
 from testbed.network import two_nodes_vxlan
 from testbed.process import ManagedProcess, run_in, stop_all
@@ -52,19 +53,21 @@ def running_mesh(work_dir: Path, plugin_endpoint: str = PLUGIN_ENDPOINT) -> Iter
 def started_mesh(
     work_dir: Path,
     plugin_endpoint: str = PLUGIN_ENDPOINT,
+    tls: Mapping[str, MutualTls] | None = None,
     **options: bool,
 ) -> Iterator[Mesh]:
     """Hold applications and sidecars on a network that stands; logs and configurations go to the directory.
 
     The plugin, at an IPv4 address and port, may come and go: spans that nobody takes are lost, requests are not.
-    For the sidecars' options see `render_config`.
+    For the sidecars' options and `tls`, by service, see `render_config`.
     Raises TestbedError that names what was not ready, with the tail of its log.
     """
     mesh = Mesh({}, {})
     try:
         for pod in PODS:
             mesh.applications[pod.service] = start_application(pod, work_dir, plugin_endpoint)
-            mesh.sidecars[pod.service] = start_sidecar(pod, work_dir, plugin_endpoint, **options)
+            config = render_config(pod, plugin_endpoint, tls[pod.service] if tls is not None else None, **options)
+            mesh.sidecars[pod.service] = start_sidecar(pod, work_dir, config)
         for pod in PODS:
             mesh.applications[pod.service].wait_for_output(READY_LINE, READY_TIMEOUT_S)
             wait_for_sidecar(pod, mesh.sidecars[pod.service])
@@ -85,16 +88,11 @@ def start_application(pod: Pod, work_dir: Path, plugin_endpoint: str = PLUGIN_EN
     return run_in(pod.namespace, command, log_path=log_path, environment=environment)
 
 
-def start_sidecar(
-    pod: Pod,
-    work_dir: Path,
-    plugin_endpoint: str = PLUGIN_ENDPOINT,
-    **options: bool,
-) -> ManagedProcess:
-    """Write a sidecar's configuration, with the options of `render_config`, and start it. Raises TestbedError."""
+def start_sidecar(pod: Pod, work_dir: Path, config: str) -> ManagedProcess:
+    """Write a sidecar's configuration and start it. Raises TestbedError."""
     work_dir.mkdir(parents=True, exist_ok=True)
     config_path = work_dir / f"{pod.service}-sidecar.yaml"
-    config_path.write_text(render_config(pod, plugin_endpoint, **options))
+    config_path.write_text(config)
     log_path = work_dir / f"{pod.service}-sidecar.log"
     command = render_command(find_envoy(), config_path)
     return run_in(pod.namespace, command, log_path=log_path, environment=_render_environment(pod))

@@ -4,10 +4,11 @@ Turns the topology into Envoy's bootstrap configuration; no IO.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from testbed.mutual_tls import CUSTOM_TAGS, MutualTls, Value, render_access_log, render_filter_chains, render_upstream
 from testbed.topology import (
     APPLICATION_PORT,
     SERVICES,
@@ -16,9 +17,6 @@ from testbed.topology import (
     SIDECAR_OUTBOUND_PORT,
     Pod,
 )
-
-Value = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"]
-"""What JSON can hold."""
 
 LOOPBACK = IPv4Address("127.0.0.1")
 
@@ -43,14 +41,22 @@ def render_command(envoy: Path, config_path: Path) -> list[str]:
     ]
 
 
-def render_config(
-    pod: Pod, plugin_endpoint: str, *, http2: bool = False, queueing: bool = False, fresh: bool = False
+def render_config(  # noqa: PLR0913 - each is a choice of its own
+    pod: Pod,
+    plugin_endpoint: str,
+    tls: MutualTls | None = None,
+    *,
+    http2: bool = False,
+    queueing: bool = False,
+    fresh: bool = False,
 ) -> str:
     """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too.
 
     With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; to applications they always speak that. With
     `queueing` the application has one connection, so that requests wait in the sidecar for each other. With `fresh`
     each request to a service has a connection of its own.
+    With `tls` sidecars speak that to each other, and name the connections in their spans; to users they always speak
+    plain text.
     """
     between = _HTTP2 if http2 else _HTTP1
     requests = 1 if fresh else 0
@@ -72,9 +78,16 @@ def render_config(
         "static_resources": {
             "listeners": [
                 _render_listener(
-                    "INBOUND", _render_address(pod.address, SIDECAR_INBOUND_PORT), inbound, pod, http2=http2
+                    "INBOUND",
+                    _render_address(pod.address, SIDECAR_INBOUND_PORT),
+                    _render_manager("INBOUND", inbound, pod, tls, http2=http2),
+                    tls,
                 ),
-                _render_listener("OUTBOUND", _render_address(LOOPBACK, SIDECAR_OUTBOUND_PORT), outbound, pod),
+                _render_listener(
+                    "OUTBOUND",
+                    _render_address(LOOPBACK, SIDECAR_OUTBOUND_PORT),
+                    _render_manager("OUTBOUND", outbound, pod, tls),
+                ),
             ],
             "clusters": [
                 application,
@@ -82,6 +95,7 @@ def render_config(
                     _render_cluster(
                         service.name, _render_address(service.cluster_address, service.port), between, requests
                     )
+                    | ({"transport_socket": render_upstream(tls)} if tls is not None else {})
                     for service in SERVICES
                 ),
                 _render_plugin_cluster(plugin_endpoint),
@@ -104,12 +118,13 @@ def render_resource_attributes(pod: Pod) -> dict[str, str]:
     }
 
 
-def _render_listener(direction: str, address: Value, routes: Value, pod: Pod, *, http2: bool = False) -> Value:
-    manager: Value = {
+def _render_manager(direction: str, routes: Value, pod: Pod, tls: MutualTls | None, *, http2: bool = False) -> Value:
+    return {
         "@type": _type_url(_HTTP_MANAGER),
         "stat_prefix": direction.lower(),
         "codec_type": "AUTO" if http2 else "HTTP1",  # with AUTO the first bytes tell: users speak HTTP/1.1
-        "tracing": _render_tracing(pod),
+        "tracing": _render_tracing(pod) | ({"custom_tags": CUSTOM_TAGS} if tls is not None else {}),
+        "access_log": render_access_log(tls, direction) if tls is not None else [],
         "route_config": {"virtual_hosts": routes},
         "http_filters": [
             {
@@ -118,17 +133,18 @@ def _render_listener(direction: str, address: Value, routes: Value, pod: Pod, *,
             }
         ],
     }
-    return {
-        "name": direction.lower(),
-        "traffic_direction": direction,
-        "address": address,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
-    }
 
 
-def _render_tracing(pod: Pod) -> Value:
+def _render_listener(direction: str, address: Value, manager: Value, tls: MutualTls | None = None) -> Value:
+    """Return a listener, with `tls` one that takes it too."""
+    filters: Value = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    chains: dict[str, Value] = (
+        {"filter_chains": [{"filters": filters}]} if tls is None else render_filter_chains(tls, filters)
+    )
+    return {"name": direction.lower(), "traffic_direction": direction, "address": address, **chains}
+
+
+def _render_tracing(pod: Pod) -> dict[str, Value]:
     return {
         "random_sampling": {"value": 100},
         # The request that a sidecar sends is then a CLIENT span of its own, whose id is the one on the wire.

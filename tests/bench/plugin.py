@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.peers import find_collector
-from tests.bench import plugin_clock, plugin_join, plugin_names, plugin_width
+from tests.bench import plugin_clock, plugin_flows, plugin_join, plugin_names, plugin_width
 from tests.bench.machine import describe_machine
 from tests.bench.pipeline import NOT_BUILT
 from tests.bench.pipeline_report import PIPELINE_SECTIONS, PIPELINE_TARGETS
@@ -25,7 +25,7 @@ DEFAULT_OUT = Path("build/bench/plugin.json")
 EXIT_INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
-PARTS = ("join", "names", "clock", "width", "pipeline")
+PARTS = ("join", "names", "clock", "width", "flows", "pipeline")
 """`pipeline` needs the Collector, and is left out where it is not built."""
 
 JOIN_TARGETS = (
@@ -38,9 +38,11 @@ JOIN_TARGETS = (
     Target("names.bytes_per_pod", 1_200),
     Target("clock.error_us_p99", 10),
     Target("width.beyond_copying", 1.2),
+    Target("flows.walk_us_per_span", 9),
+    Target("flows.claim_us_per_span", 3),
 )
 
-JOIN_SECTIONS = ("join", "pending", "names", "clock", "width")
+JOIN_SECTIONS = ("join", "pending", "names", "clock", "width", "flows")
 """The parts of a report that hold the figures of all parts but `pipeline`."""
 
 PLUGIN_TARGETS = JOIN_TARGETS + PIPELINE_TARGETS
@@ -56,7 +58,7 @@ def measure(rounds: int, parts: frozenset[str], *, quick: bool) -> dict[str, Any
         "quick": quick,
         "notes": {
             key: text
-            for part in (plugin_join, plugin_names, plugin_clock, plugin_width)
+            for part in (plugin_join, plugin_names, plugin_clock, plugin_width, plugin_flows)
             for key, text in part.describe().items()
         }
         | describe_pipeline(),
@@ -72,6 +74,8 @@ def measure(rounds: int, parts: frozenset[str], *, quick: bool) -> dict[str, Any
         report |= plugin_clock.measure_clock(rounds)
     if "width" in parts:
         report |= plugin_width.measure_width(rounds, quick=quick)
+    if "flows" in parts:
+        report |= plugin_flows.measure_flows(rounds, quick=quick)
     report["seconds"] = round(time.monotonic() - started, 1)
     return report
 

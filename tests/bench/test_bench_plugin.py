@@ -32,7 +32,7 @@ REPORTED = (
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     out = tmp_path_factory.mktemp("bench") / "deep" / "plugin.json"
-    assert main(["--quick", "--check", "--only", "join,names,clock,width", "--out", str(out)]) == 0
+    assert main(["--quick", "--check", "--only", "join,names,clock,width,flows", "--out", str(out)]) == 0
     loaded: dict[str, Any] = json.loads(out.read_text())
     return loaded
 

@@ -6,7 +6,7 @@ What they counted is read where users read it: from their log's line `stopped`, 
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,14 +20,19 @@ READY_TIMEOUT_S = 60.0
 """The probe compiles for a second on an idle machine."""
 
 STOP_TIMEOUT_S = 20.0
+HEADERS = ("traceparent", "b3", "b3multi", "uber-trace-id")
+"""The probe's default."""
 METRICS_PORT = 29464
 """The probe's default, on its node's loopback."""
 
 
-def start_plugin(work_dir: Path, sink: str, *, settle: str = "2s") -> ManagedProcess:
+def start_plugin(
+    work_dir: Path, sink: str, *, settle: str = "2s", flows: Mapping[str, Any] | None = None
+) -> ManagedProcess:
     """Start collector-plugin at PLUGIN_ENDPOINT, sending to the sink; it is ready on return."""
     config = {
         "settle": settle,
+        "flows": flows or {},
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": PLUGIN_ENDPOINT}}}},
         "exporters": {"otlp": {"endpoint": sink, "tls": {"insecure": True}}},
         "telemetry": {"metrics": {"endpoint": "127.0.0.1:0"}},
@@ -39,13 +44,16 @@ def start_plugin(work_dir: Path, sink: str, *, settle: str = "2s") -> ManagedPro
     return plugin
 
 
-def start_probe(work_dir: Path, node: Node, *, pod: bool = True, limited: bool = True) -> ManagedProcess:
+def start_probe(
+    work_dir: Path, node: Node, *, pod: bool = True, limited: bool = True, contexts: Sequence[str] = HEADERS
+) -> ManagedProcess:
     """Start a node's node-probe, which sends to PLUGIN_ENDPOINT; not ready yet.
 
     Unless `limited`, it has no limit of rate and of CPU, so that no count depends on how fast the machine is.
     """
     config = {
         "node": {"name": node.name},
+        "contexts": contexts,
         "points": {"pod": pod} | ({} if limited else {"rate_limit": 0}),
         "limits": {} if limited else {"cpu": 0},
         "exporters": {"otlp": {"endpoint": PLUGIN_ENDPOINT, "tls": {"insecure": True}}},
@@ -56,12 +64,12 @@ def start_probe(work_dir: Path, node: Node, *, pod: bool = True, limited: bool =
 
 @contextmanager
 def running_probes(
-    work_dir: Path, *nodes: Node, pod: bool = True, limited: bool = True
+    work_dir: Path, *nodes: Node, pod: bool = True, limited: bool = True, contexts: Sequence[str] = HEADERS
 ) -> Iterator[dict[str, ManagedProcess]]:
     """Hold node-probes that are ready, by node name; without nodes those of all."""
     with ExitStack() as stack:
         probes = {
-            node.name: stack.enter_context(start_probe(work_dir, node, pod=pod, limited=limited))
+            node.name: stack.enter_context(start_probe(work_dir, node, pod=pod, limited=limited, contexts=contexts))
             for node in nodes or NODES
         }
         for probe in probes.values():

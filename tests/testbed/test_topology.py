@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import TestbedError
+from testbed.mutual_tls import make_mutual_tls
 from testbed.requirements import find_envoy
 from testbed.services import render_service_rules
 from testbed.sidecar import render_config
@@ -64,7 +65,7 @@ def test_services_of_others_come_before_ours() -> None:
     assert addresses[300:] == [f"{service.cluster_address}/32" for service in SERVICES]
 
 
-@pytest.mark.parametrize("options", [(), ("http2",), ("queueing",), ("fresh",)], ids=str)
+@pytest.mark.parametrize("options", [(), ("http2",), ("queueing",), ("fresh",), ("tls",), ("tls", "http2")], ids=str)
 @pytest.mark.parametrize("pod", PODS, ids=lambda pod: str(pod.service))
 def test_envoy_accepts_the_configuration(pod: Pod, options: tuple[str, ...], tmp_path: Path) -> None:
     """A stock Envoy takes the sidecar's configuration."""
@@ -72,8 +73,10 @@ def test_envoy_accepts_the_configuration(pod: Pod, options: tuple[str, ...], tmp
         envoy = find_envoy()
     except TestbedError as error:
         pytest.skip(str(error))
+    tls = make_mutual_tls(tmp_path / "tls")[pod.service] if "tls" in options else None
     config_path = tmp_path / "sidecar.yaml"
-    config_path.write_text(render_config(pod, PLUGIN_ENDPOINT, **dict.fromkeys(options, True)))
+    flags = {option: True for option in options if option != "tls"}
+    config_path.write_text(render_config(pod, PLUGIN_ENDPOINT, tls, **flags))
     command = [str(envoy), "--mode", "validate", "--config-path", str(config_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
