@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from collector_plugin.claim_queue import CLAIM_NS, MAX_QUEUED, ClaimQueue
+from collector_plugin.claim_queue import CLAIM_BYTES, CLAIM_NS, MAX_QUEUED, ClaimQueue, WaitingClaim
 from collector_plugin.flow_answers import Answer, read_answer
 from collector_plugin.known_addresses import KnownAddresses
 from collector_plugin.reasons import ClaimReason
@@ -42,8 +42,7 @@ class ClaimCounts(msgspec.Struct):
 
 
 class _Recent(msgspec.Struct, gc=False):
-    due_ns: int
-    entry: bytes
+    claim: WaitingClaim
     is_given: bool
 
 
@@ -70,6 +69,11 @@ class ClaimBook:
         """Return how many entries wait for agents to take them."""
         return sum(map(len, self._queues.values()))
 
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory that claims take which wait, estimated."""
+        return CLAIM_BYTES * len(self._recent) + sum(queue.size_bytes for queue in self._queues.values())
+
     def add_agent(self, number: int, node: str) -> int | None:
         """Let an agent take claims; return the number of its node's former stream, which it replaces.
 
@@ -82,7 +86,7 @@ class ClaimBook:
         queue = self._queues[number] = ClaimQueue()
         for recent in self._recent:
             recent.is_given = True
-            self._enter(queue, recent.entry, recent.due_ns)
+            self._enter(queue, recent.claim)
         return former
 
     def remove_agent(self, number: int) -> None:
@@ -138,7 +142,7 @@ class ClaimBook:
         """Drop what is of no use any more."""
         for queue in self._queues.values():
             self.counts.dropped[ClaimReason.EXPIRED] += queue.drop_due(now_ns)
-        while self._recent and self._recent[0].due_ns <= now_ns:
+        while self._recent and self._recent[0].claim.due_ns <= now_ns:
             self._forget_recent()
 
     def _claim_far_side(self, answer: Answer, node: str, now_ns: int) -> None:
@@ -156,18 +160,19 @@ class ClaimBook:
 
     def _give(self, number: int, claim: Claim, now_ns: int) -> None:
         self.counts.to_known += 1
-        self._enter(self._queues[number], encode_claim(claim), now_ns + CLAIM_NS)
+        waiting = WaitingClaim(encode_claim(claim), now_ns + CLAIM_NS, is_for_all=False)
+        self._enter(self._queues[number], waiting)
 
     def _give_all(self, claim: Claim, now_ns: int, but: int | None = None) -> None:
         if not self._may_give_all(now_ns):
             self.counts.dropped[ClaimReason.FLOOD] += 1
             return
-        entry, due_ns = encode_claim(claim), now_ns + CLAIM_NS
+        waiting = WaitingClaim(encode_claim(claim), now_ns + CLAIM_NS, is_for_all=True)
         others = [queue for number, queue in self._queues.items() if number != but]
         for queue in others:
             self.counts.to_all += 1
-            self._enter(queue, entry, due_ns)
-        self._recent.append(_Recent(due_ns, entry, bool(others)))
+            self._enter(queue, waiting)
+        self._recent.append(_Recent(waiting, bool(others)))
         if len(self._recent) > MAX_QUEUED:
             self._forget_recent()
 
@@ -177,8 +182,8 @@ class ClaimBook:
         self._left -= 1
         return self._left >= 0
 
-    def _enter(self, queue: ClaimQueue, entry: bytes, due_ns: int) -> None:
-        if not queue.add(entry, due_ns):
+    def _enter(self, queue: ClaimQueue, claim: WaitingClaim) -> None:
+        if not queue.add(claim):
             self.counts.dropped[ClaimReason.QUEUE_FULL] += 1
 
     def _forget_recent(self) -> None:

@@ -56,6 +56,12 @@ class Claims:
         self._has_ended = False
         self._replaced = self._stalled = 0
 
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory that claims take which wait, estimated."""
+        with self._lock:
+            return self._book.size_bytes
+
     def open(self, stream: Stream, hello: Hello, now_ns: int) -> int | None:
         """Let an agent listen; return its number, None where no more are taken. A former stream of its node ends."""
         with self._lock:

@@ -159,6 +159,8 @@ class Plugin:
         join = self._join
         waiting_bytes = join.waiting.size_bytes + join.messages.waiting_bytes
         queued_bytes = self._pipeline.arrivals.size_bytes + self._senders.queued_bytes
+        if self._pipeline.flows is not None:
+            queued_bytes += self._pipeline.flows.claims.size_bytes
         return join.parents.size_bytes + waiting_bytes + queued_bytes
 
     def _close_receivers(self, grace_s: float) -> None:

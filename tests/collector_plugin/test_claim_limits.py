@@ -1,10 +1,12 @@
 """What claims are bounded by: queues, ages, rates and stores, and what is lost is counted."""
 
+import tracemalloc
+
 import pytest
 
 from collector_plugin import claim_book, claim_queue, known_addresses
 from collector_plugin.claim_book import MAX_TO_ALL_PER_S, ClaimBook
-from collector_plugin.claim_queue import CLAIM_NS, MAX_QUEUED
+from collector_plugin.claim_queue import CLAIM_BYTES, CLAIM_NS, MAX_QUEUED, PLACE_BYTES
 from collector_plugin.known_addresses import PATIENCE_NS, RETRY_NS
 from collector_plugin.reasons import ClaimReason
 from hopspan.flow_claims import MAX_BATCH_CLAIMS, IntervalClaim
@@ -99,3 +101,31 @@ def test_batch_holds_no_more_than_it_may() -> None:
     book.add_spans(claims, 0)
     assert len(take(book, 1)) == MAX_BATCH_CLAIMS
     assert len(take(book, 1)) == 1
+
+
+def test_memory_of_what_waits_is_told_once() -> None:
+    """A claim that waits for all is one object, however many agents there are; nothing is left when all is taken."""
+    book = ClaimBook()
+    for number in range(100):
+        book.add_agent(number, f"node-{number}")
+    book.addresses.learn(MAPPED + b"node", "node-1", 0)
+    book.add_spans([claim(1), claim(2, MAPPED + b"node")], 0)
+    assert CLAIM_BYTES * 2 <= book.size_bytes <= CLAIM_BYTES * 2 + 101 * PLACE_BYTES
+    for number in range(100):
+        take(book, number)
+    assert book.size_bytes == CLAIM_BYTES
+    book.expire(CLAIM_NS)
+    assert book.size_bytes == 0
+
+
+def test_estimate_of_a_claim_is_what_it_takes() -> None:
+    """Within a fifth of what the allocator gives."""
+    book = two_agents()
+    book.addresses.learn(MAPPED + b"node", "one", 0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(MAX_QUEUED):
+        book.add_spans([claim(number, MAPPED + b"node")], 0)
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert 0.8 < book.size_bytes / taken < 1.25

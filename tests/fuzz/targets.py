@@ -14,6 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from collector_plugin.content_encoding import ContentEncoding, ContentError, unpack
+from collector_plugin.flow_names import FlowNames
+from collector_plugin.flow_settings import FlowAttributes
 from collector_plugin.kubernetes_cluster import Cluster
 from collector_plugin.kubernetes_feed import Feed, GoneError, WatchError, handle_pods, handle_services
 from collector_plugin.kubernetes_objects import ObjectError
@@ -65,6 +67,7 @@ ZIPKIN_ANSWER = (
 )
 
 UNPACKED_LIMIT = 1 << 16
+FLOWS = FlowNames(FlowAttributes())
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -81,6 +84,7 @@ def fuzz_otlp_walk(data: bytes) -> None:
         walk = walk_request(data)
     except WireError:
         return
+    assert walk_request(data, FLOWS).forward == walk.forward
     try:
         ExportTraceServiceRequest.FromString(data)
     except DecodeError:

@@ -13,6 +13,7 @@ from testbed.network import two_nodes_vxlan
 from testbed.observer import open_observer, read_frames
 from testbed.recorder import RecordedSpan, Recorder
 from testbed.topology import CART, FRONTEND, NODE_1, NODE_2, PLUGIN_ENDPOINT, UNDERLAY_DEVICE
+from tests.testbed.hop_rules import PARENTS
 from tests.testbed.sidecar_truth import read_truths
 
 pytestmark = pytest.mark.testbed
@@ -26,12 +27,8 @@ APPLICATION_DATA = re.compile(rb"\x17\x03[\x00-\x03]")
 
 
 def list_clients(spans: list[RecordedSpan]) -> dict[bytes, RecordedSpan]:
-    """Return the CLIENT spans of frontend's sidecar."""
-    return {
-        span.span_id: span
-        for span in spans
-        if span.kind == "CLIENT" and span.scope == "envoy" and span.name.endswith("egress")
-    }
+    """Return the CLIENT spans of frontend's sidecar that lead to other pods."""
+    return {span.span_id: span for span in spans if span.kind == "CLIENT" and span.name in PARENTS}
 
 
 @pytest.fixture(params=[False, True], ids=["http1", "http2"])
