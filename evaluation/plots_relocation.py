@@ -16,7 +16,7 @@ from evaluation.results_relocation import Blocks, Measure, RelocationResult, Sea
 _COLOURS = {LAST: ORANGE, FIRST: BLUE, UNTRACED: GREY}
 _MORE_IS_BETTER = " (more is better)"
 _SHOWN_PERCENT = (40, 250)
-_TICKS_PERCENT = (50, 60, 70, 80, 90, 100, 110, 125, 150, 200)
+_TICKS_PERCENT = (50, 60, 70, 80, 90, 100, 125, 150, 200)
 """On a scale of ratios, on which half and double are as far from the same."""
 
 _MARKERS = {LAST: "s", FIRST: "o", UNTRACED: "D"}
@@ -48,7 +48,7 @@ def _draw_ratios(measures: Sequence[Measure]) -> Figure:
     axes.set_xlim(*_SHOWN_PERCENT)
     axes.set_xticks(_TICKS_PERCENT, [str(tick) for tick in _TICKS_PERCENT])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("context first, % of context last (95 % interval; some may go on beyond the picture)")
+    axes.set_xlabel("context first, % of context last (95 % interval)\nintervals may go on beyond the picture")
     names = [
         f"{measure.load}, {measure.level}: {measure.name}{_MORE_IS_BETTER if measure.name == THROUGHPUT else ''}"
         for measure in measures
@@ -71,7 +71,7 @@ def _draw_latencies(measures: Sequence[Measure]) -> Figure:
             places = [place + 0.2 * (offset - 1) for place in range(len(shown))]
             medians = [measure.medians[variant] for measure in shown]
             axes.plot(places, medians, _MARKERS[variant], color=_COLOURS[variant], label=variant)
-        axes.set_yscale("log")
+        axes.set_yscale("log", subs=[2, 5])
         for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             formatted("{x:g}")
         axes.tick_params(axis="y", which="minor", labelsize=8)

@@ -112,6 +112,12 @@ def list_doubts(answer: RelocationResult) -> list[str]:
             f"{count} of {len(judged)} comparisons are open: their intervals hold 1, and are too wide to say that "
             f"nothing changed by {_EQUIVALENT_TEXT}"
         )
+    head = answer.head
+    if head.load_average > head.cores:
+        doubts.append(
+            f"others used the machine as well (load average {head.load_average} on {head.cores} cores at the start), "
+            "so latencies and throughput are those of a machine that is short of CPU time"
+        )
     for load in answer.loads:
         # Two open loops a round.
         a_run = min(load.asked.values()) // (2 * answer.rounds)

@@ -3,12 +3,13 @@
 import importlib.util
 import re
 
+import msgspec
 import pytest
 
 from evaluation.report_relocation import PICTURES, format_change, is_worse, judge, list_doubts, render_relocation
 from evaluation.results_relocation import Blocks, LoadResult
 from evaluation.values import Estimate
-from tests.evaluation.samples import make_measure, make_relocation
+from tests.evaluation.samples import HEAD, make_measure, make_relocation
 from tests.requirements import lack
 
 
@@ -60,7 +61,9 @@ def test_each_doubt_is_told() -> None:
         Blocks("context last", 240, (300, 400, 500), (290, 390, 490), {128: 0.0, 512: 1.0}),
         Blocks("context first", 240, (300, 400, 500), (100, 140, 150), {128: 0.25, 512: 1.0}),
     )
-    doubts = "\n".join(list_doubts(make_relocation(worse, unclear, loads=(failed,), blocks=short)))
+    busy = msgspec.structs.replace(HEAD, load_average=7.5)
+    doubts = "\n".join(list_doubts(make_relocation(worse, unclear, head=busy, loads=(failed,), blocks=short)))
+    assert "load average 7.5 on 2 cores" in doubts
     assert "ride, 80 %, p99: worse with the context first, +20.0 % (+10.0 to +30.0)" in doubts
     assert "1 of 2 comparisons are open" in doubts
     assert "7 of 900 requests" in doubts
