@@ -32,8 +32,10 @@ METRICS_PORT = 29464
 """On the loopback of the node's own namespace."""
 
 
-def run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def run(*command: str, lines: Sequence[str] = ()) -> str:
+    """Run a command, with the lines as its input; return what it printed."""
+    text = "".join(f"{line}\n" for line in lines)
+    return subprocess.run(command, input=text, check=True, capture_output=True, text=True).stdout
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -49,14 +51,16 @@ class Node:
     def __init__(self, tag: str) -> None:
         self.probes: list[Probe] = []
         self.node, self.pod = f"hstest-{tag}-n", f"hstest-{tag}-p"
-        for name in (self.node, self.pod):
-            run("ip", "netns", "add", name)
-        in_node = ("ip", "-n", self.node)
-        run(*in_node, "link", "add", "br0", "type", "bridge")
-        run(*in_node, "link", "add", "veth0", "type", "veth", "peer", "name", "eth0", "netns", self.pod)
-        run(*in_node, "link", "set", "veth0", "master", "br0", "up")
-        run(*in_node, "link", "set", "br0", "up")
-        run(*in_node, "link", "set", "lo", "up")
+        in_node = (
+            "link add br0 type bridge",
+            f"link add veth0 type veth peer name eth0 netns {self.pod}",
+            "link set veth0 master br0 up",
+            "link set br0 up",
+            "link set lo up",
+        )
+        # A process for each line would take seconds in an emulated machine.
+        run("ip", "-batch", "-", lines=[f"netns add {name}" for name in (self.node, self.pod)])
+        run("ip", "-n", self.node, "-batch", "-", lines=in_node)
         run("ip", "-n", self.pod, "link", "set", "eth0", "up")
 
     def remove(self) -> None:
@@ -70,10 +74,13 @@ class Node:
 
     def filters(self) -> str:
         """Return all qdiscs and filters of both namespaces, by the kernel's own words."""
-        places = [("tc", "-n", self.node), ("tc", "-n", self.pod)]
-        told = [run(*place, "qdisc", "show") for place in places]
-        for place, device in zip(places, ("veth0", "eth0"), strict=True):
-            told += [run(*place, "filter", "show", "dev", device, side) for side in ("ingress", "egress")]
+        told = [
+            run(
+                *("tc", "-n", namespace, "-batch", "-"),
+                lines=["qdisc show", *(f"filter show dev {device} {side}" for side in ("ingress", "egress"))],
+            )
+            for namespace, device in ((self.node, "veth0"), (self.pod, "eth0"))
+        ]
         return "".join(told)
 
     def attached(self) -> int:
@@ -186,3 +193,20 @@ def find_python(tree: Path) -> Path:
 
 def has_device(name: str) -> bool:
     return any(device.name == name for device in list_devices())
+
+
+def expect_late_pod(node: Node, probe: Probe, points: int) -> None:
+    """Require that a pod that comes now gets its points, as many as the first one has; and that it can go again."""
+    late = f"{node.pod}-late"
+    run("ip", "netns", "add", late)
+    try:
+        run("ip", "-n", node.node, "link", "add", "veth1", "type", "veth", "peer", "name", "eth0", "netns", late)
+        run("ip", "-n", node.node, "link", "set", "veth1", "master", "br0", "up")
+        wait_until(lambda: f'"points": {2 * points}' in probe.log.read_text(), "the late pod's points")
+    finally:
+        run("ip", "netns", "del", late)
+    # A namespace that is kept alive keeps its veth.
+    with entered(Path("/run/netns") / node.node):
+        wait_until(lambda: not has_device("veth1"), "the end of the late pod's veth")
+    was, is_now = f'"points": {2 * points}', f'"points": {points}'
+    wait_until(lambda: is_now in probe.log.read_text().split(was)[-1], "the release of its points")

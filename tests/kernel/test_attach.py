@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from node_probe.capabilities import HOST_POINTS, POD_POINTS, choose_kept
-from node_probe.namespaces import entered
 from node_probe.programs import PROGRAMS
-from tests.kernel.made_node import Node, Probe, has_device, run, wait_until
+from tests.kernel.made_node import Node, Probe, expect_late_pod, run, wait_until
 from tests.kernel.rights import as_root_with, expect_reduced
 
 pytestmark = pytest.mark.bpf
@@ -112,15 +111,5 @@ def test_pod_that_comes_and_goes(node: Node, tmp_path: Path) -> None:
     probe = Probe(node, tmp_path, wrapper=as_root_with(HOST_POINTS | POD_POINTS))
     expect_reduced(probe, pod=True)
     assert probe.capabilities()["CapBnd"] == HOST_POINTS | POD_POINTS  # which nobody can lower without SETPCAP
-    late = f"{node.pod}-late"
-    run("ip", "netns", "add", late)
-    try:
-        run("ip", "-n", node.node, "link", "add", "veth1", "type", "veth", "peer", "name", "eth0", "netns", late)
-        run("ip", "-n", node.node, "link", "set", "veth1", "master", "br0", "up")
-        wait_until(lambda: '"points": 8' in probe.log.read_text(), "the late pod's points")
-    finally:
-        run("ip", "netns", "del", late)
-    with entered(Path("/run/netns") / node.node):
-        wait_until(lambda: not has_device("veth1"), "the end of the late pod's veth")
-    wait_until(lambda: '"points": 4' in probe.log.read_text().split('"points": 8')[-1], "the release of its points")
+    expect_late_pod(node, probe, 4)
     probe.end(signal.SIGTERM)

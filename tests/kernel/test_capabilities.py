@@ -16,7 +16,7 @@ import pytest
 from node_probe.capabilities import HOST_POINTS, POD_POINTS, Capability, choose_kept, needs_search
 from node_probe.programs import CALLED, MAPS, PROGRAMS, SWEEP
 from tests.house.repository import ROOT
-from tests.kernel.made_node import DEADLINE_S, Node, Probe, find_python, run, wait_until
+from tests.kernel.made_node import DEADLINE_S, Node, Probe, expect_late_pod, find_python, wait_until
 from tests.kernel.rights import as_nobody_with, as_root_with, expect_reduced, readable_tree
 from tests.requirements import require_bcc, require_root
 
@@ -43,24 +43,12 @@ def tree() -> Iterator[Path]:
         yield readable
 
 
-def expect_late_pod(node: Node, probe: Probe, points: int) -> None:
-    """Require that a pod that comes now gets its points."""
-    late = f"{node.pod}-late"
-    run("ip", "netns", "add", late)
-    try:
-        run("ip", "-n", node.node, "link", "add", "veth1", "type", "veth", "peer", "name", "eth0", "netns", late)
-        run("ip", "-n", node.node, "link", "set", "veth1", "master", "br0", "up")
-        wait_until(lambda: f'"points": {points}' in probe.log.read_text(), "the late pod's points")
-    finally:
-        run("ip", "netns", "del", late)
-
-
 def test_nobody_with_five_capabilities(node: Node, directory: Path, tree: Path) -> None:
     """An ordinary user with ambient capabilities gets pod points, and so does the guardian what it needs."""
     before = node.filters()
     probe = Probe(node, directory, wrapper=as_nobody_with(HOST_POINTS | POD_POINTS), tree=tree)
     expect_reduced(probe, pod=True)
-    expect_late_pod(node, probe, 8)
+    expect_late_pod(node, probe, 4)
     probe.end(signal.SIGKILL)
     wait_until(lambda: node.filters() == before, "the state from before")
     assert node.attached() == 0
@@ -76,7 +64,7 @@ def test_nobody_with_three_capabilities(node: Node, directory: Path, tree: Path)
         "CAP_SYS_ADMIN, which pod points need, is missing"
     ]
     assert [line["points"] for line in told if line["message"] == "ready"] == [2]
-    expect_late_pod(node, probe, 4)
+    expect_late_pod(node, probe, 2)
     assert probe.end(signal.SIGTERM) == 0
 
 
