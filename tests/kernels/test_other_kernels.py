@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from node_probe.transit import ContextFormat
 from tests.house.repository import ROOT
 from tests.kernel.test_format_choices import CHOICES, name_choice
 from tests.kernel.test_verifier import LINE
@@ -93,7 +94,7 @@ def test_kernel_tests_pass_on(
 ) -> None:
     """Every program loads, attaches, cleans up after itself, and passes the packet tables."""
     require_guests()
-    compile_here(*COMPILED)
+    compile_here(*COMPILED, list(ContextFormat))  # the last for those that follow TLS
     guest = Guest(release, make_command(release), "none", compiled_once)
     (console,) = run_guests([guest], tmp_path, TIMEOUT_S)
     assert " passed" in console
