@@ -16,6 +16,7 @@ from evaluation.overlay_rounds import (
     KEPT,
     MANY,
     NEW,
+    SILENT,
     Key,
     Round,
     Run,
@@ -27,15 +28,15 @@ from evaluation.overlay_rounds import (
 from evaluation.question import Effort, Question, Tell
 from evaluation.results_overlay import Case, Difference, OverlayResult, Passages
 from evaluation.trace_tail import TraceTail
-from testbed.client import send_requests
+from testbed.client import Answer, send_requests
 from testbed.command import run_command
-from testbed.deadline import wait_until
+from testbed.deadline import pause, wait_until
 from testbed.demo import find_missing
 from testbed.demo_run import Paths, started_plugin, started_probes
 from testbed.errors import TestbedError
 from testbed.mesh import started_mesh
 from testbed.namespace import open_socket
-from testbed.network import change_routes, change_services, two_nodes_vxlan
+from testbed.network import change_routes, change_services, change_udp_timeout, two_nodes_vxlan
 from testbed.overlay import FLANNEL, Overlay
 from testbed.passages import counted_passages
 from testbed.topology import CART_SERVICE, CATALOG_SERVICE, FRONTEND, SERVICES, Service
@@ -52,6 +53,13 @@ _ROUTES = {VXLAN: FLANNEL, HOST_GW: Overlay(is_direct=True)}
 _ORDER = (Key(VXLAN, FEW), Key(HOST_GW, FEW), Key(HOST_GW, MANY), Key(VXLAN, MANY))
 """Of a round, and backwards in the next: what changes seldom costs seldom."""
 
+_SILENT_ORDER = (Key(VXLAN, FEW), Key(VXLAN, MANY))
+"""Of a round with silence before each request: without a tunnel silence changes nothing that conntrack knows."""
+
+_SILENT_REQUESTS = 3
+_UDP_TIMEOUT_S, _SILENCE_S = 1, 1.6
+"""Instead of the kernel's 30 s, and longer than it."""
+
 
 def answer(effort: Effort, work_dir: Path, tell: Tell) -> OverlayResult:
     """Take all ways in paired alternating rounds, with either kind of connection. Raises TestbedError."""
@@ -64,11 +72,14 @@ def answer(effort: Effort, work_dir: Path, tell: Tell) -> OverlayResult:
         for connection in (KEPT, NEW):
             tell(f"connections: {connection}")
             with started_mesh(Paths(work_dir).logs, fresh=connection == NEW):
-                rounds = _take_rounds(bench, effort, tell)
-                passages = passages or _count_passages(bench, REQUESTS_PER_RUN[effort])
-            cases += make_cases(connection, rounds)
-            by_services += compare_services(connection, rounds)
-            by_way += compare_ways(connection, rounds)
+                taken = {connection: _take_rounds(bench, effort, tell)}
+                if connection == KEPT:
+                    passages = _count_passages(bench, REQUESTS_PER_RUN[effort])
+                    taken[SILENT] = _take_silent_rounds(bench, effort, tell)
+            for name, rounds in taken.items():
+                cases += make_cases(name, rounds)
+                by_services += compare_services(name, rounds)
+            by_way += compare_ways(connection, taken[connection])
     return OverlayResult(
         head=head,
         rounds=ROUNDS[effort],
@@ -90,15 +101,18 @@ class Bench:
         self._tail = TraceTail(paths.trace_file)
         self._others = 0
 
-    def run(self, key: Key, requests: int) -> dict[str, Run]:
-        """Send requests by the way and among the services of the key; return the runs by way, same node too."""
+    def run(self, key: Key, requests: int, silence_s: float = 0.0) -> dict[str, Run]:
+        """Send requests by the way and among the services of the key; return the runs by way, same node too.
+
+        With silence it lies before each request.
+        """
         self.change(key)
         ways = {key.way: CART_SERVICE, SAME_NODE: CATALOG_SERVICE}
         # First, so that no request waits for a neighbour's address either.
         connects = {way: time_connects(service, requests) for way, service in ways.items()}
         self._tail.start_run()
         started_ns = time.time_ns()
-        statuses = {answer.status for answer in send_requests(requests)}
+        statuses = {answer.status for answer in _ask_frontend(requests, silence_s)}
         if statuses != {200}:
             raise TestbedError(f"{key}: requests were answered with {sorted(statuses)}")
         calls = self._collect(ways, requests, started_ns)
@@ -144,6 +158,31 @@ def time_connects(service: Service, count: int) -> list[int]:
 
 _RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 """struct linger: closing ends the connection at once, and leaves nothing that waits."""
+
+
+def _ask_frontend(requests: int, silence_s: float) -> list[Answer]:
+    if not silence_s:
+        return send_requests(requests)
+    answers = []
+    for _ in range(requests):
+        pause(silence_s)
+        answers += send_requests(1)
+    return answers
+
+
+def _take_silent_rounds(bench: Bench, effort: Effort, tell: Tell) -> Sequence[Round]:
+    rounds = []
+    tell(f"connections: {SILENT}")
+    change_udp_timeout(_UDP_TIMEOUT_S)
+    for number in range(ROUNDS[effort]):
+        tell(f"round {number + 1} of {ROUNDS[effort]}")
+        found: dict[Key, Run] = {}
+        for key in _SILENT_ORDER if number % 2 == 0 else reversed(_SILENT_ORDER):
+            runs = bench.run(key, _SILENT_REQUESTS, _SILENCE_S)
+            found |= {Key(way, key.services): run for way, run in runs.items()}
+        rounds.append(found)
+    change_udp_timeout()
+    return rounds
 
 
 def _take_rounds(bench: Bench, effort: Effort, tell: Tell) -> Sequence[Round]:

@@ -11,7 +11,7 @@ from evaluation.overlay_calls import HOST_GW, SAME_NODE, VXLAN, Call, name_hops
 from evaluation.results_overlay import Case, Difference, Part
 from evaluation.values import Estimate
 
-KEPT, NEW = "kept", "new for each request"
+KEPT, SILENT, NEW = "kept", "kept, after silence", "new for each request"
 """The kinds of connections between sidecars."""
 
 FEW, MANY = 10, 5_000
@@ -71,10 +71,11 @@ def make_cases(connection: str, rounds: Sequence[Round]) -> list[Case]:
 
 
 def compare_services(connection: str, rounds: Sequence[Round]) -> list[Difference]:
-    """Return by how much each way takes more with many services than with few."""
+    """Return by how much each way of the rounds takes more with many services than with few."""
     return [
         _compare(rounds, (Key(way, FEW), Key(way, MANY)), connection, what)
         for way in WAYS
+        if Key(way, FEW) in rounds[0]
         for what in (NETWORK, BEFORE, CONNECT, CALL)
     ]
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from evaluation.drawing import BLUE, GREEN, GREY, ORANGE, Axes, Figure, mark_zero, save
 from evaluation.overlay_calls import HOST_GW, SAME_NODE, VXLAN, name_hops
-from evaluation.overlay_rounds import BEFORE, CONNECT, FEW, KEPT, MANY, NETWORK, NEW, WAYS
+from evaluation.overlay_rounds import BEFORE, CONNECT, FEW, KEPT, MANY, NETWORK, NEW, SILENT, WAYS
 from evaluation.report_overlay import OVERLAY_HOPS, OVERLAY_SERVICES
 from evaluation.results_overlay import Case, Difference, OverlayResult, find_time
 from evaluation.values import Estimate
 
 _STYLES = {VXLAN: (BLUE, "o"), HOST_GW: (ORANGE, "s"), SAME_NODE: (GREEN, "^")}
-_CONNECTIONS = {KEPT: (GREY, "o"), NEW: (ORANGE, "s")}
+_CONNECTIONS = {KEPT: (GREY, "o"), SILENT: (BLUE, "^"), NEW: (ORANGE, "s")}
 _ROWS = (NETWORK, BEFORE, CONNECT)
 _APART = 0.24
 """Of a row's height, between the marks of one row."""
@@ -51,13 +51,15 @@ def _draw_services(differences: Sequence[Difference]) -> Figure:
     for axes, way in zip(panels, WAYS, strict=True):
         for offset, (connection, (colour, marker)) in enumerate(_CONNECTIONS.items()):
             more = {one.what: one.more_us for one in differences if (one.second, one.connection) == (way, connection)}
-            rows = [place + _APART * (offset - 0.5) for place in range(len(_ROWS))]
+            if not more:
+                continue
+            rows = [place + _APART * (offset - 1) for place in range(len(_ROWS))]
             _mark(axes, [more[what] for what in _ROWS], rows, (colour, marker, f"connections {connection}"))
         mark_zero(axes)
         axes.set_title(way, fontsize=11)
     panels[0].set_yticks(range(len(_ROWS)), _ROWS)
     panels[0].invert_yaxis()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     figure.supxlabel(f"more with {MANY:,} services than with {FEW}, us (95 % interval)")
     return figure
 

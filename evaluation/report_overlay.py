@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from evaluation.markdown import format_estimate, render_measured_on, render_picture
 from evaluation.overlay_calls import VXLAN, name_hops
-from evaluation.overlay_rounds import BEFORE, CALL, CONNECT, FEW, KEPT, MANY, NETWORK, NEW, WAYS
+from evaluation.overlay_rounds import BEFORE, CALL, CONNECT, FEW, KEPT, MANY, NETWORK, NEW, SILENT, WAYS
 from evaluation.results_overlay import Case, Difference, OverlayResult, Passages, find_time
 
 OVERLAY_HOPS = "overlay_hops"
@@ -24,19 +24,25 @@ sidecars are kept, or each request has a new one. Times are the median call of a
 """
 
 _WHY = """\
-**Why no hop grows with the services.** KUBE-SERVICES is a chain of the table nat, and only the first packet of a
+**Where the rules show.** KUBE-SERVICES is a chain of the table nat, and only the first packet of a
 connection goes through that table: what conntrack knows is translated without it. That first packet is the SYN, which
 bears no HTTP, so it is no message and has no hops; the request follows on a connection that stands, be it the first
 one or the hundredth. So with kept connections nobody pays for the rules, and with new ones each call pays before its
 request is sent: the time is in *client pod, before the request*, which `hopspan trace` counts to the remainder.
-connect(2), by a socket of the evaluation's own, makes a new connection in either case and pays in both.
+connect(2), by a socket of the evaluation's own, makes a new connection in all cases and pays in all.
+
+With VXLAN that is not all. The outer packets are UDP flows, which conntrack forgets when they were silent for 30 s,
+and then the next one is new again: also that of a message on a kept connection. It passes the rules at the end of
+encapsulation and at the beginning of decapsulation, so **after silence** `vxlan-encap` and `vxlan-decap` bear them.
+(Here the kernel forgets after 1 s, and 1.6 s lie before each request.)
 """
 
 _PASSAGES = """\
 Packets that pass KUBE-SERVICES on both nodes together while a connection is made, as a rule at its head counts them:
-{told}. The SYN is new to each node that it comes to. And a tunnel's outer packets are connections of their own to
-conntrack, another one for each connection inside and each direction: new to the node that sends them (OUTPUT) and to
-the one that they come to (PREROUTING).
+{told}.
+The SYN is new to each node that it comes to. And a tunnel's outer packets are connections of their own to conntrack,
+another one for each connection inside and each direction: new to the node that sends them (OUTPUT) and to the
+one that they come to (PREROUTING).
 """
 
 _WARM = """\
@@ -49,7 +55,8 @@ def render_overlay(answer: OverlayResult) -> list[str]:
     """Return the section's lines, without its heading."""
     calls = sum(case.calls for case in answer.cases)
     counts = (
-        f"{answer.rounds} rounds for each kind of connection, each four runs of {answer.requests_per_run} requests; "
+        f"{answer.rounds} rounds for each kind of connection, each four runs of {answer.requests_per_run} requests, "
+        "and two of 3 after silence; "
         f"{calls:,} calls; {answer.rules}; {answer.seconds:.0f} s in all."
     )
     lines = [_TEXT.format(few=FEW, many=f"{MANY:,}")]
@@ -61,7 +68,7 @@ def render_overlay(answer: OverlayResult) -> list[str]:
     lines += render_picture(OVERLAY_SERVICES, "What thousands of services add, and where")
     lines += ["### What comes out against us in overlays", "", *(f"- {doubt}." for doubt in list_doubts(answer)), ""]
     lines += ["### Each hop of the other cases", ""]
-    for connection in (KEPT, NEW):
+    for connection in (KEPT, SILENT, NEW):
         for services in (FEW, MANY):
             if (connection, services) == (KEPT, FEW):
                 continue  # stands above
@@ -93,10 +100,11 @@ def _render_hops(cases: Sequence[Case], connection: str, services: int) -> Itera
     yield f"| hop | {' | '.join(WAYS)} |"
     yield "|---" * (1 + len(WAYS)) + "|"
     for name in name_hops(VXLAN):
-        cells = (find_time(chosen[way], name) for way in WAYS)
+        cells = (find_time(chosen[way], name) if way in chosen else None for way in WAYS)
         yield f"| {name} | " + " | ".join(format_estimate(cell) if cell else "" for cell in cells) + " |"
     for field, label in _SUMS.items():
-        yield f"| *{label}* | " + " | ".join(format_estimate(getattr(chosen[way], field)) for way in WAYS) + " |"
+        cells = (getattr(chosen[way], field) if way in chosen else None for way in WAYS)
+        yield f"| *{label}* | " + " | ".join(format_estimate(cell) if cell else "" for cell in cells) + " |"
 
 
 def _render_passages(passages: Sequence[Passages]) -> str:

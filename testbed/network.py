@@ -64,6 +64,10 @@ COMMIT
 """
 
 
+UDP_TIMEOUT_S = 30
+"""The kernel's default for flows that nobody answers, as a tunnel's are."""
+
+
 @contextmanager
 def two_nodes(*, bridged: bool = True) -> Iterator[None]:
     """Hold two nodes with their pods, joined by the underlay alone. Raises TestbedError.
@@ -109,6 +113,12 @@ def change_services(others: int) -> None:
     rules = _MANAGEMENT_RULES.removesuffix("COMMIT\n") + render_service_rules(others).removeprefix("*nat\n")
     for node in NODES:
         run_in_namespace(node.namespace, ["iptables-restore", "--table", "nat"], rules)
+
+
+def change_udp_timeout(seconds: int = UDP_TIMEOUT_S) -> None:
+    """Let conntrack forget a UDP flow that was silent for so long, such as that of a tunnel's outer packets."""
+    for node in NODES:
+        write_sysctls(node.namespace, {"net/netfilter/nf_conntrack_udp_timeout": str(seconds)})
 
 
 def remove_network() -> None:

@@ -13,7 +13,7 @@ def test_every_hop_has_a_line_and_ways_without_it_have_none() -> None:
     """Medians with intervals; the same node has no underlay, host-gw no encapsulation."""
     lines = render_report(make_overlay()).splitlines()
     for name in name_hops(VXLAN):
-        assert sum(line.startswith(f"| {name} |") for line in lines) == 4
+        assert sum(line.startswith(f"| {name} |") for line in lines) == 6
     encapsulation = next(line for line in lines if line.startswith("| vxlan-encap, request |"))
     assert encapsulation == "| vxlan-encap, request | 130 (30 to 230) |  |  |"
     underlay = next(line for line in lines if line.startswith("| underlay, request |"))
@@ -25,6 +25,8 @@ def test_rules_are_told_by_kind_of_connection() -> None:
     report = render_report(make_overlay(rules_us=70))
     nothing, rules = "0.0 (0.0 to 0.0)", "70 (70 to 70)"
     assert f"| VXLAN | kept | {nothing} | {nothing} | {nothing} | {nothing} |" in report
+    assert f"| same node | kept, after silence | {nothing} | {nothing} |" in report
+    assert "| host-gw | kept, after silence |" not in report
     assert f"| VXLAN | new for each request | {nothing} | {rules} | {rules} | {rules} |" in report
 
 
