@@ -1,4 +1,4 @@
-"""The door to OTLP/gRPC peers: sends ready-made request bytes. Beside the plugin's receiver alone in importing grpc.
+"""The door to OTLP/gRPC peers: sends ready-made request bytes.
 
 One attempt per call: whether and when to try again is the caller's business, since gRPC's own retries know no
 RetryInfo and replay nothing above 256 KiB. What it raises may be logged: the values of headers are taken out of it.
@@ -6,33 +6,23 @@ RetryInfo and replay nothing above 256 KiB. What it raises may be logged: the va
 
 import threading
 from collections.abc import Iterable
-from typing import Any
 
 import grpc
 
 from hopspan.errors import HopspanError
 from hopspan.export_auth import ExportAuth
 from hopspan.export_errors import ExportError, ExportResult, PermanentExportError, RetryableExportError
+from hopspan.grpc_channel import MAX_RESPONSE_BYTES, open_channel
 from hopspan.header_secrets import blot_out
 from hopspan.partial_success import read_result
 from hopspan.rpc_status import STATUS_KEY, read_retry_after_ns
-from hopspan.settings import Compression, OtlpExporter, TlsClient
-from hopspan.tls_files import check_tls_files, read_stamp, read_tls_file
+from hopspan.settings import OtlpExporter
+from hopspan.tls_files import read_stamp
 from hopspan.user_agent import USER_AGENT
 
 __all__ = ["EXPORT_METHOD", "MAX_RESPONSE_BYTES", "USER_AGENT", "ExportResult", "OtlpGrpcExporter"]
 
 EXPORT_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-
-MAX_RESPONSE_BYTES = 4 << 20
-"""OTLP asks servers to stay below 4 MiB; without a cap a hostile peer could fill our memory (CVE-2026-39882)."""
-
-INITIAL_RECONNECT_MS = 1_000
-MAX_RECONNECT_MS = 5_000
-"""gRPC's default lets a channel sleep for two minutes; a peer that is back should be found within seconds."""
-
-MIN_CONNECT_TIMEOUT_MS = 5_000
-"""What one attempt to connect may take (gRPC names the option otherwise); as long as an export may."""
 
 # OTLP 1.x, "Failures": RESOURCE_EXHAUSTED only with RetryInfo.
 _RETRYABLE = frozenset(
@@ -58,7 +48,7 @@ class OtlpGrpcExporter:
         self._lock = threading.Lock()
         self._closed = False
         self._stamp = read_stamp(settings.tls)
-        self._channel = _open_channel(settings)
+        self._channel = open_channel(settings)
         self._call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(EXPORT_METHOD)
 
     def export(self, request: bytes, timeout_ns: int | None = None) -> ExportResult:
@@ -98,45 +88,12 @@ class OtlpGrpcExporter:
             if self._closed or stamp == self._stamp:
                 return ""
             try:
-                renewed = _open_channel(self._settings)
+                renewed = open_channel(self._settings)
             except HopspanError as error:
                 return str(error)
             self._channel.close()
             self._channel, self._call, self._stamp = renewed, renewed.unary_unary(EXPORT_METHOD), stamp
         return ""
-
-
-def _open_channel(settings: OtlpExporter) -> grpc.Channel:
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
-        ("grpc.primary_user_agent", USER_AGENT),
-        ("grpc.enable_retries", 0),
-        ("grpc.initial_reconnect_backoff_ms", INITIAL_RECONNECT_MS),
-        ("grpc.min_reconnect_backoff_ms", MIN_CONNECT_TIMEOUT_MS),
-        ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MS),
-        # Else two exporters to one address share a connection, and with it the fate of each other's backoff.
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
-    gzip = settings.compression is Compression.GZIP
-    compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
-    target = str(settings.endpoint)
-    if settings.tls.insecure:
-        return grpc.insecure_channel(target, options=options, compression=compression)
-    return grpc.secure_channel(target, _read_credentials(settings.tls), options=options, compression=compression)
-
-
-def _read_credentials(tls: TlsClient) -> grpc.ChannelCredentials:
-    check_tls_files(tls)
-    return grpc.ssl_channel_credentials(
-        root_certificates=_read_optional("ca_file", tls.ca_file),
-        private_key=_read_optional("key_file", tls.key_file),
-        certificate_chain=_read_optional("cert_file", tls.cert_file),
-    )
-
-
-def _read_optional(key: str, name: str | None) -> bytes | None:
-    return read_tls_file(key, name) if name is not None else None
 
 
 def _map_error(error: grpc.RpcError, secrets: Iterable[str], fault: str) -> ExportError:

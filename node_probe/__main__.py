@@ -1,6 +1,7 @@
 """node-probe: composes the agent from its parts, and maps signals and errors to exit codes. Nothing else is here."""
 
 import argparse
+import itertools
 import os
 import socket
 import sys
@@ -9,24 +10,29 @@ from pathlib import Path
 
 from hopspan.command import EXIT_FAILED, EXIT_OK, add_options, run_configured
 from hopspan.errors import HopspanError
+from hopspan.flow_claims import Hello, encode_hello
 from hopspan.logs import Log, catch_library_logs
 from hopspan.metrics import MetricsServer
 from hopspan.otlp_export import OtlpGrpcExporter
 from hopspan.sd_notify import Notifier
 from hopspan.stop import StopRequest
 from hopspan.version import VERSION
-from node_probe.agent import Tally
 from node_probe.backlog import Backlog, fit_bytes
+from node_probe.claim_streams import ClaimStreams
 from node_probe.clean import clean_up
-from node_probe.clock import monotonic_ns, read_clock_id
+from node_probe.clock import monotonic_ns, read_clock_id, read_epoch_offset
 from node_probe.config import PointSettings, ProbeConfig
+from node_probe.flow_keeper import FlowKeeper
+from node_probe.flow_report import list_flow_counts, read_flow_metrics
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
+from node_probe.kept_flows import KeptFlows
 from node_probe.points import render
 from node_probe.report import read_health, read_metrics
 from node_probe.sender import Sender
 from node_probe.start import load_with_least_rights, make_agent
 from node_probe.survey import survey_node
+from node_probe.tally import Tally
 from node_probe.transit import NodeIdentity
 
 PROGRAM = "node-probe"
@@ -110,33 +116,53 @@ def run(config: ProbeConfig, log: Log) -> None:
     stopping.listen()
     loaded = load_with_least_rights(config.points, log, config.contexts)
     agent = make_agent(loaded, log)
-    agent.backlog = Backlog(fit_bytes(config.limits.memory_mib))
+    flow_mib = config.flows.memory_mib if config.keeps_flows else 0
+    agent.backlog = Backlog(fit_bytes(config.limits.memory_mib - flow_mib))
     agent.governor = Governor(config.limits.cpu, os.urandom(16))
     agent.heartbeat = Heartbeat(notifier)
     agent.stopping = stopping
-    agent.identify(identify_node(config), VERSION)
+    node = identify_node(config)
+    agent.identify(node, VERSION)
+    flows = streams = None
+    if config.keeps_flows:
+        kept = KeptFlows(config.flows.memory_mib << 20, config.flows.keep)
+        flows = agent.flows = FlowKeeper(kept, agent.tally, log, read_epoch_offset)
+        streams = make_streams(config, node, flows, log)
     exporter = OtlpGrpcExporter(config.exporters.otlp)
     sender = Sender(agent.backlog, exporter, agent.make_request, agent.tally, log)
     metrics = MetricsServer(
         config.telemetry.metrics.endpoint,
-        lambda: read_metrics(agent),
+        lambda: itertools.chain(read_metrics(agent), read_flow_metrics(flows, streams)),
         lambda: read_health(agent, sender, monotonic_ns()),
     )
     sender.start()
+    if streams is not None:
+        streams.start()
     try:
         agent.run(loaded.settings, config.points.exclude, config.points.rate_limit, pod=loaded.pod)
     finally:
         notifier.stopping()
+        if streams is not None:
+            streams.stop()
         sender.stop()
         metrics.close()
         exporter.close()
-        log.info("stopped", **summarise(agent.tally))
+        log.info("stopped", **summarise(agent.tally, flows))
 
 
-def summarise(tally: Tally) -> Mapping[str, int]:
+def make_streams(config: ProbeConfig, node: NodeIdentity, flows: FlowKeeper, log: Log) -> ClaimStreams:
+    """Return the streams of claims on the kept flows, which are not asked for yet. Raises HopspanError."""
+    exporter = config.exporters.otlp
+    hello = encode_hello(Hello(node.name, node.clock_id))
+    return ClaimStreams(config.flows.plugins or (exporter.endpoint,), exporter, hello, flows.claims.add, log)
+
+
+def summarise(tally: Tally, flows: FlowKeeper | None = None) -> Mapping[str, int]:
     """Return all counts, as they go to the log's last line."""
     kernel = {counter.label: value for counter, value in tally.read_kernel().items()}
-    return kernel | {key.value: value for key, value in [*tally.events.read().items(), *tally.reasons.read().items()]}
+    counts = [*tally.events.read().items(), *tally.reasons.read().items()]
+    claims = list_flow_counts(flows) if flows is not None else {}
+    return {**kernel, **{key.value: value for key, value in counts}, **claims}
 
 
 def identify_node(config: ProbeConfig) -> NodeIdentity:

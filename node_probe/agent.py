@@ -5,8 +5,8 @@ One thread reads ring, map and netlink in turn; the sender has its own. Opens no
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
-from hopspan.counters import Counters
 from hopspan.logs import Log
 from hopspan.stop import StopRequest
 from node_probe.attach import Attacher
@@ -14,7 +14,7 @@ from node_probe.backlog import Backlog
 from node_probe.bpf import BpfMap
 from node_probe.changes import ChangeWatch
 from node_probe.clock import monotonic_ns, process_cpu_ns, read_epoch_offset_ns
-from node_probe.counters import Event, KernelCounter, Reason, sum_over_cpus
+from node_probe.counters import Event, Reason
 from node_probe.device_dump import list_devices
 from node_probe.devices import Plan, name_devices, plan_points
 from node_probe.governor import Governor
@@ -27,7 +27,7 @@ from node_probe.request_writer import RequestWriter
 from node_probe.ring import RingReader
 from node_probe.span_writer import SpanBatch, SpanWriter
 from node_probe.sweep import MIN_AGE_NS
-from node_probe.tables import count_used
+from node_probe.tally import Tally
 from node_probe.transit import NodeIdentity
 
 READ_INTERVAL_S = 0.1
@@ -50,24 +50,14 @@ _SETTINGS = struct.Struct("=8sII")
 _FIRST = bytes(4)
 
 
-class Tally:
-    """What the agent counts, and the kernel's counters beside it."""
+class Flows(Protocol):
+    """What keeps the bursts of TLS, and knows who claims them."""
 
-    def __init__(self, kernel: BpfMap, tables: Mapping[str, BpfMap] | None = None) -> None:
-        """`kernel` is the per-CPU array of the programs, `tables` the tags of their tables by name."""
-        self.reasons: Counters[Reason] = Counters(Reason)
-        self.events: Counters[Event] = Counters(Event)
-        self._kernel = kernel
-        self._tables = tables or {}
+    def keep(self, records: list[bytes]) -> None:
+        """Keep the kernel's records of bursts."""
 
-    def read_kernel(self) -> dict[KernelCounter, int]:
-        """Return the programs' counters, summed over the CPUs."""
-        values = {counter: self._kernel.lookup(struct.pack("=i", counter)) for counter in KernelCounter}
-        return {counter: sum_over_cpus(value or b"") for counter, value in values.items()}
-
-    def read_tables(self) -> dict[str, int]:
-        """Return how many entries each table of the programs has."""
-        return {name: count_used(tags) for name, tags in self._tables.items()}
+    def turn(self, read_ns: int, now_ns: int, lost: int | None) -> list[bytes]:
+        """Return the records of what was claimed; see FlowKeeper."""
 
 
 class Agent:
@@ -86,6 +76,8 @@ class Agent:
         self.hops = HopHistograms()
         self.consumers: Sequence[Callable[[list[bytes], int], None]] = (self.hops.observe, self.write_spans)
         """What becomes of the records that are kept: each takes them with the clock's offset of their reading."""
+        self.flows: Flows | None = None
+        """What keeps the bursts, where flows are asked for. Else they go to the consumers, like all others."""
         self.tally = tally
         self.attacher = attacher
         self.stopping = StopRequest()
@@ -146,8 +138,10 @@ class Agent:
         pace = Pace()
         pace.note_plan(0, 0, failures=failures)
         while not self.stopping.wait(0 if full or self.attacher.has_more else READ_INTERVAL_S):
+            read_ns = monotonic_ns()
             full = self._read_ring() == READ_LIMIT
             now_ns = monotonic_ns()
+            self._answer_claims(read_ns, is_all_read=not full)
             self.governor.observe(now_ns, process_cpu_ns())
             self.heartbeat.beat(now_ns, failures)
             if now_ns >= next_sweep_ns:
@@ -198,12 +192,29 @@ class Agent:
         if not records:
             return
         self.tally.events.add(Event.RECORDS_READ, len(records))
-        records = [record for record in records if not is_burst(record)]
-        kept = self.governor.select(records)
+        if self.flows is not None:
+            bursts = [record for record in records if is_burst(record)]
+            records = [record for record in records if not is_burst(record)] if bursts else records
+            self.flows.keep(self._let_go(bursts, self.governor.select_bursts(bursts)))
+        self._consume(self._let_go(records, self.governor.select(records)))
+
+    def _let_go(self, records: list[bytes], kept: list[bytes]) -> list[bytes]:
         self.tally.reasons.add(Reason.CPU_CEILING, len(records) - len(kept))
+        return kept
+
+    def _consume(self, records: list[bytes]) -> None:
         epoch_offset_ns = read_epoch_offset_ns()
         for consume in self.consumers:
-            consume(kept, epoch_offset_ns)
+            consume(records, epoch_offset_ns)
+
+    def _answer_claims(self, read_ns: int, *, is_all_read: bool) -> None:
+        """Hand on what was claimed as if it had just been read; `read_ns` is from before the ring was read."""
+        if self.flows is None:
+            return
+        lost = self.tally.read_burst_losses() + self.tally.reasons.read()[Reason.CPU_CEILING] if is_all_read else None
+        claimed = self.flows.turn(read_ns, monotonic_ns(), lost)
+        if claimed:
+            self._consume(claimed)
 
     def write_spans(self, records: list[bytes], epoch_offset_ns: int) -> None:
         """Have the records wait as spans; what cannot be written is counted."""

@@ -15,14 +15,20 @@ def read_clock_id() -> str:
 
 
 def read_epoch_offset_ns() -> int:
-    """Return CLOCK_REALTIME - CLOCK_MONOTONIC. It moves when the wall clock is stepped or slewed."""
+    """Return CLOCK_REALTIME - CLOCK_MONOTONIC. It moves when the wall clock is stepped."""
+    return read_epoch_offset()[0]
+
+
+def read_epoch_offset() -> tuple[int, int]:
+    """Return CLOCK_REALTIME - CLOCK_MONOTONIC, and by how many ns it may be wrong."""
     readings = []
     for _ in range(_READINGS):
         before = time.monotonic_ns()
         real = time.time_ns()
         after = time.monotonic_ns()
         readings.append((after - before, real - (before + after) // 2))
-    return min(readings)[1]
+    width_ns, offset_ns = min(readings)
+    return offset_ns, width_ns // 2 + 1
 
 
 def monotonic_ns() -> int:

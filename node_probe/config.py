@@ -7,13 +7,19 @@ from typing import Annotated
 import msgspec
 
 from hopspan.settings import Metrics, OtlpExporter, Telemetry
-from hopspan.values import Endpoint, Listener, Reader
+from hopspan.values import Endpoint, Listener, Peer, Reader, describe_duration, read_duration_to, write_duration
 from node_probe.backlog import DEFAULT_MEMORY_MIB
+from node_probe.kept_flows import DEFAULT_KEEP_NS
+from node_probe.kept_flows import DEFAULT_MEMORY_MIB as DEFAULT_FLOW_MIB
 from node_probe.transit import HEADER_FORMATS, ContextFormat
 
 READABLE_CONTEXTS = tuple(context_format.label for context_format in ContextFormat)
 DEFAULT_CONTEXTS = tuple(context_format.label for context_format in HEADER_FORMATS)
 _CONTEXT_SCHEMA = json.dumps({"enum": READABLE_CONTEXTS})
+
+MAX_FLOW_MIB = 4096
+MAX_KEEP_NS = 100 * 10**9
+"""Steps of the clock are remembered a little longer."""
 
 MAX_RATE_LIMIT = 1_000_000
 MIN_MEMORY_MIB = 100
@@ -61,6 +67,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     the transits that wait for the plugin. Default 160: a minute of 5,000 transits a second."""
 
 
+class FlowSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What spans may claim of TLS, where `contexts` has `flow`."""
+
+    plugins: tuple[Peer, ...] = ()
+    """`host:port` of the plugins that claims come from, over gRPC with TLS, headers and auth of exporters.otlp. A
+    name with several addresses is one plugin at each. Default: exporters.otlp.endpoint."""
+    memory_mib: Annotated[int, msgspec.Meta(ge=1, le=MAX_FLOW_MIB, extra_json_schema={"x-unit": "MiB"})] = (
+        DEFAULT_FLOW_MIB
+    )
+    """MiB for the messages that no span has claimed yet, of limits.memory_mib. Default 32: 600,000 messages."""
+    keep: Annotated[
+        int, Reader(read_duration_to(MAX_KEEP_NS), describe_duration("more than 0s, at most 100s"), write_duration)
+    ] = DEFAULT_KEEP_NS
+    """How long they are kept: spans are sent when they have ended. Default 60s, at most 100s."""
+
+
 class Exporters(msgspec.Struct, frozen=True, kw_only=True):
     """Where transits are sent."""
 
@@ -96,6 +118,8 @@ class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
     contexts: tuple[Annotated[str, Reader(read_context_name, _CONTEXT_SCHEMA)], ...] = DEFAULT_CONTEXTS
     """Header formats to read: `traceparent`, `b3`, `b3multi`, `uber-trace-id`; and `flow`: messages of TLS, which no
     header can be read of, are stamped too. Default: all headers, without `flow`. What is off is free."""
+    flows: FlowSettings = FlowSettings()
+    """What spans may claim of TLS."""
     telemetry: ProbeTelemetry = ProbeTelemetry()
     """What the probe tells of itself."""
 
@@ -103,3 +127,11 @@ class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Yield faults."""
         if not self.contexts:
             yield "contexts: names none, so nothing would be traced"
+        left_mib = self.limits.memory_mib - self.flows.memory_mib
+        if self.keeps_flows and left_mib < MIN_MEMORY_MIB:
+            yield f"flows.memory_mib: leaves less than {MIN_MEMORY_MIB} of limits.memory_mib"
+
+    @property
+    def keeps_flows(self) -> bool:
+        """Return whether messages of TLS are stamped, and kept to be claimed."""
+        return ContextFormat.FLOW.label in self.contexts

@@ -168,6 +168,8 @@ def _join_uber(head: re.Match[bytes] | None, flags: re.Match[bytes] | None) -> F
 _READERS: dict[tuple[int, int], Callable[[bytes], Fields | None]] = {
     (ContextFormat.TRACEPARENT, PLAIN): _read_traceparent,
     (ContextFormat.TRACEPARENT, HUFFMAN): _read_coded_traceparent,
+    # As claimed_record writes it; the kernel's own, which no span has claimed, has no text.
+    (ContextFormat.FLOW, PLAIN): _read_traceparent,
     (ContextFormat.B3, PLAIN): _read_b3,
     (ContextFormat.B3, HUFFMAN): _read_coded_b3,
     (ContextFormat.B3MULTI, PLAIN): _read_b3_multi,

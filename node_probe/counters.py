@@ -50,6 +50,16 @@ class KernelCounter(IntEnum):
         return self.name.lower()
 
 
+BURST_LOSSES = (
+    KernelCounter.RATE_LIMITED,
+    KernelCounter.TRANSIT_MAP_FULL,
+    KernelCounter.RING_FULL,
+    KernelCounter.FLOW_UNKNOWN,
+    KernelCounter.FLOW_MAP_FULL,
+)
+"""Those that move where the agent hears nothing of a burst that there was."""
+
+
 class Reason(Enum):
     """Why the agent let go of a transit without delivering it; the value is the metric label."""
 
@@ -68,8 +78,31 @@ class Event(Enum):
     """What else the agent counts; the value is the metric label."""
 
     RECORDS_READ = "records_read"
+    BURSTS_KEPT = "bursts_kept"
     TRANSITS_SENT = "transits_sent"
     EXPORTS_RETRIED = "exports_retried"
+
+
+class ClaimOutcome(Enum):
+    """What became of a claim on a flow; the value is the metric label."""
+
+    ANSWERED = "answered"
+    REQUEST_ALONE = "request_alone"
+    EXACT = "exact"
+    AMBIGUOUS = "ambiguous"
+    INCOMPLETE = "incomplete"
+    NOT_FOUND = "not_found"
+    UNKNOWN_FLOW = "unknown_flow"
+    NO_CLOCK = "no_clock"
+    NOT_UNDERSTOOD = "not_understood"
+    QUEUE_FULL = "queue_full"
+
+
+class KeptEnd(Enum):
+    """Why a burst is kept no more that no span has claimed, or that was answered long ago; the metric label."""
+
+    EXPIRED = "flow_expired"
+    DISPLACED = "flow_displaced"
 
 
 def sum_over_cpus(value: bytes) -> int:

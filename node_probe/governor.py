@@ -6,9 +6,10 @@ trace ids cannot choose those that are kept.
 """
 
 import hashlib
+import struct
 
 from node_probe.context import HUFFMAN
-from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXT_OFFSET, offset_of
+from node_probe.kernel_record import CONTEXT_FIELDS, CONTEXT_OFFSET, RECORD_FIELDS, offset_of
 
 WINDOW_NS = 1_000_000_000
 """How long the use is averaged before the share is set anew: in less, a garbage collection would look like load."""
@@ -35,6 +36,9 @@ _CODING = slice(_coding_at, _coding_at + 1)
 _HUFFMAN = bytes([HUFFMAN])
 
 _HASHES = 1 << 32
+
+_read_ends = struct.Struct(f"={offset_of(RECORD_FIELDS, 'client_port')}xHH14x16s16s").unpack_from
+"""Source port, destination port, source address, destination address of a burst."""
 
 
 class Governor:
@@ -69,6 +73,25 @@ class Governor:
         threshold = int(self.kept_ratio * _HASHES)
         return [record for record in records if self._hash(record) < threshold]
 
+    def select_bursts(self, records: list[bytes]) -> list[bytes]:
+        """Return those of the kernel's records without a context that are to be kept: whole flows, both ways."""
+        if self.kept_ratio >= 1:
+            return records
+        threshold = int(self.kept_ratio * _HASHES)
+        return [record for record in records if self._hash_bytes(_join_ends(record)) < threshold]
+
     def _hash(self, record: bytes) -> int:
         trace = record[_CODED_TRACE if record[_CODING] == _HUFFMAN else _TRACE]
-        return int.from_bytes(hashlib.blake2b(trace, digest_size=4, key=self._key).digest(), "big")
+        return self._hash_bytes(trace)
+
+    def _hash_bytes(self, data: bytes) -> int:
+        return int.from_bytes(hashlib.blake2b(data, digest_size=4, key=self._key).digest(), "big")
+
+
+def _join_ends(record: bytes) -> bytes:
+    """Return what a flow's directions have in common: the same sums of ports and of addresses."""
+    source_port, destination_port, source, destination = _read_ends(record)
+    return b"%d %d" % (
+        source_port + destination_port,
+        int.from_bytes(source, "big") + int.from_bytes(destination, "big"),
+    )

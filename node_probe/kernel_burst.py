@@ -41,6 +41,7 @@ _HEAD = struct.Struct("=" + "".join(code for _, code in RECORD_FIELDS))
 _BURST = struct.Struct("=" + "".join(code for _, code in BURST_FIELDS))
 _FORMAT_AT = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "format")
 _FLOW = int(ContextFormat.FLOW)
+_FOLLOWER = b"\x02"
 
 
 class BurstKind(IntEnum):
@@ -91,6 +92,11 @@ class Burst(msgspec.Struct, frozen=True, gc=False):
 def is_burst(record: bytes) -> bool:
     """Return whether the kernel's record is that of a burst: one without a context, which a span has to claim."""
     return len(record) > _FORMAT_AT and record[_FORMAT_AT] == _FLOW
+
+
+def is_follower(record: bytes) -> bool:
+    """Return whether the kernel's record tells that a burst has a follower, which is no message for sure."""
+    return is_burst(record) and record[BURST_OFFSET : BURST_OFFSET + 1] == _FOLLOWER
 
 
 def decode_burst(data: bytes) -> Burst | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from hopspan.logs import Log
-from node_probe.agent import Agent, Tally
+from node_probe.agent import Agent
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.capabilities import (
@@ -32,6 +32,7 @@ from node_probe.ring import RingReader
 from node_probe.support import check_platform, find_degraded_modes, find_tcx
 from node_probe.sweep import sweep_transits
 from node_probe.tables import TABLES
+from node_probe.tally import Tally
 from node_probe.transit import ContextFormat
 
 # What may still have to be read after the start: a module, the interpreter (for the guardian), a library.

@@ -19,14 +19,16 @@ from hopspan.logs import Log
 from hopspan.settings import LogLevel
 from hopspan.stop import StopRequest
 from node_probe.agent import Agent
+from node_probe.burst_transit import read_any_transit
 from node_probe.clock import monotonic_ns
-from node_probe.config import Limits, PointSettings
+from node_probe.config import READABLE_CONTEXTS, Limits, PointSettings
 from node_probe.context import ContextError
 from node_probe.counters import Reason
 from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
 from node_probe.hop_table import HopTable, Sort
-from node_probe.kernel_record import KernelRecordError, decode_kernel_record
+from node_probe.kernel_burst import is_follower
+from node_probe.kernel_record import KernelRecordError
 from node_probe.report import list_losses
 from node_probe.start import Loaded, load_with_least_rights, make_agent
 from node_probe.top_screen import Screen
@@ -69,8 +71,10 @@ class Top(Heartbeat):
         """Put the kernel's records into the table; what cannot be read is counted."""
         reasons = self._agent.tally.reasons
         for record in records:
+            if is_follower(record):
+                continue
             try:
-                transit = decode_kernel_record(record)
+                transit = read_any_transit(record)
             except KernelRecordError:
                 reasons.add(Reason.BAD_RECORD)
             except ContextError:
@@ -180,7 +184,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
 def run(options: Options, screen: Screen | None, stopping: StopRequest) -> None:
     """Load, attach, show until `stopping` is set, detach. Raises HopspanError or OSError."""
     log = Log(LogLevel.WARN)
-    loaded = load_with_least_rights(PointSettings(), log)
+    loaded = load_with_least_rights(PointSettings(), log, READABLE_CONTEXTS)
     if screen is not None:
         stream: TextIO = LastLine(screen)  # type: ignore[assignment]  # a log writes and flushes, and nothing else
         log = Log(LogLevel.WARN, stream)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from hopspan.logs import Log
 from hopspan.stop import StopRequest
-from node_probe.agent import READ_INTERVAL_S, Tally, write_settings
+from node_probe.agent import READ_INTERVAL_S, write_settings
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.device_dump import list_devices
@@ -22,6 +22,7 @@ from node_probe.devices import plan_points
 from node_probe.programs import PROGRAMS, RING_BYTES, load_programs
 from node_probe.ring import RingReader
 from node_probe.support import find_tcx
+from node_probe.tally import Tally
 from testbed.kernel_facts import read_program_facts
 
 UNREACHED_RATE = 1 << 30

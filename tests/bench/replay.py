@@ -22,7 +22,7 @@ from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult
 from hopspan.logs import Log
 from hopspan.version import VERSION
-from node_probe.agent import Agent, Tally
+from node_probe.agent import Agent
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.clock import read_clock_id
@@ -32,6 +32,7 @@ from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
 from node_probe.sender import Sender
 from node_probe.sweep import sweep_transits
+from node_probe.tally import Tally
 from node_probe.transit import Direction, NodeIdentity
 from tests.bench.samples import deep_request
 from tests.bench.stream_samples import stream_request

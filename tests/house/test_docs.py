@@ -11,7 +11,7 @@ import pytest
 from collector_plugin import outcomes, reasons
 from collector_plugin.kubernetes_api import Result
 from collector_plugin.tenures import Lookup
-from node_probe.counters import KernelCounter, Reason
+from node_probe.counters import ClaimOutcome, KeptEnd, KernelCounter, Reason
 from tests.house.config_reference import list_keys
 from tests.house.repository import ROOT, tracked_files
 from tests.house.schemas import SCHEMAS
@@ -38,7 +38,8 @@ def test_every_heading_is_a_key(schema: dict[str, Any]) -> None:
 
 def list_metrics() -> set[str]:
     """Return the names of all metrics of the programs, as the code has them."""
-    sources = [ROOT / "node_probe" / "report.py", ROOT / "collector_plugin" / "report.py"]
+    sources = [ROOT / "node_probe" / name for name in ("report.py", "flow_report.py")]
+    sources += [ROOT / "collector_plugin" / "report.py"]
     sources += [
         ROOT / "collector_plugin" / name for name in ("receiver_metrics.py", "kubernetes_names.py", "claims.py")
     ]
@@ -64,6 +65,8 @@ def test_every_metric_that_is_named_exists(path: Path) -> None:
     "members",
     [
         Reason,
+        ClaimOutcome,
+        KeptEnd,
         reasons.TransitReason,
         reasons.HopReason,
         reasons.ForgetReason,

@@ -10,7 +10,7 @@ import pytest
 
 from hopspan.logs import Log
 from hopspan.stop import StopRequest
-from node_probe.agent import READ_INTERVAL_S, READ_LIMIT, Agent, Tally, list_unread_ports
+from node_probe.agent import READ_INTERVAL_S, READ_LIMIT, Agent, list_unread_ports
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.counters import Event, Reason
@@ -19,6 +19,7 @@ from node_probe.hop_table import Sort
 from node_probe.programs import RING_BYTES, SWEEP
 from node_probe.ring import RingReader
 from node_probe.sweep import sweep_transits
+from node_probe.tally import Tally
 from node_probe.top import Options, Top
 from node_probe.transit import NodeIdentity, TransitFlag
 from node_probe.wire_batch import TransitBatch, decode_batch

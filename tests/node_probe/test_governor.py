@@ -9,6 +9,7 @@ import pytest
 from node_probe.governor import MIN_KEPT, WINDOW_NS, Governor
 from tests.golden_files import read_story
 from tests.node_probe import records
+from tests.node_probe.bursts import make_burst
 from tests.node_probe.coded_contexts import encode
 from tests.node_probe.records import read_transit
 
@@ -111,3 +112,17 @@ def test_a_trace_in_huffman_code_is_kept_whole(id_bytes: int) -> None:
         kept.append(len(governor.select(coded)))
     assert set(kept) == {0, 3}
     assert abs(kept.count(3) / len(kept) - 0.5) < 0.1
+
+
+def test_flows_are_kept_whole_or_let_go_whole() -> None:
+    """Of records without a context both directions of a flow share one fate, and about the wanted part is kept."""
+    governor = Governor(0.5, b"key")
+    flows = [
+        [make_burst(1, client_port=port), make_burst(2, client_port=15443, server_port=port, is_coming=True)]
+        for port in range(1024, 3024)
+    ]
+    assert governor.select_bursts(flows[0]) is flows[0]
+    governor.kept_ratio = 0.25
+    kept = [len(governor.select_bursts(flow)) for flow in flows]
+    assert set(kept) == {0, 2}
+    assert 400 < kept.count(2) < 600
