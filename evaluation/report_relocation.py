@@ -49,6 +49,11 @@ next one's beginning, too. *Sidecar CPU* is the CPU time that the frontend's sid
 a request: who else wants the cores changes it least. Throughput is that of a closed loop, by turns, with as many
 requests at once as saturate.
 
+The variants are three deployments. Whatever else sets two deployments apart, such as the cores that their processes
+came to lie on, is in the ratios of latency and throughput too, and an interval over the rounds of one run does not
+hold it: two deployments of one variant have differed in latency beyond their interval, in sidecar CPU they have not
+(a control by hand, on a machine short of CPU time; the command has none yet).
+
 **Claim**: no significant change. It holds where the whole interval of the ratio *{FIRST} / {LAST}* lies
 within {_EQUIVALENT_TEXT} of 1; a ratio whose interval leaves out 1 and reaches beyond is a change; all else is open.
 """
