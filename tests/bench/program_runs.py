@@ -20,6 +20,7 @@ from tests.bench.figures import spread
 from tests.bench.samples import deep_request, head_request
 from tests.bench.stream_runs import IN_FRAME, SEGMENT_BYTES, StreamRuns
 from tests.bench.timed_runs import IN_A_ROW, Effort, Timer
+from tests.bench.tls_runs import PAYLOAD_BYTES, TlsRuns, make_record
 from tests.compiled.loaded import loaded_programs
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
@@ -49,6 +50,8 @@ class ProgramRuns:
         self._harness.configure(rate_limit=UNREACHED_RATE)
         self._timer = Timer(self._harness, effort)
         self._streams = StreamRuns(self._harness, self._timer, effort, self._stack, _ports)
+        self._tls = TlsRuns(effort, self._stack, _ports)
+        self.verified |= self._tls.verified
 
     def close(self) -> None:
         """Let go of all programs."""
@@ -84,6 +87,7 @@ class ProgramRuns:
                 "renumber pod_egress", "renumber empty", request(head_request("00"))
             ),
             "unsampled_first_same_packet": self._measure_hot("pod_egress", "empty", unsampled),
+            "tls_off": self._measure_hot("pod_egress", "empty", request(make_record())),
         }
         if "transits_started" in self._harness.counts():
             raise AssertionError("a packet that should start no transit did")
@@ -93,7 +97,7 @@ class ProgramRuns:
         outer = self._measure_shots("nic_ingress", "nic_egress", vxlan)
         figures["first_inner"], figures["last_inner"] = inner
         figures["first_outer"], figures["last_outer"] = outer
-        return figures | self._streams.measure()
+        return figures | self._streams.measure() | self._tls.measure()
 
     def _measure_stamp(self, client_port: int) -> dict[str, float]:
         """Measure a middle point that stamps each time, the stamp being taken back before; and one that repeats."""
@@ -164,4 +168,8 @@ def describe() -> dict[str, str]:
         "ns.h2_other": f"a segment of {SEGMENT_BYTES} bytes without a header block, on a known connection: the "
         "largest of data (it begins a frame of data), control (a WINDOW_UPDATE, a PING, and data) and inside (it "
         f"lies inside a frame; {IN_FRAME} in a row)",
+        "ns.tls_first": "as ns.first, of a segment that begins a message of TLS on a known connection (pod-egress), "
+        "by programs that follow flows; tls_first_hot, tls_last: of the same",
+        "ns.tls_other": f"a segment of {PAYLOAD_BYTES} bytes that is one record and follows in a burst",
+        "ns.tls_off": "the same segment at pod-egress, by the programs that follow no flows",
     }

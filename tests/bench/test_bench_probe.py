@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from node_probe.programs import CALLED, PROGRAMS, SWEEP
+from node_probe.programs import CALLED, CALLED_FOR_FLOWS, PROGRAMS, SWEEP
 from testbed.capture_file import CaptureError, MessageKey, read_messages
 from testbed.load import CONTEXT_AT_BYTE, missing_commands
 from testbed.requirements import missing_requirements
@@ -56,7 +56,7 @@ class TestReport:
     def test_says_what_it_was_measured_on(self, report: Mapping[str, Any]) -> None:
         """Machine, kernel, versions and time stand in the report, and every program's verified instructions."""
         assert {"machine", "kernel", "versions", "time", "notes"} <= report.keys()
-        assert report["verified_instructions"].keys() == {*PROGRAMS, *CALLED, SWEEP}
+        assert report["verified_instructions"].keys() == {*PROGRAMS, *CALLED, CALLED_FOR_FLOWS, SWEEP}
 
     def test_figures_are_numbers_in_order(self, report: Mapping[str, Any]) -> None:
         """A figure is a finite number, or a median between its lowest and its highest."""

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from node_probe.programs import CALLED, PROGRAMS
+from node_probe.programs import CALLED, CALLED_FOR_FLOWS, PROGRAMS
 from node_probe.transit import HEADER_FORMATS, ContextFormat
 from testbed.kernel_facts import read_program_facts
 from tests.compiled.loaded import loaded_programs
@@ -17,7 +17,8 @@ CHOICES = [
     choice
     for number in range(1, len(HEADER_FORMATS) + 1)
     for choice in itertools.combinations(HEADER_FORMATS, number)
-]
+] + [(ContextFormat.FLOW,), tuple(ContextFormat)]
+"""Every choice of headers. The program for flows is one of its own, and of the others the search has no part of it."""
 
 
 def name_choice(choice: tuple[ContextFormat, ...]) -> str:
@@ -31,5 +32,6 @@ def test_programs_load_for(choice: tuple[ContextFormat, ...]) -> None:
     require_root()
     require_bcc()
     with loaded_programs(choice) as fds:
-        verified = [read_program_facts(fds[name])["verified_insns"] for name in (*PROGRAMS, *CALLED)]
+        called = (*CALLED, CALLED_FOR_FLOWS) if ContextFormat.FLOW in choice else CALLED
+        verified = [read_program_facts(fds[name])["verified_insns"] for name in (*PROGRAMS, *called)]
     assert all(0 < number < LIMIT // 2 for number in verified)
