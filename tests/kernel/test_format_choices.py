@@ -18,7 +18,7 @@ CHOICES = [
     for number in range(1, len(HEADER_FORMATS) + 1)
     for choice in itertools.combinations(HEADER_FORMATS, number)
 ] + [(ContextFormat.FLOW,), tuple(ContextFormat)]
-"""Every choice of headers. The program for flows is one of its own, and of the others the search has no part of it."""
+"""Every choice of headers, and flows alone and with all: their program is one of its own."""
 
 
 def name_choice(choice: tuple[ContextFormat, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What bounds messages of TLS: the table of directions and the rate; and what is no message, whatever it begins with."""
+"""What bounds messages of TLS: the table of directions and the rate; and what is none, whatever it begins with."""
 
 import random
 from collections.abc import Iterator
@@ -25,40 +25,6 @@ from tests.requirements import require_bcc, require_root
 from tests.soak import scale
 
 pytestmark = pytest.mark.bpf
-
-
-@pytest.fixture
-def crowded() -> Iterator[Harness]:
-    """Return programs with a table of their own: a full one would be met in other tests."""
-    require_root()
-    require_bcc()
-    with loaded_programs([ContextFormat.FLOW]) as fds, closing(Harness(fds)) as harness:
-        yield harness
-
-
-def test_direction_that_gives_way_is_unknown(crowded: Harness) -> None:
-    """More directions than the table holds: those that give way are counted, and begin anew with another number."""
-    table = TABLES["directions"]
-    servers = [f"10.{96 + number // 60_000}.0.20" for number in range(2 * table.size)]
-    first = TlsConnection(crowded, 1000).shake_hands()
-    first.ask(records(100))
-    (before,) = read_bursts(crowded)
-    sent = 0
-    for number, server in enumerate(servers):
-        TlsConnection(crowded, 2000 + number % 60_000, server=server).ask(records(100), "pod_egress")
-        sent += 1
-    counts = count_flows(crowded)
-    used = count_used(crowded.map(table.tags, table.set_bytes))
-    assert used <= table.size
-    assert counts["flow_unknown"] == sent
-    assert counts["flow_map_full"] == 2 + sent - used
-    crowded.forget_counts()
-    first.ask(records(100))
-    first.answer(records(200))
-    first.ask(records(100))
-    assert count_flows(crowded)["flow_unknown"] == 2
-    (after,) = read_bursts(crowded)
-    assert (after.source_port, after.number) != (1000, before.number + 1)
 
 
 def test_rate_limit(flows: Harness, port: int) -> None:
@@ -154,3 +120,37 @@ def test_body_that_looks_like_a_record_stays_a_body(flows: Harness, port: int) -
     connection.ask(begun, "pod_egress")
     connection.ask(records(100), "pod_egress")
     assert count_flows(flows).keys().isdisjoint({"tls_flow", "flow_unknown"})
+
+
+@pytest.fixture
+def crowded() -> Iterator[Harness]:
+    """Return programs with a table of their own: a full one would be met in other tests."""
+    require_root()
+    require_bcc()
+    with loaded_programs([ContextFormat.FLOW]) as fds, closing(Harness(fds)) as harness:
+        yield harness
+
+
+def test_direction_that_gives_way_is_unknown(crowded: Harness) -> None:
+    """More directions than the table holds: those that give way are counted, and begin anew with another number."""
+    table = TABLES["directions"]
+    servers = [f"10.{96 + number // 60_000}.0.20" for number in range(2 * table.size)]
+    first = TlsConnection(crowded, 1000).shake_hands()
+    first.ask(records(100))
+    (before,) = read_bursts(crowded)
+    sent = 0
+    for number, server in enumerate(servers):
+        TlsConnection(crowded, 2000 + number % 60_000, server=server).ask(records(100), "pod_egress")
+        sent += 1
+    counts = count_flows(crowded)
+    used = count_used(crowded.map(table.tags, table.set_bytes))
+    assert used <= table.size
+    assert counts["flow_unknown"] == sent
+    assert counts["flow_map_full"] == 2 + sent - used
+    crowded.forget_counts()
+    first.ask(records(100))
+    first.answer(records(200))
+    first.ask(records(100))
+    assert count_flows(crowded)["flow_unknown"] == 2
+    (after,) = read_bursts(crowded)
+    assert (after.source_port, after.number) != (1000, before.number + 1)
