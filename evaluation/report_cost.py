@@ -61,12 +61,16 @@ def list_doubts(answer: CostResult) -> list[str]:
     for variant in answer.variants:
         if variant is tcpdump:
             continue
-        if variant.rate.change.high < 0:
-            text = f"requests at saturation {format_percents(variant.rate.percent)}"
-            doubts.append(f"- **{variant.name}**: {text}; tcpdump {format_percents(tcpdump.rate.percent)}.")
-        if variant.p99_us.change.low > 0:
-            text = f"p99 at the steady load is {format_percents(variant.p99_us.percent)} longer"
-            doubts.append(f"- **{variant.name}**: {text}; with tcpdump {format_percents(tcpdump.p99_us.percent)}.")
+        worse = [
+            ("requests at saturation", variant.rate, tcpdump.rate, variant.rate.change.high < 0),
+            ("CPU time of an exchange", variant.cpu_us, tcpdump.cpu_us, variant.cpu_us.change.low > 0),
+            ("p50 at the steady load", variant.p50_us, tcpdump.p50_us, variant.p50_us.change.low > 0),
+            ("p99 at the steady load", variant.p99_us, tcpdump.p99_us, variant.p99_us.change.low > 0),
+        ]
+        for what, ours, theirs, is_worse in worse:
+            if is_worse:
+                text = f"{what} {format_percents(ours.percent)}"
+                doubts.append(f"- **{variant.name}**: {text}; tcpdump {format_percents(theirs.percent)}.")
         if variant.own_rss_mib.low > tcpdump.own_rss_mib.high:
             text = f"{variant.own_rss_mib.median:.0f} MiB a node"
             doubts.append(f"- **{variant.name}**: {text}, tcpdump {tcpdump.own_rss_mib.median:.0f}.")

@@ -40,14 +40,16 @@ def test_chance_is_no_cost() -> None:
             make_variant(NAME, rate=Change(LESS, LESS, LESS)),
             "requests at saturation -5.0 % (-6.0 to -4.0); tcpdump +0.0 %",
         ),
-        (make_variant(NAME, p99_us=make_change(7)), "p99 at the steady load is +7.0 % (+6.3 to +7.7) longer"),
+        (make_variant(NAME, cpu_us=make_change(7)), "CPU time of an exchange +7.0 % (+6.3 to +7.7); tcpdump +0.0 %"),
+        (make_variant(NAME, p50_us=make_change(7)), "p50 at the steady load +7.0 % (+6.3 to +7.7); tcpdump +0.0 %"),
+        (make_variant(NAME, p99_us=make_change(7)), "p99 at the steady load +7.0 % (+6.3 to +7.7); tcpdump +0.0 %"),
         (make_variant(NAME, own_rss_mib=Estimate(60, 59, 61)), "60 MiB a node, tcpdump 40"),
         (
             make_variant(NAME, lost_percent=Estimate(12.5, 10, 15)),
             "12.50 (10.00 to 15.00) % of the transits were lost",
         ),
     ],
-    ids=["throughput", "tail", "memory", "loss"],
+    ids=["throughput", "CPU", "median", "tail", "memory", "loss"],
 )
 def test_what_comes_out_against_us_is_said(variant: VariantCost, doubt: str) -> None:
     """Each cost has its line, with tcpdump's beside it."""
