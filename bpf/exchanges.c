@@ -23,6 +23,20 @@ static __always_inline struct exchange *find_exchange(struct tag_set *set, const
 	return exchange && same_key(&exchange->key, key) ? exchange : 0;
 }
 
+/* Returns the number of sendings with one more. */
+static __always_inline __u16 count_sending(__u16 number)
+{
+	return number + (number < EARLIER_MAX);
+}
+
+/* Has the transit say how many sendings of its message were seen before. The record of one that was lost on this node comes
+ * with the sweep: later than that of the next, which could not be told from a first one without this.
+ */
+static __always_inline void note_earlier(struct workspace *work, __u32 number)
+{
+	work->flags = (work->flags & ((1 << EARLIER_SHIFT) - 1)) | number << EARLIER_SHIFT;
+}
+
 /* Enters a new exchange into its set, in the place of an old one if need be. */
 static __always_inline void add_exchange(struct tag_set *set, const struct transit_key *answer, __u64 hash,
 					 const struct transit_key *request, struct workspace *work)
@@ -53,6 +67,7 @@ static __always_inline void add_exchange(struct tag_set *set, const struct trans
 	exchange->request_tsval = request->tsval;
 	exchange->response_tsval = 0;
 	exchange->answered = 0;
+	exchange->resent = 0;
 	exchange->entered = now;
 	exchange->server = work->server;
 	exchange->request_ack = work->message.ack;
@@ -84,6 +99,8 @@ static __always_inline int enter_exchange(const struct transit_key *key, struct 
 			return 0;
 		}
 		known->request_tsval = key->tsval;
+		known->resent = count_sending(known->resent);
+		note_earlier(work, known->resent);
 		return 1;
 	}
 	/* A later request of the connection that acknowledges nothing of the answer: even where that was seen, it may be lost
@@ -99,6 +116,7 @@ static __always_inline int enter_exchange(const struct transit_key *key, struct 
 	known->request_tsval = key->tsval;
 	known->response_tsval = 0;
 	known->answered = 0;
+	known->resent = 0;
 	known->server = server_of(&work->message);
 	known->context = work->context;
 	return 1;

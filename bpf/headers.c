@@ -83,6 +83,7 @@ static __always_inline void judge_stream_response(struct __sk_buff *skb, struct 
 		count(REPEATED);
 		return;
 	}
+	note_earlier(work, exchange->answered);
 	mark_answered(exchange, where, seq, work->message.tsval);
 	work->segment.kind = HTTP_RESPONSE;
 	if (is_within_rate(skb, work, point_of(work)))

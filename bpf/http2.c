@@ -109,6 +109,7 @@ static __always_inline int begin_segment(struct __sk_buff *skb, struct workspace
 	__u32 kind = READ_AGAIN(work->message.kind);
 
 	note_time(work);
+	work->flags = 0;
 	segment->is_begun = 1;
 	segment->frames = 0;
 	segment->streams = 0;
@@ -158,7 +159,6 @@ static __always_inline void start_streams(struct __sk_buff *skb, struct workspac
 	work->first = key_of(&work->message);
 	work->context = work->segment.kept[0].context;
 	work->frame_at = work->segment.kept[0].at;
-	work->flags = 0;
 	MEETING_POINT();
 	chain_contexts(work);
 	MEETING_POINT();

@@ -41,6 +41,10 @@ enum tunnel { NO_TUNNEL, VXLAN };
 
 enum transit_flag { PARTIAL = 1, SEGMENTS = 2, TLS = 4, AMBIGUOUS = 8 };
 
+/* Behind the flags, in the upper half of their byte: how many sendings of the message the node saw before, so many or more. */
+#define EARLIER_SHIFT 4
+#define EARLIER_MAX   15
+
 /* Indexes of the per-CPU counters: what was seen, and under which reason a message was left alone or lost; the last
  * ones in the order of enum context_format.
  */
@@ -181,10 +185,11 @@ struct exchange {
 	__u32 request_seq;	/* network order, as the others here */
 	__u32 request_tsval;
 	__u32 response_tsval; /* of the response that was seen last */
-	__u32 answered;
-	__u32 entered;	   /* coarse_time, host order */
-	__u32 server;	   /* what the request was sent to: see server_of */
-	__u32 request_ack; /* network order, as the next; both are looked at for HTTP/2 alone */
+	__u16 answered;	      /* host order: how many sendings of the response were seen, up to EARLIER_MAX */
+	__u16 resent;	      /* how often the request was sent again, up to the same */
+	__u32 entered;	      /* coarse_time, host order */
+	__u32 server;	      /* what the request was sent to: see server_of */
+	__u32 request_ack;    /* network order, as the next; both are looked at for HTTP/2 alone */
 	__u32 response_seq;
 	struct context context;
 };

@@ -49,7 +49,8 @@ static __always_inline enum verdict judge_final(struct workspace *work, struct e
 		count(REPEATED);
 		return LEAVE_ALONE;
 	}
-	exchange->answered = 1;
+	note_earlier(work, exchange->answered);
+	exchange->answered = count_sending(exchange->answered);
 	exchange->response_tsval = key->tsval;
 	/* Answered ones give way first. If the way is being given to another at this moment, that one is not marked. */
 	struct transit_key answer = response_key(key, key->seq);

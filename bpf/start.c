@@ -66,7 +66,7 @@ static __always_inline void complete_transit(struct workspace *work, const struc
 		return;
 	}
 	slot->transit.contexts[0] = work->context;
-	slot->transit.flags |= SEGMENTS;
+	slot->transit.flags |= SEGMENTS | work->flags;
 	count(TRANSITS_STARTED);
 	if (has_waited(slot) && emit_transit(where, tag, slot, 0, 0))
 		count(TRANSITS_EMITTED);

@@ -56,6 +56,8 @@ static __always_inline int enter_stream(struct workspace *work, __u32 seq, __u32
 			return 0;
 		}
 		known->request_tsval = message->tsval;
+		known->resent = count_sending(known->resent);
+		note_earlier(work, known->resent);
 		return 1;
 	}
 	/* Streams are not used twice: this is a connection from the same port, later, or to another server. */
@@ -65,6 +67,7 @@ static __always_inline int enter_stream(struct workspace *work, __u32 seq, __u32
 	known->server = work->server;
 	known->response_tsval = 0;
 	known->answered = 0;
+	known->resent = 0;
 	known->context = work->context;
 	return 1;
 }
@@ -104,7 +107,7 @@ static __always_inline void mark_answered(struct exchange *exchange, __u64 *wher
 {
 	__u64 tag = READ_AGAIN(*where);
 
-	exchange->answered = 1;
+	exchange->answered = count_sending(exchange->answered);
 	exchange->response_seq = seq;
 	exchange->response_tsval = tsval;
 	if (tag >> TAG_HASH_SHIFT == hash_key(&exchange->key) >> TAG_HASH_SHIFT)

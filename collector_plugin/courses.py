@@ -41,6 +41,8 @@ class Course(msgspec.Struct, frozen=True, eq=False, gc=False):
     outer_destination: bytes
     is_ambiguous: bool
     """Whether several packets may have been taken for one."""
+    earlier: int
+    """How many sendings of the message the node saw before."""
     role: Role
     is_near: bool
     """Whether this is the client side: the node whose pod opened the connection, thus the parent's."""
@@ -73,6 +75,7 @@ def find_course(shape: Shape) -> Course:
         transit.outer_source,
         transit.outer_destination,
         bool(transit.flags & TransitFlag.AMBIGUOUS),
+        transit.earlier,
         _ROLES[outgoing, incoming],
         outgoing if transit.direction is Direction.REQUEST else incoming,
         points[0] is Point.NIC_INGRESS,

@@ -89,7 +89,7 @@ class MessageTable:
             self._attempts[group] = [known, message]
 
     def take_attempt(self, message: Message) -> int:
-        """Return which sending of its message this is among those known, from 1, in order of time.
+        """Return which sending of its message this is, from 1, in order of time: of those known or told of.
 
         It is counted when it is first asked for, before the message is settled.
         """
@@ -97,12 +97,12 @@ class MessageTable:
         if not isinstance(known, list):
             if not message.is_settled:
                 self.attempts.observe(message, is_again=False)
-            return 1
+            return 1 + message.earlier
         if not message.is_settled:
             # Whichever came out first counts as the first, since the earlier sending may be told of later.
             self.attempts.observe(message, is_again=any(other.is_settled for other in known))
         own = (message.first_ns, message.key)
-        return 1 + sum((other.first_ns, other.key) < own for other in known)
+        return 1 + max(message.earlier, sum((other.first_ns, other.key) < own for other in known))
 
     def file(self, message: Message, due_ns: int) -> None:
         """Give the message a new deadline, the latest of all, on the side where it belongs now."""

@@ -34,6 +34,7 @@ class Message:
         "_wire_done",
         "counted",
         "due_ns",
+        "earlier",
         "far",
         "first_ns",
         "group",
@@ -61,6 +62,8 @@ class Message:
         self._packed_far: PackedHalf | None = None
         self.first_ns = -1
         """The first stamp known of it, as epoch time: what attempts are ordered by. None is below 0."""
+        self.earlier = 0
+        """How many sendings of it a node had seen before: those may be told of later, or never."""
         self.due_ns = 0
         """When the join forgets the message, or gives up what is still pending; 0 before it is filed."""
         self.counted: tuple[int, ...] = ()
@@ -106,6 +109,7 @@ class Message:
         if self.is_packed:
             self.unpack()
         self._sighting = None
+        self.earlier = max(self.earlier, half.course.earlier)
         if is_near:
             self.near, self._near_node = half, node
         else:

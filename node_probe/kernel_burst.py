@@ -13,6 +13,7 @@ import msgspec
 from node_probe.kernel_record import (
     CONTEXT_FIELDS,
     CONTEXT_OFFSET,
+    FLAGS_MASK,
     KIND_BYTES,
     RECORD_FIELDS,
     KernelRecordError,
@@ -128,7 +129,7 @@ def decode_burst(data: bytes) -> Burst | None:
         destination_address=head[13],
         stamps=read_stamps(seen, head[16:24], head[24:32]),
         tunnel=Tunnel(tunnel),
-        flags=TransitFlag(flags),
+        flags=TransitFlag(flags & FLAGS_MASK),
         vni=vni,
         outer_source=head[14],
         outer_destination=head[15],

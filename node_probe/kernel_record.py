@@ -57,6 +57,9 @@ def offset_of(fields: Fields, name: str) -> int:
 
 _HEAD = struct.Struct("=" + "".join(code for _, code in RECORD_FIELDS))
 _CONTEXT = struct.Struct("=" + "".join(code for _, code in CONTEXT_FIELDS))
+EARLIER_SHIFT, FLAGS_MASK = 4, 0x0F
+"""Of the byte that holds the flags: above them stands the number of earlier sendings, as in the wire's record."""
+
 KIND_BYTES = 6
 """The first of a record: version, direction, points seen, flags, tunnel, number of contexts, which is 1."""
 
@@ -98,7 +101,8 @@ def decode_kernel_record(data: bytes) -> Transit | None:
         server_address=head[13],
         stamps=read_stamps(seen, head[16:24], head[24:32]),
         tunnel=Tunnel(tunnel),
-        flags=TransitFlag(flags),
+        flags=TransitFlag(flags & FLAGS_MASK),
+        earlier=flags >> EARLIER_SHIFT,
         vni=vni,
         outer_source=head[14],
         outer_destination=head[15],

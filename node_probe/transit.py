@@ -21,6 +21,10 @@ SAMPLED_FLAG = 1
 UNSPECIFIED_ADDRESS = bytes(ADDRESS_BYTES)
 
 
+MAX_EARLIER = 15
+"""Linux gives up a connection after as many retransmissions (tcp_retries2)."""
+
+
 class Point(IntEnum):
     """A place in the kernel where a packet is stamped: a device and a direction, in the order of a request's way."""
 
@@ -132,6 +136,8 @@ class Transit(msgspec.Struct, frozen=True):
     stamps: tuple[Stamp, ...]
     tunnel: Tunnel = Tunnel.NONE
     flags: TransitFlag = TransitFlag(0)
+    earlier: int = 0
+    """How many sendings of the message its node had seen before, up to MAX_EARLIER: TCP sends again what was lost."""
     vni: int = 0
     outer_source: bytes = UNSPECIFIED_ADDRESS
     outer_destination: bytes = UNSPECIFIED_ADDRESS

@@ -4,7 +4,7 @@ Pure. Little-endian; layout version 1. A later version may append bytes: a reade
 
     offset size field                      offset size field
     0      1    version                    48     1    tunnel
-    1      1    direction                  49     1    flags
+    1      1    direction                  49     1    flags; in its upper half: earlier sendings
     2      1    context format             50     2    reserved, 0
     3      1    n, number of stamps        52     4    VNI
     4      4    TCP sequence number        56     16   outer source
@@ -46,6 +46,9 @@ HEAD_BYTES = _HEAD.size
 STAMP_BYTES = _STAMP.size
 _COUNT_OFFSET = 3
 """Of n; read_message_key has the offsets of what it takes."""
+
+_EARLIER_SHIFT, _FLAGS_MASK = 4, 0x0F
+"""Of the byte that holds the flags."""
 
 _KEY = struct.Struct("<x1s2x10s2x16s56x4s")
 """What of the message key a record holds: direction, from seq to client port, client address, stream."""
@@ -100,7 +103,7 @@ def encode_record(transit: Transit) -> bytes:
         transit.client_address,
         transit.server_address,
         transit.tunnel,
-        transit.flags,
+        transit.flags | transit.earlier << _EARLIER_SHIFT,
         0,
         transit.vni,
         transit.outer_source,
@@ -159,7 +162,8 @@ def decode_checked(data: bytes, trace_id: bytes, parent_id: bytes, trace_flags: 
             server_address=server,
             stamps=_read_stamps(data, count),
             tunnel=_find_tunnel(tunnel),
-            flags=_find_flags(flags),
+            flags=_find_flags(flags & _FLAGS_MASK),
+            earlier=flags >> _EARLIER_SHIFT,
             vni=vni,
             outer_source=outer_source,
             outer_destination=outer_destination,

@@ -1,11 +1,12 @@
 """How often messages are sent: each sending counts once, with the node that sent it."""
 
+import msgspec
 import pytest
 
 from collector_plugin import attempts
 from collector_plugin.hop_durations import OTHER
 from collector_plugin.reasons import TransitReason
-from node_probe.transit import Transit
+from node_probe.transit import NodeIdentity, Transit
 from tests.collector_plugin.builders import (
     NODE_1,
     NODE_2,
@@ -17,9 +18,10 @@ from tests.collector_plugin.builders import (
     make_node,
     make_transit,
 )
-from tests.collector_plugin.join_story import ANSWER_FAR, ANSWER_NEAR, FAR, NEAR, PARENT, WHOLE, Story
+from tests.collector_plugin.join_story import ANSWER_FAR, ANSWER_NEAR, FAR, NEAR, PARENT, REQUEST_HOPS, WHOLE, Story
 
 NEAR_AGAIN = make_transit({2: 201_000, 3: 201_010, 4: 201_020}, tsval=300)
+LOST = make_transit({2: 1000, 3: 1010})
 FAR_AGAIN = make_transit({5: 201_120, 6: 201_130, 7: 201_140}, tsval=300)
 
 
@@ -59,6 +61,21 @@ def test_attempts_that_come_in_the_wrong_order_are_as_many() -> None:
     for tsval in (300, 200, 100):
         story.see(0, NODE_1, make_transit({2: tsval * 1000, 7: tsval * 1000 + 10}, tsval=tsval))
     assert read_counts(story) == {("request", "node-1"): (1, 2)}
+
+
+@pytest.mark.parametrize("telling", [NODE_1, NODE_2], ids=lambda node: node.name)
+def test_sending_says_itself_that_there_were_earlier_ones(telling: NodeIdentity) -> None:
+    """The lost ones' records come a second later, with the sweep, when the hops of the one that arrived are out."""
+    story = Story()
+    story.see_parent(0)
+    spans = []
+    for node, transit in ((NODE_1, NEAR_AGAIN), (NODE_2, FAR_AGAIN), (NODE_1, LOST)):
+        earlier = 2 if node is telling and transit is not LOST else 0
+        story.join.add_batch(make_batch(node, msgspec.structs.replace(transit, earlier=earlier)), 0)
+        spans += [span for emission in story.join.take_due(0) for span in emission.spans]
+    spans += [span for emission in story.join.take_due(3 * SECOND) for span in emission.spans]
+    found = [dict(span.attributes).get("hopspan.attempt") for span in spans]
+    assert found == [3] * len(REQUEST_HOPS) + [None]
 
 
 def test_half_that_comes_late_is_no_further_attempt() -> None:

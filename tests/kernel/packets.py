@@ -21,8 +21,13 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT_ID = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
 
-TIMESTAMPS = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL, 1)
-LATER_TIMESTAMPS = b"\x01\x01\x08\x0a" + struct.pack("!II", TSVAL + 200, 1)
+
+def make_timestamps(tsval: int) -> bytes:
+    """Return the TCP option, behind two no-operations."""
+    return b"\x01\x01\x08\x0a" + struct.pack("!II", tsval, 1)
+
+
+TIMESTAMPS, LATER_TIMESTAMPS = make_timestamps(TSVAL), make_timestamps(TSVAL + 200)
 
 
 def ethernet(payload: bytes, ether_type: int = 0x0800) -> bytes:

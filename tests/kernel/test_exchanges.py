@@ -13,6 +13,7 @@ from tests.kernel.packets import (
     TRACEPARENT,
     TSVAL,
     http_request,
+    make_timestamps,
     request,
     response,
     traced_request,
@@ -98,7 +99,7 @@ def test_retransmission_is_a_transit_of_its_own(bpf: Harness, port: int) -> None
     for frame in (first, first, again):
         bpf.watch("pod_egress", frame)
         bpf.watch("pod_ingress", frame)
-    assert [transit.tsval for transit in bpf.read_transits()] == [TSVAL, TSVAL + 200]
+    assert [(transit.tsval, transit.earlier) for transit in bpf.read_transits()] == [(TSVAL, 0), (TSVAL + 200, 1)]
     assert bpf.counts() == {"transits_started": 2, "transits_emitted": 2, "repeated": 1}
 
 
@@ -109,6 +110,27 @@ def test_retransmitted_response(bpf: Harness, port: int) -> None:
     for options in (TIMESTAMPS, TIMESTAMPS, LATER_TIMESTAMPS):
         bpf.watch("nic_ingress", vxlan(response(client_port=port, options=options)))
     assert bpf.counts() == {"transits_started": 2, "repeated": 1, "transits_swept": 1}
+
+
+def test_record_says_how_often_its_message_was_sent_before(bpf: Harness, port: int) -> None:
+    """The lost sendings wait for the sweep, and the one that arrives does not; of more than 15 it says 15."""
+    for number in range(20):
+        later = make_timestamps(TSVAL + 200 * number)
+        bpf.watch("pod_egress", request(traced_request(), client_port=port, options=later))
+        bpf.watch("nic_ingress", vxlan(response(client_port=port, options=later)))
+    for program, frame in (
+        ("pod_ingress", request(traced_request(), client_port=port, options=later)),
+        ("pod_ingress", response(client_port=port, options=later)),
+    ):
+        bpf.watch(program, frame)
+    assert [(t.direction, t.flags, t.earlier) for t in bpf.read_transits()] == [
+        (Direction.REQUEST, TransitFlag(0), 15),
+        (Direction.RESPONSE, TransitFlag(0), 15),
+    ]
+    bpf.sweep()
+    earlier = [(t.direction, t.earlier) for t in bpf.read_transits()]
+    sent = [min(number, 15) for number in range(19)]
+    assert sorted(earlier) == sorted((direction, number) for direction in Direction for number in sent)
 
 
 def test_packet_that_was_lost_and_is_sent_again_without_timestamps(bpf: Harness, port: int) -> None:

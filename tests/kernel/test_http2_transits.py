@@ -4,6 +4,7 @@ import ipaddress
 
 import pytest
 
+from node_probe.kernel_record import EARLIER_SHIFT
 from node_probe.transit import Point, TransitFlag
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.http2_blocks import ANSWER, C_CORE, GO, Encoder, Style, traced
@@ -120,7 +121,7 @@ def test_request_that_is_sent_again(bpf: Harness, port: int) -> None:
     first, again = read_all(bpf)
     assert (first.value, first.seq, first.tsval) == (value, start, TSVAL)
     assert (again.value, again.seq, again.tsval) == (value, start, TSVAL + 200)
-    assert again.flags == TransitFlag.PARTIAL
+    assert again.flags == TransitFlag.PARTIAL | 1 << EARLIER_SHIFT
     assert count_reasons(bpf) == {"http2_requests": 2, "transits_started": 2, "repeated": 1}
     assert bpf.list_awaited() == {}
 

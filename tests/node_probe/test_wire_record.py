@@ -4,11 +4,13 @@ import contextlib
 import ipaddress
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from node_probe.transit import (
+    MAX_EARLIER,
     Context,
     ContextFormat,
     Direction,
@@ -189,6 +191,16 @@ def test_any_bytes_are_a_record_or_its_error(data: bytes) -> None:
 def test_id_is_never_all_zero() -> None:
     """The derived id of any data has a bit set, so W3C accepts it."""
     assert all(any(derive_id(number.to_bytes(4, "big"))) for number in range(1000))
+
+
+def test_earlier_sendings_stand_above_the_flags() -> None:
+    """So a reader that knows the flags alone reads on, and a record of a first sending is as it ever was."""
+    _, expected = read_story("transits", STORIES[0])
+    transit = msgspec.structs.replace(expected_transit(expected), flags=TransitFlag.PARTIAL, earlier=MAX_EARLIER)
+    record = encode_record(transit)
+    assert record[49] == 0xF1
+    assert decode(record, expected) == transit
+    assert encode_record(msgspec.structs.replace(transit, earlier=0))[49] == TransitFlag.PARTIAL
 
 
 def test_ids_with_a_common_beginning() -> None:

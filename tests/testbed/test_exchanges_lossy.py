@@ -11,7 +11,8 @@ from collector_plugin.halves import MAX_TIME_NS
 from collector_plugin.join import Join
 from collector_plugin.join_settings import JoinSettings
 from collector_plugin.span_walk import SPAN_KIND_CLIENT
-from node_probe.wire_batch import read_batch
+from node_probe.transit import Transit, attempts_key, message_key
+from node_probe.wire_batch import decode_batch, read_batch
 from testbed.topology import NODE_1, NODE_2, Node
 from tests.soak import scale
 from tests.testbed.accounts import Account, check_accounts
@@ -66,6 +67,15 @@ def count_joined(groups: Iterable[bytes], told: Told) -> dict[tuple[str, str], t
     return {(direction.label, node): (first, again) for direction, node, first, again in found if first or again}
 
 
+def list_sendings(groups: Iterable[bytes]) -> list[list[Transit]]:
+    """Return the transits of each message on each node, in order of time."""
+    found: dict[tuple[str, bytes], list[Transit]] = {}
+    for batch in map(decode_batch, groups):
+        for transit in batch.transits:
+            found.setdefault((batch.node.name, attempts_key(message_key(transit))), []).append(transit)
+    return [sorted(transits, key=lambda transit: transit.stamps[0].monotonic_ns) for transits in found.values()]
+
+
 @pytest.mark.parametrize("node", [NODE_1, NODE_2], ids=lambda node: node.name)
 @pytest.mark.parametrize("unlucky", ["request", "response"])
 def test_lost_message_is_sent_again(bench: Bench, unlucky: str, node: Node) -> None:
@@ -87,6 +97,8 @@ def test_lost_message_is_sent_again(bench: Bench, unlucky: str, node: Node) -> N
     assert count_joined(bench.sink.groups[seen:], told) == {
         sender: (number, count - number) for sender, count in sent.items()
     }
+    for sendings in list_sendings(bench.sink.groups[seen:]):
+        assert [transit.earlier for transit in sendings] == list(range(len(sendings)))
 
 
 @pytest.mark.parametrize(("unlucky", "node"), [("request", NODE_1), ("response", NODE_2)])
