@@ -68,6 +68,7 @@ def response(at_ns: int = T + 5 * MS, **changes: Any) -> bytes:
 
 
 EARLIER = request(T - S, seq=895, ack=4000, number=6, previous_last_ns=T - 2 * S)
+FOLLOWER = make_burst(T + 2 * MS, kind=2, seq=1000, number=7)
 LATER = request(T + S, seq=1105, ack=6000, number=8, previous_last_ns=T + MS)
 
 
@@ -105,10 +106,18 @@ LATER = request(T + S, seq=1105, ack=6000, number=8, previous_last_ns=T + MS)
             [request(), response(ack=1000, number=1, after_handshake=1), response(T + 6 * MS, seq=5105, number=2)],
             CLAIM, (BOTH[0], [(Direction.REQUEST, 1000), (Direction.RESPONSE, 5105)]), id="tickets cross the request",
         ),
+        pytest.param(
+            [response(T - S, seq=4900, ack=1000, number=6), request(), FOLLOWER, response()],
+            CLAIM, BOTH, id="a request with a body",
+        ),
+        pytest.param(
+            [response(T - S, seq=4900, ack=900, number=6), request(), FOLLOWER, response()],
+            CLAIM, AMBIGUOUS, id="more of the last request, which was answered early",
+        ),
         pytest.param([EARLIER, request(), response()], STREAMS, BOTH, id="streams: all bytes accounted for"),
         pytest.param([request(), response()], STREAMS, AMBIGUOUS, id="streams: unknown bytes before the request"),
         pytest.param(
-            [EARLIER, request(), make_burst(T + 2 * MS, kind=2, seq=1000, number=7), response()],
+            [EARLIER, request(), FOLLOWER, response()],
             STREAMS, AMBIGUOUS, id="streams: a follower",
         ),
         pytest.param([EARLIER, request(), response(records=(100, 9))], STREAMS, BOTH, id="streams: two records"),
