@@ -67,6 +67,7 @@ def measure_replay(transits: int, rounds: int) -> dict[str, Any]:
         "replay_us_cpu_per_transit": figures["us_cpu"],
         "replay_us_cpu_per_coded_transit": figures["coded_us_cpu"],
         "replay_us_cpu_more_if_coded": spread([one["coded_us_cpu"] - one["us_cpu"] for one in report["rounds"]]),
+        "us_cpu_per_kept_burst": figures["kept_us_cpu"],
         "replay_lost": figures["lost"],
         "replay_uncounted": spread([one["uncounted"] + one["coded_uncounted"] for one in report["rounds"]]),
         "wire_bytes_per_transit": figures["bytes_per_transit"],
@@ -82,6 +83,8 @@ def describe() -> dict[str, str]:
         "under a reason, replay_uncounted must be 0",
         "agent.replay_us_cpu_per_coded_transit": "of HTTP/2's contexts in Huffman code, each of a request and its "
         "response; replay_us_cpu_more_if_coded: round by round, less replay_us_cpu_per_transit",
+        "agent.us_cpu_per_kept_burst": "of TLS, kept until a span claims it: without reading the ring, beside "
+        "replay_us_cpu_per_coded_transit in the same round",
         "agent.compile_child_peak_mib": "resident memory of the child that compiles and loads, before it exits",
     }
 

@@ -22,11 +22,12 @@ from hopspan.errors import HopspanError
 from hopspan.export_errors import ExportResult
 from hopspan.logs import Log
 from hopspan.version import VERSION
-from node_probe.agent import Agent
+from node_probe.agent import BATCH_RECORDS, Agent
 from node_probe.attach import Attacher
 from node_probe.bpf import BpfMap, possible_cpus
 from node_probe.clock import read_clock_id
 from node_probe.counters import Event
+from node_probe.kept_flows import KeptFlows
 from node_probe.kernel_record import RECORD_BYTES
 from node_probe.programs import RING_BYTES, SWEEP, load_programs
 from node_probe.ring import RingReader
@@ -38,9 +39,13 @@ from tests.bench.samples import deep_request
 from tests.bench.stream_samples import stream_request
 from tests.kernel.bpf_harness import Harness
 from tests.kernel.packets import request, vxlan
+from tests.node_probe.bursts import make_burst
 
 RECORDS = 4000
 """Different records that are replayed in turn: more than a batch, and more contexts than the agent remembers."""
+
+KEPT_BURSTS = 20_000
+"""Of each round; to make them takes longer than to keep them."""
 
 BACKLOG_ENOUGH = 20_000
 """Transits waiting at which the ring holds back: ten batches, and well below what the backlog holds by default."""
@@ -146,6 +151,22 @@ def replay(fds: dict[str, int], records: list[bytes], total: int) -> dict[str, f
     }
 
 
+def keep_bursts(total: int) -> float:
+    """Return the CPU time in us that keeping a burst of TLS takes, of both directions of 200 connections."""
+    kept, cpu_ns = KeptFlows(), 0
+    for first in range(0, total, BATCH_RECORDS):
+        records = [
+            make_burst(
+                1000 * at, is_coming=bool(at % 2), client_port=1024 + at % 200, seq=at * 777, number=at % 65536
+            )
+            for at in range(first, first + BATCH_RECORDS)
+        ]
+        started_ns = time.process_time_ns()
+        kept.keep(records)
+        cpu_ns += time.process_time_ns() - started_ns
+    return cpu_ns / 1e3 / kept.count
+
+
 def main() -> int:
     """Replay as many transits as the argument says, as often as the second says, and print a JSON list."""
     total, rounds = int(sys.argv[1]), int(sys.argv[2])
@@ -160,7 +181,7 @@ def main() -> int:
     results = []
     for _ in range(rounds):
         of_coded = {f"coded_{name}": figure for name, figure in replay(fds, streams, total).items()}
-        results.append(replay(fds, records, total) | of_coded)
+        results.append(replay(fds, records, total) | of_coded | {"kept_us_cpu": keep_bursts(KEPT_BURSTS)})
     sys.stdout.write(f"{json.dumps({'compile_child_peak_mib': peak_mib, 'rounds': results})}\n")
     for thread in set(threading.enumerate()) - {threading.current_thread()}:
         thread.join(_THREAD_TIMEOUT_S)  # a busy machine lets those that have nothing to do any more wait

@@ -54,6 +54,7 @@ REPORTED = (
     "rps.loss_percent_100_agent",
     "agent.compile_child_peak_mib",
     "agent.replay_us_cpu_per_coded_transit",
+    "agent.us_cpu_per_kept_burst",
     "discovery.attach_s",
     "discovery.attach_cpu_s",
     "discovery.release_s",
