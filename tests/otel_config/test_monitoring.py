@@ -5,9 +5,11 @@ import urllib.request
 
 import pytest
 
+from collector_plugin.flow_settings import FlowSettings
 from collector_plugin.kubernetes_settings import KubernetesSettings
 from hopspan.http_url import read_http_url
 from hopspan.metrics import Histogram, MetricKind
+from node_probe.flow_report import read_flow_metrics
 from tests.collector_plugin.plugin_bench import Bench
 from tests.house.repository import ROOT
 from tests.node_probe.test_report import read_all
@@ -31,7 +33,8 @@ def list_expressions() -> list[str]:
 @pytest.fixture(scope="module")
 def served() -> set[str]:
     """Return the names of all samples that the two programs serve."""
-    bench = Bench(KubernetesSettings(enabled=True, api_server=read_http_url("http://localhost:9")))
+    kubernetes = KubernetesSettings(enabled=True, api_server=read_http_url("http://localhost:9"))
+    bench = Bench(kubernetes, FlowSettings(enabled=True))
     url = f"http://localhost:{bench.plugin.metrics_port}/metrics"
     request = urllib.request.Request(url, headers={"Accept": "application/openmetrics-text"})
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - ours
@@ -39,7 +42,8 @@ def served() -> set[str]:
     bench.plugin.stop()
     bench.close()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
-    for name, metric in read_all().items():
+    flows = {metric.name: metric for metric in read_flow_metrics(None, None)}
+    for name, metric in (read_all() | flows).items():
         is_counter = not isinstance(metric, Histogram) and metric.kind is MetricKind.COUNTER
         kinds[name] = "histogram" if isinstance(metric, Histogram) else "counter" if is_counter else "gauge"
     return {name + suffix for name, kind in kinds.items() for suffix in SUFFIXES[kind]}
