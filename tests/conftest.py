@@ -5,6 +5,7 @@ inherited, also by the programs under test. Generated cases may take as long as 
 And what is made once for all: certificates, and compiled programs.
 """
 
+import faulthandler
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,12 @@ from tests.open_files import OpenFile, find_left, list_open_files
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+_EXIT_TIMEOUT_S = 60.0
+"""The interpreter waits for threads that a test left: without end, if one of them never ends."""
+
+_STANDARD_ERROR = 2
+"""The descriptor, whatever pytest has put in the stream's place."""
 
 _OPEN_FOR_ALL: set[OpenFile] = set()
 """What was opened for more than one module."""
@@ -51,6 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
         settings.register_profile("hopspan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
         settings.load_profile("hopspan")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """A run whose threads do not end is a failure, and says where they are."""
+    faulthandler.dump_traceback_later(_EXIT_TIMEOUT_S, exit=True, file=_STANDARD_ERROR)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.testbed
 EXCHANGES = 23
 PORT = 24443
 DEADLINE_S = 60.0
+WATCH_POLL_S = 0.2
 TRACE_ID = bytes(15) + b"\7"
 
 
@@ -33,7 +35,7 @@ class ClaimingPeer(OtlpPeer):
     """Takes transits, and hands claims to the agents that ask for them."""
 
     def __init__(self) -> None:
-        self.agents: dict[str, queue.Queue[bytes | None]] = {}
+        self.agents: dict[str, queue.Queue[bytes]] = {}
         super().__init__(PLUGIN_ENDPOINT)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -46,10 +48,11 @@ class ClaimingPeer(OtlpPeer):
         """Send claims to a node's agent."""
         self.agents[node].put(encode_batch(claims))
 
-    def _watch(self, request: bytes, _context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _watch(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         batches = self.agents[decode_hello(request).node] = queue.Queue()
-        while (batch := batches.get()) is not None:
-            yield batch
+        while context.is_active():  # no longer, or its thread would hold up the end of the interpreter for ever
+            with suppress(queue.Empty):
+                yield batches.get(timeout=WATCH_POLL_S)
 
 
 def serve(listener: Any, pair: Any) -> None:
@@ -119,8 +122,6 @@ def test_claims_bring_both_sides(two_nodes_vxlan: None, tmp_path: Path) -> None:
         far = wait_for_arrivals(peer, 2 * len(near))[len(near) :]
         assert {arrival.node for arrival in far} == {CATALOG.node.name}
         assert {arrival.sending for arrival in far} == {arrival.sending for arrival in near}
-        for batches in peer.agents.values():
-            batches.put(None)
 
 
 def check_order(near: list[Arrival]) -> None:
