@@ -12,7 +12,7 @@ from collector_plugin.flow_settings import FlowAttributes
 from collector_plugin.reasons import ClaimReason
 from collector_plugin.span_attributes import AttributePicker, Value
 from collector_plugin.span_peers import PEER_KEYS, pack_address
-from collector_plugin.span_walk import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
+from collector_plugin.span_walk import are_lawful
 from hopspan.flow_claims import ANY_ADDRESS, IntervalClaim
 from hopspan.values import MAX_PORT
 from node_probe.transit import SAMPLED_FLAG
@@ -50,7 +50,7 @@ class FlowNames:
         flow = self._find_known(tuple(values.items()))
         if isinstance(flow, ClaimReason):
             return flow
-        if not 0 < start_ns <= end_ns or not _are_lawful(*ids):
+        if not 0 < start_ns <= end_ns or not are_lawful(*ids):
             return ClaimReason.UNREADABLE
         (address, port), (server_address, server_port), is_one_at_a_time = flow
         return IntervalClaim(
@@ -125,12 +125,3 @@ def _is_loopback(address: bytes) -> bool:
     end = ip_address(address)
     mapped = getattr(end, "ipv4_mapped", None)
     return (mapped or end).is_loopback
-
-
-def _are_lawful(trace_id: bytes, span_id: bytes) -> bool:
-    return (
-        len(trace_id) == TRACE_ID_BYTES
-        and len(span_id) == SPAN_ID_BYTES
-        and trace_id != ZERO_TRACE_ID
-        and span_id != ZERO_SPAN_ID
-    )

@@ -15,6 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from collector_plugin.service_name import UNKNOWN_SERVICE
+from collector_plugin.span_walk import NO_LEFT
 from collector_plugin.zipkin_endpoints import write_local, write_remote
 from collector_plugin.zipkin_events import DROPPED_ATTRIBUTES, write_event, write_link
 from collector_plugin.zipkin_merge import encode_array
@@ -40,7 +41,6 @@ _KINDS: dict[int, str] = {
 """Any other kind is local, for which Zipkin has none."""
 
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
-_NO_LEFT = bytes(8)
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ def _convert_span(span: Span, service: str, common: dict[str, str]) -> dict[str,
     if not _is_id(span.trace_id, _TRACE_ID_BYTES) or not _is_id(span.span_id, _SPAN_ID_BYTES):
         return {}
     # With its ids, a 64-bit trace has 16 digits, as everywhere in Zipkin.
-    trace_id = span.trace_id.removeprefix(_NO_LEFT)
+    trace_id = span.trace_id.removeprefix(NO_LEFT)
     converted: dict[str, Any] = {"traceId": trace_id.hex(), "id": span.span_id.hex()}
     if _is_id(span.parent_span_id, _SPAN_ID_BYTES):
         converted["parentId"] = span.parent_span_id.hex()

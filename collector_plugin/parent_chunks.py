@@ -15,14 +15,10 @@ from collector_plugin.packed_spans import (
 from collector_plugin.parent import Parent
 from collector_plugin.parent_origins import Origins, OriginTable
 from collector_plugin.span_peers import CALLING_KINDS
-
-TRACE_HIGH_BYTES = 8
-"""The left half of a trace id, which a sender may leave out."""
+from collector_plugin.span_walk import NO_LEFT
 
 BEST_RANK = 3
 """Of a span that waited, and whose trace id is the same to the last bit."""
-
-_NO_TRACE_HIGH = bytes(TRACE_HIGH_BYTES)
 
 
 class Chunk:
@@ -41,15 +37,15 @@ class Chunk:
         self.count = 0
         self.origins = Origins(table)
 
-    def rank(self, half: bytes, high: bytes, place: int) -> int:
+    def rank(self, half: bytes, left: bytes, place: int) -> int:
         """Return how well the span there fits right half and left half of a key; below 0 it is another."""
         spans, at = self.spans, place * PACKED_BYTES
         if not spans.startswith(half, at + HALF_PLACE):
             return -1
         waits = 2 * (spans[at + KIND_PLACE] in CALLING_KINDS)
-        if spans.startswith(high, at + TRACE_PLACE):
+        if spans.startswith(left, at + TRACE_PLACE):
             return waits + 1
-        return waits if high == _NO_TRACE_HIGH or spans.startswith(_NO_TRACE_HIGH, at + TRACE_PLACE) else -1
+        return waits if left == NO_LEFT or spans.startswith(NO_LEFT, at + TRACE_PLACE) else -1
 
     def read(self, place: int) -> Parent:
         """Return the span there."""

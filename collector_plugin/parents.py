@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from collector_plugin.network_span import NetworkSpan
 from collector_plugin.packed_spans import PACKED_BYTES, PackedSpans, Spans, half_of, pack_spans
 from collector_plugin.parent import Parent
-from collector_plugin.parent_chunks import BEST_RANK, TRACE_HIGH_BYTES, Chunk
+from collector_plugin.parent_chunks import BEST_RANK, Chunk
 from collector_plugin.parent_origins import OriginTable
 from collector_plugin.span_peers import CALLING_KINDS
+from collector_plugin.span_walk import LEFT_BYTES
 
 MAX_BYTES = 48 << 20
 """Some 860,000 spans: a window and ten seconds at 12,000 spans a second, while most transits come within one second.
@@ -103,7 +104,7 @@ class ParentStore:
         place = (self._heads[hash(half) & self._mask] - low) & _NUMBER_MASK
         if place >= count:
             return None
-        chunks, size, high = self._chunks, self._chunk_spans, trace_id[:TRACE_HIGH_BYTES]
+        chunks, size, left = self._chunks, self._chunk_spans, trace_id[:LEFT_BYTES]
         best: tuple[int, Chunk, int] | None = None
         for _ in range(MAX_STEPS):
             if place >= count:
@@ -111,7 +112,7 @@ class ParentStore:
             chunk, inside = chunks[place // size], place % size
             if inside >= chunk.count:
                 break
-            rank = chunk.rank(half, high, inside)
+            rank = chunk.rank(half, left, inside)
             if rank >= 0 and (best is None or rank > best[0]):
                 best = (rank, chunk, inside)
             if rank == BEST_RANK:

@@ -33,6 +33,11 @@ ONE_BYTE = 0x80
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
 ZERO_TRACE_ID, ZERO_SPAN_ID = bytes(TRACE_ID_BYTES), bytes(SPAN_ID_BYTES)
 
+LEFT_BYTES = TRACE_ID_BYTES // 2
+"""The trace id's left half, which a sender may leave out: it is then zero."""
+
+NO_LEFT = bytes(LEFT_BYTES)
+
 
 def walk_spans(data: bytes, fields: list[Field]) -> list[SpanTimes]:
     """Return the spans of any fields `spans`, read from the wire alone."""
@@ -40,7 +45,8 @@ def walk_spans(data: bytes, fields: list[Field]) -> list[SpanTimes]:
     return [span for span in read if span is not None]
 
 
-def _are_lawful(trace_id: bytes, span_id: bytes) -> bool:
+def are_lawful(trace_id: bytes, span_id: bytes) -> bool:
+    """Tell whether ids are 16 and 8 bytes, and not all zero."""
     return (
         len(trace_id) == TRACE_ID_BYTES
         and len(span_id) == SPAN_ID_BYTES
@@ -95,7 +101,7 @@ def _read_span(data: bytes, position: int, end: int) -> SpanTimes | None:  # noq
             position = _skip_field(data, position, end)
     if position != end:
         raise WireError("span is longer than its field")
-    return (trace_id + span_id, kind, start_ns, end_ns) if _are_lawful(trace_id, span_id) else None
+    return (trace_id + span_id, kind, start_ns, end_ns) if are_lawful(trace_id, span_id) else None
 
 
 def _skip_field(data: bytes, position: int, end: int) -> int:

@@ -12,11 +12,9 @@ from collector_plugin.packed_spans import PackedSpans, half_of
 from collector_plugin.places import PlaceTable
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sources import SOURCES, find_source
-from collector_plugin.span_walk import TRACE_ID_BYTES
+from collector_plugin.span_walk import LEFT_BYTES, NO_LEFT, TRACE_ID_BYTES
 from collector_plugin.waiting_groups import (
-    LEFT_BYTES,
     MIN_BYTES,
-    NO_LEFT,
     Entry,
     begins_with,
     count_entries,

@@ -5,13 +5,8 @@ Pure. So a transit that waits needs no object, and those of one parent share the
 
 import struct
 
-from collector_plugin.span_walk import SPAN_ID_BYTES, TRACE_ID_BYTES
+from collector_plugin.span_walk import LEFT_BYTES, SPAN_ID_BYTES
 from node_probe.wire_record import HEAD_BYTES, STAMP_BYTES, read_message_key
-
-LEFT_BYTES = TRACE_ID_BYTES // 2
-"""The trace id's left half, which a sender may leave out; the right one is the group's."""
-
-NO_LEFT = bytes(LEFT_BYTES)
 
 _HEAD = struct.Struct("<QqIHB8s")
 _LEFT_PLACE = _HEAD.size - LEFT_BYTES

@@ -14,14 +14,13 @@ from collector_plugin.otlp_spans import MAX_REQUEST_BYTES
 from collector_plugin.otlp_walk import OWN_SCOPE
 from collector_plugin.service_name import read_service_name
 from collector_plugin.span_request import SpanFormat, SpanRequest
+from collector_plugin.span_walk import LEFT_BYTES, NO_LEFT
 from collector_plugin.zipkin_merge import encode_array, merge_arrays
 
 MIN_DURATION_US = 1
 """Zipkin knows no shorter duration."""
 
 _NS_PER_US = 1_000
-_LEFT_BYTES = 8
-_NO_LEFT = bytes(_LEFT_BYTES)
 
 
 def encode_zipkin(emissions: Iterable[Emission], version: str) -> list[SpanRequest]:
@@ -75,7 +74,7 @@ def map_span(span: NetworkSpan, service: str, version: str) -> dict[str, Any]:
 
 def _write_trace_id(trace_id: bytes) -> str:
     # A 64-bit id came by B3, and the application's own spans have it in Zipkin so.
-    return (trace_id[_LEFT_BYTES:] if trace_id.startswith(_NO_LEFT) else trace_id).hex()
+    return (trace_id[LEFT_BYTES:] if trace_id.startswith(NO_LEFT) else trace_id).hex()
 
 
 def _map_event(event: SpanEvent) -> dict[str, Any]:
