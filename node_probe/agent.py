@@ -21,7 +21,7 @@ from node_probe.governor import Governor
 from node_probe.heartbeat import Heartbeat
 from node_probe.hop_histograms import HopHistograms
 from node_probe.interfaces import POD_BIT
-from node_probe.kernel_burst import is_burst
+from node_probe.kernel_burst import divide_bursts
 from node_probe.pace import Pace
 from node_probe.request_writer import RequestWriter
 from node_probe.ring import RingReader
@@ -193,9 +193,9 @@ class Agent:
             return
         self.tally.events.add(Event.RECORDS_READ, len(records))
         if self.flows is not None:
-            bursts = [record for record in records if is_burst(record)]
-            records = [record for record in records if not is_burst(record)] if bursts else records
+            bursts, others = divide_bursts(records)
             self.flows.keep(self._let_go(bursts, self.governor.select_bursts(bursts)))
+            records = others
         self._consume(self._let_go(records, self.governor.select(records)))
 
     def _let_go(self, records: list[bytes], kept: list[bytes]) -> list[bytes]:

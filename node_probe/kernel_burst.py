@@ -5,6 +5,7 @@ text; a test compares names, offsets and sizes. Who is the client is not known: 
 """
 
 import struct
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
@@ -93,6 +94,15 @@ class Burst(msgspec.Struct, frozen=True, gc=False):
 def is_burst(record: bytes) -> bool:
     """Return whether the kernel's record is that of a burst: one without a context, which a span has to claim."""
     return len(record) > _FORMAT_AT and record[_FORMAT_AT] == _FLOW
+
+
+def divide_bursts(records: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return the kernel's records that are of bursts, and all others."""
+    bursts: list[bytes] = []
+    others: list[bytes] = []
+    for record in records:
+        (bursts if is_burst(record) else others).append(record)
+    return bursts, others
 
 
 def is_follower(record: bytes) -> bool:
