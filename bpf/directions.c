@@ -12,18 +12,25 @@ static __always_inline struct tls_direction *direction_of(__u64 set, __u64 way)
 	return directions.lookup((int *)&index);
 }
 
+/* Returns the tags among which the segment's direction is, their index, and the words and the hash that it is known by. */
+static __always_inline struct tag_set *direction_set(const struct message *message, __u64 flow[2], __u64 *hash,
+						     __u64 *index)
+{
+	flow_words(message, flow);
+	*hash = hash_words(flow);
+	*index = *hash % DIRECTION_SETS;
+	return direction_tags.lookup((int *)index);
+}
+
 /* Finds the direction that the segment belongs to. Returns 0 where it is not known; where its way would be is then in the
  * workspace.
  */
 static __always_inline struct tls_direction *find_direction(struct workspace *work)
 {
-	__u64 flow[2];
+	__u64 flow[2], hash, index;
 	__u32 now = coarse_time(work->now);
+	struct tag_set *set = direction_set(&work->message, flow, &hash, &index);
 
-	flow_words(&work->message, flow);
-	__u64 hash = hash_words(flow);
-	__u64 index = hash % DIRECTION_SETS;
-	struct tag_set *set = direction_tags.lookup((int *)&index);
 	if (!set)
 		return 0;
 	work->found = find_way(set, hash);
@@ -47,13 +54,9 @@ static __always_inline struct tls_direction *find_direction(struct workspace *wo
  */
 static __always_inline struct tls_direction *add_direction(struct workspace *work)
 {
-	__u64 flow[2];
+	__u64 flow[2], hash, index;
 	__u32 now = coarse_time(work->now);
-
-	flow_words(&work->message, flow);
-	__u64 hash = hash_words(flow);
-	__u64 index = hash % DIRECTION_SETS;
-	struct tag_set *set = direction_tags.lookup((int *)&index);
+	struct tag_set *set = direction_set(&work->message, flow, &hash, &index);
 	__u64 found = READ_AGAIN(work->found);
 	struct tls_direction *direction = direction_of(index, found);
 	if (!set || !direction)
