@@ -13,7 +13,20 @@ from matplotlib.figure import Figure
 
 from evaluation.values import Estimate
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "Axes", "Figure", "list_bounds", "mark_zero", "save", "write_ticks"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "Axes",
+    "Figure",
+    "Pair",
+    "draw_changes",
+    "list_bounds",
+    "mark_zero",
+    "save",
+    "write_ticks",
+]
 
 _STYLE = {
     "font.size": 11,
@@ -48,6 +61,24 @@ def list_bounds(estimates: Sequence[Estimate]) -> list[list[float]]:
     """Return how far the intervals reach below and above their medians."""
     below = [estimate.median - estimate.low for estimate in estimates]
     return [below, [estimate.high - estimate.median for estimate in estimates]]
+
+
+Pair = tuple[tuple[str, str, Sequence[Estimate]], tuple[str, str, Sequence[Estimate]]]
+"""Two series, each its label, its colour, and an estimate for each row."""
+
+
+def draw_changes(axes: Axes, names: Sequence[str], pair: Pair, spread: float) -> None:
+    """Draw a row for each name, first on top: both medians and intervals, beside the line of no change.
+
+    `spread` is how far from the row's middle they stand, in rows.
+    """
+    for offset, (label, colour, estimates) in zip((-spread, spread), pair, strict=True):
+        places = [place + offset for place in range(len(names))]
+        medians = [estimate.median for estimate in estimates]
+        axes.errorbar(medians, places, xerr=list_bounds(estimates), fmt="o", color=colour, label=label, capsize=3)
+    mark_zero(axes)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
 
 
 def write_ticks(axis: Axis) -> None:

@@ -22,10 +22,9 @@ from evaluation.trace_tail import TraceTail
 from testbed.client import send_requests
 from testbed.deadline import wait_until
 from testbed.demo import find_missing
-from testbed.demo_run import Paths, started_plugin, started_probes
+from testbed.demo_run import Paths, traced_nodes
 from testbed.errors import TestbedError
 from testbed.mesh import started_mesh
-from testbed.network import two_nodes_vxlan
 from testbed.observer import list_sightings, open_observer
 from testbed.topology import CART, FRONTEND
 
@@ -111,18 +110,14 @@ class Bench:
 
 @contextmanager
 def _running_bench(work_dir: Path, tell: Tell) -> Iterator[Bench]:
-    paths = Paths(work_dir)
     tell("network, plugin, probes, services")
-    with two_nodes_vxlan():
-        paths.trace_file.unlink(missing_ok=True)  # only now: another run might own it
-        with (
-            started_plugin(paths, None),
-            started_probes(paths, tell),
-            started_mesh(paths.logs, queueing=True),
-            open_observer(FRONTEND.node.namespace, FRONTEND.host_veth) as near,
-            open_observer(CART.node.namespace, CART.host_veth) as far,
-        ):
-            yield Bench(paths, near, far)
+    with (
+        traced_nodes(work_dir, tell) as paths,
+        started_mesh(paths.logs, queueing=True),
+        open_observer(FRONTEND.node.namespace, FRONTEND.host_veth) as near,
+        open_observer(CART.node.namespace, CART.host_veth) as far,
+    ):
+        yield Bench(paths, near, far)
 
 
 QUESTION = Question("faults", "Does it find the cause?", BUDGET_S, list_missing, answer)

@@ -32,11 +32,11 @@ from testbed.client import Answer, send_requests
 from testbed.command import run_command
 from testbed.deadline import pause, wait_until
 from testbed.demo import find_missing
-from testbed.demo_run import Paths, started_plugin, started_probes
+from testbed.demo_run import Paths, traced_nodes
 from testbed.errors import TestbedError
 from testbed.mesh import started_mesh
 from testbed.namespace import open_socket
-from testbed.network import change_routes, change_services, change_udp_timeout, two_nodes_vxlan
+from testbed.network import change_routes, change_services, change_udp_timeout
 from testbed.overlay import FLANNEL, Overlay
 from testbed.passages import counted_passages
 from testbed.topology import CART_SERVICE, CATALOG_SERVICE, FRONTEND, SERVICES, Service
@@ -216,12 +216,9 @@ def _count_passages(bench: Bench, connections: int) -> list[Passages]:
 
 @contextmanager
 def _running_bench(work_dir: Path, tell: Tell) -> Iterator[Bench]:
-    paths = Paths(work_dir)
     tell("network, plugin, probes")
-    with two_nodes_vxlan():
-        paths.trace_file.unlink(missing_ok=True)  # only now: another run might own it
-        with started_plugin(paths, None), started_probes(paths, tell):
-            yield Bench(paths)
+    with traced_nodes(work_dir, tell) as paths:
+        yield Bench(paths)
 
 
 list_missing = find_missing

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from evaluation.drawing import BLUE, GREY, ORANGE, Figure, list_bounds, mark_zero, save, write_ticks
+from evaluation.drawing import BLUE, GREY, ORANGE, Figure, draw_changes, list_bounds, mark_zero, save, write_ticks
 from evaluation.report_clock import CLOCK_HOPS, CLOCK_MISSED, CLOCK_OBSERVER, CLOCK_POINTS, HOPSPAN, TCPDUMP
 from evaluation.results_clock import ClockResult, HopClocks, Missed, PointClocks
 
@@ -73,16 +73,11 @@ def _draw_observer(hops: Sequence[HopClocks]) -> Figure:
     """Draw for each hop what either clock adds to it, as the other one sees it."""
     figure = Figure(figsize=(9, 1.4 + 0.42 * len(hops)), layout="constrained")
     axes = figure.add_subplot()
-    for offset, colour, label, estimates in (
-        (-0.15, BLUE, "hopspan adds, by tcpdump's clock", [hop.by_hopspan_us for hop in hops]),
-        (0.15, ORANGE, "tcpdump adds, by hopspan's clock", [hop.by_tcpdump_us for hop in hops]),
-    ):
-        places = [place + offset for place in range(len(hops))]
-        medians = [estimate.median for estimate in estimates]
-        axes.errorbar(medians, places, xerr=list_bounds(estimates), fmt="o", color=colour, label=label, capsize=3)
-    mark_zero(axes)
-    axes.set_yticks(range(len(hops)), [hop.hop for hop in hops])
-    axes.invert_yaxis()
+    pair = (
+        ("hopspan adds, by tcpdump's clock", BLUE, [hop.by_hopspan_us for hop in hops]),
+        ("tcpdump adds, by hopspan's clock", ORANGE, [hop.by_tcpdump_us for hop in hops]),
+    )
+    draw_changes(axes, [hop.hop for hop in hops], pair, 0.15)
     axes.set_xlabel("growth of the hop's median, us (95 % interval)")
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure

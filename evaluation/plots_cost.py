@@ -2,10 +2,21 @@
 
 from collections.abc import Sequence
 
-from evaluation.drawing import BLUE, GREEN, GREY, ORANGE, Axes, Figure, list_bounds, mark_zero, save, write_ticks
+from evaluation.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Axes,
+    Figure,
+    Pair,
+    draw_changes,
+    list_bounds,
+    save,
+    write_ticks,
+)
 from evaluation.report_cost import COST_HOOKS, COST_LATENCY, COST_THROUGHPUT
 from evaluation.results_cost import CostResult, VariantCost
-from evaluation.values import Estimate
 
 _LINEAR_US = 100.0
 """Tails change by hundreds of times what the median does, up or down."""
@@ -50,18 +61,10 @@ def _draw_latency(variants: Sequence[VariantCost]) -> Figure:
     return figure
 
 
-def _draw_changes(
-    variants: Sequence[VariantCost], series: Sequence[tuple[str, str, Sequence[Estimate]]], label: str
-) -> Figure:
+def _draw_changes(variants: Sequence[VariantCost], pair: Pair, label: str) -> Figure:
     figure = Figure(figsize=(9, 1.5 + 0.6 * len(variants)), layout="constrained")
     axes = figure.add_subplot()
-    for offset, (name, colour, estimates) in zip((-0.12, 0.12), series, strict=True):
-        places = [place + offset for place in range(len(variants))]
-        medians = [estimate.median for estimate in estimates]
-        axes.errorbar(medians, places, xerr=list_bounds(estimates), fmt="o", color=colour, label=name, capsize=3)
-    mark_zero(axes)
-    axes.set_yticks(range(len(variants)), [variant.name for variant in variants])
-    axes.invert_yaxis()
+    draw_changes(axes, [variant.name for variant in variants], pair, 0.12)
     axes.set_xlabel(label)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure

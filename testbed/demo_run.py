@@ -92,6 +92,16 @@ def load_traces(path: Path) -> tuple[Trace, ...]:
 
 
 @contextmanager
+def traced_nodes(work_dir: Path, tell: Callable[[str], None]) -> Iterator[Paths]:
+    """Hold the network with a plugin, which writes the trace file anew, and both probes. Raises TestbedError."""
+    paths = Paths(work_dir)
+    with two_nodes_vxlan():
+        paths.trace_file.unlink(missing_ok=True)  # only now: another run might own it
+        with started_plugin(paths, None), started_probes(paths, tell):
+            yield paths
+
+
+@contextmanager
 def started_plugin(paths: Paths, backend: str | None) -> Iterator[ManagedProcess]:
     """Hold a plugin that is ready and writes the trace file. Raises TestbedError."""
     # The file comes first, so it acknowledges: a backend that is away does not keep spans from the demo.

@@ -6,7 +6,7 @@ Edge: each variant is a context that holds its processes, ready on entry, and ke
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,7 @@ def running_agents(work_dir: Path, sink: str) -> Iterator[Running]:
             agents.append(
                 stack.enter_context(run_in(node.namespace, command, log_path=work_dir / f"{node.name}.log"))
             )
-        for agent in agents:
-            agent.wait_for_output('"ready"', READY_TIMEOUT_S)
-        running = Running(agents)
-        yield running
-        stop_all(agents, STOP_TIMEOUT_S)
-        running.counts = [_read_stopped(agent) for agent in agents]
+        yield from _run_until_stopped(agents, '"ready"', _read_stopped)
 
 
 @contextmanager
@@ -102,12 +97,7 @@ def running_readers(work_dir: Path, *, keep: bool = False) -> Iterator[Running]:
             command += ["--keep", str(work_dir / f"{node.name}.records")] if keep else []
             log_path = work_dir / f"reader-{node.name}.log"
             readers.append(stack.enter_context(run_in(node.namespace, command, log_path=log_path)))
-        for reader in readers:
-            reader.wait_for_output(f"^{READY_LINE}", READY_TIMEOUT_S)
-        running = Running(readers)
-        yield running
-        stop_all(readers, STOP_TIMEOUT_S)
-        running.counts = [json.loads(reader.read_log().splitlines()[-1]) for reader in readers]
+        yield from _run_until_stopped(readers, f"^{READY_LINE}", _read_last_line)
 
 
 @contextmanager
@@ -124,12 +114,24 @@ def running_captures(work_dir: Path, *options: str) -> Iterator[Running]:
             command += [option.replace("{number}", str(number)) for option in chosen]
             log_path = work_dir / f"tcpdump-{number}.log"
             captures.append(stack.enter_context(run_in(namespace, command, log_path=log_path)))
-        for capture in captures:
-            capture.wait_for_output("listening on", READY_TIMEOUT_S)
-        running = Running(captures)
-        yield running
-        stop_all(captures, STOP_TIMEOUT_S)
-        running.counts = [_read_capture(capture) for capture in captures]
+        yield from _run_until_stopped(captures, "listening on", _read_capture)
+
+
+def _run_until_stopped(
+    processes: list[ManagedProcess], ready: str, read: Callable[[ManagedProcess], Counts]
+) -> Iterator[Running]:
+    """Yield the processes once all are ready; then stop them, and read what each of them counted."""
+    for process in processes:
+        process.wait_for_output(ready, READY_TIMEOUT_S)
+    running = Running(processes)
+    yield running
+    stop_all(processes, STOP_TIMEOUT_S)
+    running.counts = [read(process) for process in processes]
+
+
+def _read_last_line(reader: ManagedProcess) -> Counts:
+    counts: Counts = json.loads(reader.read_log().splitlines()[-1])
+    return counts
 
 
 def _read_stopped(agent: ManagedProcess) -> Counts:
