@@ -40,9 +40,10 @@ from testbed.errors import TestbedError
 from testbed.kernel_facts import read_cpu_ns
 from testbed.kubernetes.cluster import two_node_kubernetes
 from testbed.kubernetes.programs import missing_kubernetes
-from testbed.kubernetes.topology import NODE_1, OVERLAY_DEVICE
+from testbed.kubernetes.topology import NODE_1
 from testbed.observer import open_observer, read_frames
 from testbed.requirements import missing_requirements
+from testbed.topology import OVERLAY_DEVICE
 
 SHARES = (0.5, 0.8)
 """Of saturation, in the open loops."""

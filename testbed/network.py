@@ -10,6 +10,7 @@ from testbed.command import run_command, run_in_namespace, run_ip_batch
 from testbed.interrupt import hold_interrupts
 from testbed.lock import take_lock
 from testbed.namespace import write_sysctls
+from testbed.node_addresses import render_addresses
 from testbed.overlay import FLANNEL, Overlay, render_other_routes, render_overlay_forwarding, render_overlay_links
 from testbed.removal import remove_all
 from testbed.routed import list_veth_sysctls, render_routed_node, render_routed_pod
@@ -32,7 +33,6 @@ from testbed.topology import (
     ROOT_LINK_PREFIX,
     UNDERLAY_DEVICE,
     UNDERLAY_MTU_BYTES,
-    UNDERLAY_NETWORK,
     Node,
     Pod,
     mac_of,
@@ -135,7 +135,7 @@ def _build_nodes(*, bridged: bool) -> None:
     run_ip_batch(_render_links())
     for node in NODES:
         join = _render_bridge if bridged else render_routed_node
-        run_ip_batch([*_render_node(node), *join(node)], node.namespace)
+        run_ip_batch([*render_addresses(node), *join(node)], node.namespace)
         if not bridged:
             write_sysctls(node.namespace, list_veth_sysctls(node))
         run_in_namespace(node.namespace, ["iptables-restore", "--noflush"], _MANAGEMENT_RULES)
@@ -161,16 +161,6 @@ def _render_links() -> list[str]:
         for pod in PODS
     ]
     return lines
-
-
-def _render_node(node: Node) -> list[str]:
-    return [
-        "link set lo up",
-        f"addr add {node.underlay_address}/{UNDERLAY_NETWORK.prefixlen} dev {UNDERLAY_DEVICE}",
-        f"link set {UNDERLAY_DEVICE} up",
-        f"addr add {node.management_address}/{MANAGEMENT_NETWORK.prefixlen} dev {MANAGEMENT_DEVICE}",
-        f"link set {MANAGEMENT_DEVICE} up",
-    ]
 
 
 def _render_bridge(node: Node) -> list[str]:

@@ -5,6 +5,7 @@ The only module with addresses. Values only: no IO.
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from typing import ClassVar
 from zlib import crc32
 
 NAMESPACE_PREFIX = "hopspan-"
@@ -49,24 +50,29 @@ PLUGIN_ENDPOINT = f"{MANAGEMENT_GATEWAY}:24317"
 
 
 @dataclass(frozen=True)
-class Node:
-    """A node: a network namespace with an underlay device, an overlay device and a bridge."""
+class Networks:
+    """Where the nodes of a cluster have their addresses, each by its number."""
 
-    name: str
+    underlay: IPv4Network
+    pods: IPv4Network
+    management: IPv4Network
+    root_link_prefix: str
+
+
+class NumberedNode:
+    """What a node has by its number, in the networks of its cluster."""
+
+    networks: ClassVar[Networks]
     number: int
 
     @property
-    def namespace(self) -> str:
-        return NAMESPACE_PREFIX + self.name
-
-    @property
     def underlay_address(self) -> IPv4Address:
-        return UNDERLAY_NETWORK[self.number]
+        return self.networks.underlay[self.number]
 
     @property
     def pod_network(self) -> IPv4Network:
-        """The node's pod CIDR, 10.244.N.0/24."""
-        return list(POD_NETWORK.subnets(new_prefix=24))[self.number]
+        """The node's pod CIDR, the third byte of which is its number."""
+        return list(self.networks.pods.subnets(new_prefix=24))[self.number]
 
     @property
     def overlay_address(self) -> IPv4Address:
@@ -78,18 +84,31 @@ class Node:
         return mac_of(self.overlay_address)
 
     @property
-    def gateway(self) -> IPv4Address:
-        """The bridge's address, by which the node's pods leave."""
-        return self.pod_network[1]
-
-    @property
     def management_address(self) -> IPv4Address:
-        return MANAGEMENT_NETWORK[10 + self.number]
+        return self.networks.management[10 + self.number]
 
     @property
     def management_link(self) -> str:
         """The root namespace's end of the management link."""
-        return f"{ROOT_LINK_PREFIX}mgmt-{self.number}"
+        return f"{self.networks.root_link_prefix}mgmt-{self.number}"
+
+
+@dataclass(frozen=True)
+class Node(NumberedNode):
+    """A node: a network namespace with an underlay device, an overlay device and a bridge."""
+
+    networks = Networks(UNDERLAY_NETWORK, POD_NETWORK, MANAGEMENT_NETWORK, ROOT_LINK_PREFIX)
+    name: str
+    number: int
+
+    @property
+    def namespace(self) -> str:
+        return NAMESPACE_PREFIX + self.name
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The bridge's address, by which the node's pods leave."""
+        return self.pod_network[1]
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,19 @@ from testbed.command import run_command, run_ip_batch
 from testbed.kubernetes.topology import (
     MACHINE,
     MANAGEMENT_BRIDGE,
-    MANAGEMENT_DEVICE,
     MANAGEMENT_NETWORK,
     NAMESPACE_PREFIX,
     NODE_1,
     NODE_2,
     NODES,
-    OVERLAY_DEVICE,
-    OVERLAY_MTU_BYTES,
     ROOT_LINK_PREFIX,
     SERVICE_NETWORK,
-    UNDERLAY_DEVICE,
-    UNDERLAY_NETWORK,
     Node,
 )
 from testbed.namespace import write_sysctls
+from testbed.node_addresses import render_addresses
 from testbed.removal import remove_all
+from testbed.topology import MANAGEMENT_DEVICE, OVERLAY_DEVICE, OVERLAY_MTU_BYTES, UNDERLAY_DEVICE
 
 _SYSCTLS = {
     "net/ipv4/ip_forward": "1",
@@ -66,11 +63,7 @@ def _render_links() -> list[str]:
 def _render_node(node: Node, other: Node) -> list[str]:
     tunnel = f"vxlan id 1 dev {UNDERLAY_DEVICE} local {node.underlay_address} dstport 8472 nolearning"
     return [
-        "link set lo up",
-        f"addr add {node.underlay_address}/{UNDERLAY_NETWORK.prefixlen} dev {UNDERLAY_DEVICE}",
-        f"link set {UNDERLAY_DEVICE} up",
-        f"addr add {node.management_address}/{MANAGEMENT_NETWORK.prefixlen} dev {MANAGEMENT_DEVICE}",
-        f"link set {MANAGEMENT_DEVICE} up",
+        *render_addresses(node),
         f"route add default via {MACHINE}",
         f"link add {OVERLAY_DEVICE} address {node.overlay_mac} mtu {OVERLAY_MTU_BYTES} type {tunnel}",
         f"addr add {node.overlay_address}/32 dev {OVERLAY_DEVICE}",

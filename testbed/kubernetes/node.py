@@ -11,16 +11,15 @@ from testbed.command import run_command
 from testbed.kubernetes.credentials import PROXY, Credentials
 from testbed.kubernetes.programs import TOOLS_PATH, find_program, find_tool
 from testbed.kubernetes.topology import (
-    BRIDGE_DEVICE,
     CGROUP,
     CLUSTER_DOMAIN,
     DNS_ADDRESS,
-    OVERLAY_MTU_BYTES,
     POD_NETWORK,
     Node,
 )
 from testbed.process import ManagedProcess, run_in
 from testbed.repository import ROOT
+from testbed.topology import BRIDGE_DEVICE, OVERLAY_MTU_BYTES
 
 PAUSE_IMAGE = "localhost/pause:1"
 START_TIMEOUT_S = 60.0

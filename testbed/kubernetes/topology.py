@@ -1,12 +1,12 @@
-"""Names and addresses of the two-node Kubernetes, all others than the testbed's. Values only: no IO.
+"""Names and addresses of the two-node Kubernetes, all others than the testbed's but the devices'. Values only: no IO.
 
 The nodes have the addresses of RFC 2544's benchmark range, which no host of a real network has.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
-from testbed.topology import mac_of
+from testbed.topology import Networks, NumberedNode
 
 NAMESPACE_PREFIX = "hskube-"
 """Every network namespace of a node starts with it, so that clean-up finds them after a crash."""
@@ -31,17 +31,12 @@ MACHINE = MANAGEMENT_NETWORK[1]
 API_PORT = 6443
 API_SERVER = f"https://{MACHINE}:{API_PORT}"
 
-MANAGEMENT_DEVICE = "mgmt0"
-UNDERLAY_DEVICE = "eth0"
-OVERLAY_DEVICE = "flannel.1"
-BRIDGE_DEVICE = "cni0"
-OVERLAY_MTU_BYTES = 1450
-
 
 @dataclass(frozen=True)
-class Node:
+class Node(NumberedNode):
     """A node of the cluster: namespaces of its own, with the devices that flannel gives one."""
 
+    networks = Networks(UNDERLAY_NETWORK, POD_NETWORK, MANAGEMENT_NETWORK, ROOT_LINK_PREFIX)
     number: int
 
     @property
@@ -51,32 +46,6 @@ class Node:
     @property
     def namespace(self) -> str:
         return f"{NAMESPACE_PREFIX}{self.name}"
-
-    @property
-    def underlay_address(self) -> IPv4Address:
-        return UNDERLAY_NETWORK[self.number]
-
-    @property
-    def management_address(self) -> IPv4Address:
-        return MANAGEMENT_NETWORK[10 + self.number]
-
-    @property
-    def management_link(self) -> str:
-        """The root namespace's end of the management link."""
-        return f"{ROOT_LINK_PREFIX}mgmt-{self.number}"
-
-    @property
-    def pod_network(self) -> IPv4Network:
-        """The node's pod CIDR, 198.19.N.0/24."""
-        return list(POD_NETWORK.subnets(new_prefix=24))[self.number]
-
-    @property
-    def overlay_address(self) -> IPv4Address:
-        return self.pod_network[0]
-
-    @property
-    def overlay_mac(self) -> str:
-        return mac_of(self.overlay_address)
 
 
 NODE_1, NODE_2 = NODES = (Node(1), Node(2))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from testbed.command import run_command
 from testbed.kubernetes.cluster import DIRECTORY, list_cgroups
-from testbed.kubernetes.topology import BRIDGE_DEVICE, NAMESPACE_PREFIX, OVERLAY_DEVICE, ROOT_LINK_PREFIX
+from testbed.kubernetes.topology import NAMESPACE_PREFIX, ROOT_LINK_PREFIX
 from testbed.namespace import list_namespaces
+from testbed.topology import BRIDGE_DEVICE, OVERLAY_DEVICE
 
 State = dict[str, list[str]]
 
