@@ -50,7 +50,8 @@ class Sidecar:
 @contextmanager
 def running_sidecar(config: Any, work_dir: Path) -> Iterator[Sidecar]:
     """Hold an Envoy with the configuration, which may name files of `otel-config/envoy`."""
-    namespace = f"hopspan-envoy-{secrets.token_hex(3)}"
+    # Not by the testbed's prefix: whatever begins with it is removed when a testbed starts beside.
+    namespace = f"envoy-{secrets.token_hex(3)}"
     path = work_dir / f"{namespace}.yaml"
     path.write_text(json.dumps(config))  # JSON is YAML too
     subprocess.run(["ip", "netns", "add", namespace], check=True)
