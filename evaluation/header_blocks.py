@@ -31,6 +31,12 @@ def find_context_end(block: bytes) -> int | None:
     return None if start < 0 else block.index(b"\r\n", start + 2)
 
 
+def is_sampled(block: bytes) -> bool:
+    """Tell whether a header block has a context whose trace is recorded: the last field of traceparent has bit 1."""
+    end = find_context_end(block)
+    return end is not None and bool(int(block[end - 2 : end], 16) & 1)
+
+
 def share_within(ends: Sequence[int], window_bytes: int) -> float:
     """Return the share of header blocks whose context a reader of the first bytes alone would have whole."""
     return sum(end <= window_bytes for end in ends) / len(ends)

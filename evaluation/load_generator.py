@@ -11,6 +11,7 @@ import socket
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +22,9 @@ ANSWER_TIMEOUT_S = 15.0
 
 _MOST_UNDER_WAY = 400
 """Their connections fit what select(2) can watch, which unlike epoll of Python waits for less than a millisecond."""
+
+_MOST_KEPT = 100
+"""Of a place, between two plans: those of some places and the ones under way fit it, too."""
 
 _OK = b"200"
 _RECEIVE_BYTES = 1 << 16
@@ -46,13 +50,17 @@ class Asked:
         return len(self.times_ns) / self.seconds
 
 
-def ask_as_planned(path: str, sendings: Sequence[tuple[int, Place]]) -> dict[Place, Asked]:
+def ask_as_planned(
+    path: str, sendings: Sequence[tuple[int, Place]], kept: "Connections | None" = None
+) -> dict[Place, Asked]:
     """Send each request at its time in ns to its place, whatever became of the others; return what came, by place.
 
-    The sendings are sorted. Returns when all are answered or given up. Raises TestbedError where nobody listens.
+    The sendings are sorted. Returns when all are answered or given up. Connections that are kept for the next call
+    spare it the beginning, when each request would open one. Raises TestbedError where nobody listens.
     """
     places = {place for _, place in sendings}
-    with _Connections(path) as connections:
+    with ExitStack() as stack:
+        connections = kept or stack.enter_context(Connections())
         start_ns = time.monotonic_ns()
         due = deque((start_ns + planned_ns, place) for planned_ns, place in sendings)
         give_up_ns = (due[-1][0] if due else start_ns) + round(ANSWER_TIMEOUT_S * 1e9)
@@ -61,10 +69,11 @@ def ask_as_planned(path: str, sendings: Sequence[tuple[int, Place]]) -> dict[Pla
         while len(answers) < len(sendings) and time.monotonic_ns() < give_up_ns:
             while due and due[0][0] <= time.monotonic_ns():
                 late.append(due.popleft())
-            while late and connections.send(*late[0]):
+            while late and connections.send(path, *late[0]):
                 late.popleft()
             answers += connections.receive(due[0][0] if due else give_up_ns)
         seconds = (time.monotonic_ns() - start_ns) / 1e9
+        connections.close_spare()
     sent = Counter(place for _, place in sendings)
     return {
         place: _sum_up([answer for answer in answers if answer.place == place], sent[place], seconds)
@@ -72,24 +81,27 @@ def ask_as_planned(path: str, sendings: Sequence[tuple[int, Place]]) -> dict[Pla
     }
 
 
-def ask_without_pause(place: Place, path: str, at_once: int, seconds: float, lead_s: float = 0.0) -> Asked:
-    """Keep so many requests under way, and count what is answered in so many seconds behind the lead.
+def ask_without_pause(place: Place, path: str, at_once: int, seconds: float) -> Asked:
+    """Keep so many requests under way, and count what is answered in so many seconds behind the beginning.
 
-    The lead leaves out the beginning, when nothing can have been answered yet. Raises TestbedError where nobody
-    listens.
+    The beginning ends when as many answers have come as are asked for at once: nothing comes first, and then all of
+    them together, which is no rate. Raises TestbedError where nobody listens.
     """
-    with _Connections(path) as connections:
+    with Connections() as connections:
         start_ns = time.monotonic_ns()
-        counted_ns = start_ns + round(lead_s * 1e9)
-        end_ns = counted_ns + round(seconds * 1e9)
+        end_ns = give_up_ns = start_ns + round(ANSWER_TIMEOUT_S * 1e9)
         for _ in range(at_once):
-            connections.send(start_ns, place)
+            connections.send(path, start_ns, place)
         answers: list[_Answer] = []
+        left = at_once
         while (now_ns := time.monotonic_ns()) < end_ns:
             come = list(connections.receive(min(end_ns, now_ns + 10**9)))
             for _ in come:
-                connections.send(time.monotonic_ns(), place)
-            if now_ns >= counted_ns:
+                connections.send(path, time.monotonic_ns(), place)
+            if left > 0:
+                left -= len(come)
+                end_ns = time.monotonic_ns() + round(seconds * 1e9) if left <= 0 else give_up_ns
+            else:
                 answers += come
         return _sum_up(answers, len(answers), seconds)
 
@@ -114,11 +126,11 @@ class _UnderWay:
     come: bytes = b""
 
 
-class _Connections:
+class Connections:
     """Kept connections; a request under way has one of its own."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self) -> None:
+        self.opened = 0
         self._selector = selectors.SelectSelector()
         self._idle: defaultdict[Place, list[socket.socket]] = defaultdict(list)
         self._busy: dict[socket.socket, _UnderWay] = {}
@@ -131,22 +143,37 @@ class _Connections:
             connection.close()
         self._selector.close()
 
-    def send(self, since_ns: int, place: Place) -> bool:
+    def close_spare(self) -> None:
+        """Close the connections whose answer was given up, and all but some of the others."""
+        for connection in self._busy:
+            self._selector.unregister(connection)
+            connection.close()
+        self._busy.clear()
+        for idle in self._idle.values():
+            for connection in idle[_MOST_KEPT:]:
+                connection.close()
+            del idle[_MOST_KEPT:]
+
+    def send(self, path: str, since_ns: int, place: Place) -> bool:
         """Send a request that counts from then on; return whether there was room for one more."""
         if len(self._busy) == _MOST_UNDER_WAY:
             return False
-        request = f"GET {self._path} HTTP/1.1\r\nHost: {place[0]}\r\n\r\n".encode()
+        request = f"GET {path} HTTP/1.1\r\nHost: {place[0]}\r\n\r\n".encode()
         idle = self._idle[place]
-        connection = idle.pop() if idle else _open(place)
+        connection = idle.pop() if idle else self._open(place)
         try:
             connection.sendall(request)
         except OSError:  # closed by the server since the last answer
             connection.close()
-            connection = _open(place)
+            connection = self._open(place)
             connection.sendall(request)
         self._selector.register(connection, selectors.EVENT_READ)
         self._busy[connection] = _UnderWay(place, since_ns)
         return True
+
+    def _open(self, place: Place) -> socket.socket:
+        self.opened += 1
+        return _open(place)
 
     def receive(self, until_ns: int) -> Iterator[_Answer]:
         """Wait for answers until then at the latest; yield those that came."""

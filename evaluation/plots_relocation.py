@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from evaluation.drawing import BLUE, GREEN, GREY, ORANGE, Figure, save
-from evaluation.relocation_runs import FIRST, LAST, QUANTILES, THROUGHPUT, UNTRACED, VARIANTS
+from evaluation.relocation_claim import EQUIVALENT
+from evaluation.relocation_runs import AGAIN, FIRST, LAST, QUANTILES, THROUGHPUT, UNTRACED, VARIANTS
 from evaluation.report_relocation import (
-    EQUIVALENT,
     RELOCATION_LATENCY,
     RELOCATION_RATIO,
     RELOCATION_SEARCH,
@@ -13,13 +13,13 @@ from evaluation.report_relocation import (
 )
 from evaluation.results_relocation import Blocks, Measure, RelocationResult, SearchCost
 
-_COLOURS = {LAST: ORANGE, FIRST: BLUE, UNTRACED: GREY}
+_COLOURS = {LAST: ORANGE, AGAIN: GREEN, FIRST: BLUE, UNTRACED: GREY}
 _MORE_IS_BETTER = " (more is better)"
 _SHOWN_PERCENT = (40, 250)
 _TICKS_PERCENT = (50, 60, 70, 80, 90, 100, 125, 150, 200)
 """On a scale of ratios, on which half and double are as far from the same."""
 
-_MARKERS = {LAST: "s", FIRST: "o", UNTRACED: "D"}
+_MARKERS = {LAST: "s", AGAIN: "v", FIRST: "o", UNTRACED: "D"}
 
 
 def draw_relocation(answer: RelocationResult) -> dict[str, bytes]:
@@ -33,22 +33,35 @@ def draw_relocation(answer: RelocationResult) -> dict[str, bytes]:
 
 
 def _draw_ratios(measures: Sequence[Measure]) -> Figure:
-    """Draw each measure's ratio with its interval, and the band within which it would be no change."""
-    figure = Figure(figsize=(9, 1.6 + 0.34 * len(measures)), layout="constrained")
+    """Draw each measure's ratio and the control's with intervals, and the band within which it would be no change."""
+    figure = Figure(figsize=(9, 1.6 + 0.42 * len(measures)), layout="constrained")
     axes = figure.add_subplot()
     low, high = 100 * (1 - EQUIVALENT), 100 * (1 + EQUIVALENT)
     axes.axvspan(low, high, color=GREEN, alpha=0.15, label=f"no change: within {100 * EQUIVALENT:.0f} %")
     axes.axvline(100, color=GREY, linewidth=0.8)
-    for place, measure in enumerate(measures):
-        ratio = measure.relocation
-        bounds = [[100 * (ratio.median - ratio.low)], [100 * (ratio.high - ratio.median)]]
-        axes.errorbar([100 * ratio.median], [place], xerr=bounds, fmt="o", color=BLUE, capsize=3, markersize=6)
+    for variant, offset, ratios in (
+        (FIRST, -0.15, [measure.relocation for measure in measures]),
+        (AGAIN, 0.15, [measure.control for measure in measures]),
+    ):
+        axes.errorbar(
+            [100 * ratio.median for ratio in ratios],
+            [place + offset for place in range(len(ratios))],
+            xerr=[
+                [100 * (ratio.median - ratio.low) for ratio in ratios],
+                [100 * (ratio.high - ratio.median) for ratio in ratios],
+            ],
+            fmt=_MARKERS[variant],
+            color=_COLOURS[variant],
+            capsize=3,
+            markersize=5,
+            label=variant,
+        )
     axes.grid(axis="x", alpha=0.3)
     axes.set_xscale("log")
     axes.set_xlim(*_SHOWN_PERCENT)
     axes.set_xticks(_TICKS_PERCENT, [str(tick) for tick in _TICKS_PERCENT])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("context first, % of context last (95 % interval)\nintervals may go on beyond the picture")
+    axes.set_xlabel("% of context last (95 % interval)\nintervals may go on beyond the picture")
     names = [
         f"{measure.load}, {measure.level}: {measure.name}{_MORE_IS_BETTER if measure.name == THROUGHPUT else ''}"
         for measure in measures
@@ -68,7 +81,7 @@ def _draw_latencies(measures: Sequence[Measure]) -> Figure:
     for axes, load in zip(panels, loads, strict=False):
         shown = [measure for measure in latencies if measure.load == load]
         for offset, variant in enumerate(VARIANTS):
-            places = [place + 0.2 * (offset - 1) for place in range(len(shown))]
+            places = [place + 0.2 * (offset - 1.5) for place in range(len(shown))]
             medians = [measure.medians[variant] for measure in shown]
             axes.plot(places, medians, _MARKERS[variant], color=_COLOURS[variant], label=variant)
         axes.set_yscale("log", subs=[2, 5])

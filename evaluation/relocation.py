@@ -1,27 +1,29 @@
-"""Question 1: does the relocation cost anything? HotROD and sidecars on the real Kubernetes, three variants by turns.
+"""Question 1: does the relocation cost anything? HotROD and sidecars on the real Kubernetes, all variants by turns.
 
-All variants run throughout, so that in each round they share the machine's minute; hopspan itself does not run.
+The same processes serve all variants, and a control that changes nothing takes its turns, too; hopspan itself does
+not run.
 """
 
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 import msgspec
 
-from evaluation.header_blocks import read_block
+from evaluation.header_blocks import is_sampled, read_block
 from evaluation.kernel_search import measure_search
-from evaluation.load_generator import Asked, Place, ask_as_planned, ask_without_pause
+from evaluation.load_generator import Asked, Connections, Place, ask_as_planned, ask_without_pause
 from evaluation.machine import describe_machine
 from evaluation.question import Effort, Question, Tell
 from evaluation.relocation_plans import CALL, PLANS, RIDE, Load, Plan, Saturated
-from evaluation.relocation_pods import Mesh, find_versions, missing_programs, running_collector, start_meshes
+from evaluation.relocation_pods import Mesh, find_versions, missing_programs, running_collector, start_mesh
 from evaluation.relocation_runs import (
     CLOSED_LOOP,
+    FIRST,
     LAST,
     SIDECAR_CPU,
     THROUGHPUT,
@@ -33,8 +35,9 @@ from evaluation.relocation_runs import (
     list_measures,
     name_share,
     order_variants,
-    plan_turns,
+    plan_sendings,
 )
+from evaluation.relocation_sidecars import name_session
 from evaluation.results_relocation import Blocks, LoadResult, RelocationResult
 from testbed.errors import TestbedError
 from testbed.kernel_facts import read_cpu_ns
@@ -48,7 +51,7 @@ from testbed.topology import OVERLAY_DEVICE
 SHARES = (0.5, 0.8)
 """Of saturation, in the open loops."""
 
-BUDGET_S = {Effort.QUICK: 240, Effort.FULL: 1200}
+BUDGET_S = {Effort.QUICK: 240, Effort.FULL: 940}
 
 _LEAST_GAIN = 1.05
 """By which more requests at once have to raise the rate, else it is saturated."""
@@ -66,7 +69,7 @@ def list_missing() -> list[str]:
 
 
 def answer(effort: Effort, work_dir: Path, tell: Tell) -> RelocationResult:
-    """Ask all variants in turn, and search made-up header blocks. Raises TestbedError."""
+    """Ask all variants by turns, and search made-up header blocks. Raises TestbedError."""
     head, started_s = describe_machine(effort), time.monotonic()
     plan = PLANS[effort]
     tell("the kernel's search")
@@ -97,37 +100,40 @@ def answer(effort: Effort, work_dir: Path, tell: Tell) -> RelocationResult:
 
 
 class Bench:
-    """The running variants, and what came of the rounds."""
+    """The running mesh, and what came of the rounds."""
 
-    def __init__(self, plan: Plan, meshes: Mapping[str, Mesh], tell: Tell) -> None:
+    def __init__(self, plan: Plan, mesh: Mesh, connections: Connections, tell: Tell) -> None:
         self.rounds: defaultdict[str, list[dict[str, dict[str, Figures]]]] = defaultdict(list)
         """By load; each by level and variant."""
         self._plan = plan
-        self._meshes = meshes
+        self._mesh = mesh
+        self._connections = connections
         self._tell = tell
         self._asked: defaultdict[tuple[str, str], list[Asked]] = defaultdict(list)
 
     def capture(self) -> tuple[Blocks, ...]:
         """Ask each variant slowly, and read what its frontend sends over the overlay. Raises TestbedError."""
         with open_observer(NODE_1.namespace, OVERLAY_DEVICE) as packets:
-            for mesh in self._meshes.values():
+            for place in self._mesh.places.values():
                 for load in (CALL, RIDE):  # caches and connections are cold, so this warms them up, too
-                    _ask_one_by_one(mesh.place, load)
+                    _ask_one_by_one(place, load)
             read = [found for frame, _ in read_frames(packets) if (found := read_block(frame))]
-        described = [
-            describe_blocks(variant, [block for sender, block in read if str(sender) == mesh.place[0]])
-            for variant, mesh in self._meshes.items()
-            if variant != UNTRACED
-        ]
-        if None in described:
-            raise TestbedError("a variant that traces sent no context over the overlay")
-        return tuple(blocks for blocks in described if blocks)
+        sent = {
+            variant: [
+                block for sender, block in read if str(sender) == host and name_session(variant).encode() in block
+            ]
+            for variant, (host, _) in self._mesh.places.items()
+        }
+        traced = {variant for variant, blocks in sent.items() if any(map(is_sampled, blocks))}
+        if not all(sent.values()) or traced != set(VARIANTS) - {UNTRACED}:
+            raise TestbedError(f"over the overlay, {', '.join(sorted(traced)) or 'no variant'} was traced")
+        return tuple(blocks for variant in (LAST, FIRST) if (blocks := describe_blocks(variant, sent[variant])))
 
     def saturate(self, load: Load) -> Saturated:
         """Raise the requests at once until the rate of answers grows no more. Raises TestbedError."""
         best, tries = Saturated(load, 0.0, 1), 0
         for at_once in load.at_once:
-            asked = ask_without_pause(self._meshes[LAST].place, load.path, at_once, self._plan.ramp_s, load.lead_s)
+            asked = ask_without_pause(self._mesh.places[LAST], load.path, at_once, self._plan.ramp_s)
             self._tell(f"{load.name}: {at_once} at once: {asked.rate_per_s:.1f} answers/s, {asked.failed} failed")
             if asked.rate_per_s >= best.rate_per_s * _LEAST_GAIN:
                 best, tries = Saturated(load, asked.rate_per_s, at_once), 0
@@ -146,40 +152,46 @@ class Bench:
     def describe(self, found: Saturated) -> LoadResult:
         """Return what was asked of a load."""
         asked = {variant: self._asked[found.load.name, variant] for variant in VARIANTS}
+        turns = self._plan.open_turns[found.load.name]
         return LoadResult(
             found.load.name,
             found.load.path,
             round(found.rate_per_s, 1),
             found.at_once,
-            self._plan.open_turns[found.load.name] * found.load.turn_s,
+            turns.number * turns.seconds,
             {variant: sum(len(run.times_ns) + run.failed for run in runs) for variant, runs in asked.items()},
             {variant: sum(run.failed for run in runs) for variant, runs in asked.items()},
         )
 
     def _run_open(self, found: Saturated, share: float, number: int) -> dict[str, Figures]:
-        load, meshes = found.load, self._meshes
+        load, turns = found.load, self._plan.open_turns[found.load.name]
         chance = Random(f"{load.name} {number} {share}")  # noqa: S311 - no secret
-        rate_per_s = found.rate_per_s * share
-        planned = plan_turns(rate_per_s, load.turn_s, self._plan.open_turns[load.name], number, chance)
-        before_ns = {variant: read_cpu_ns(mesh.sidecar_pid) for variant, mesh in meshes.items()}
-        by_place = ask_as_planned(load.path, [(time_ns, meshes[variant].place) for time_ns, variant in planned])
-        figures: dict[str, Figures] = {variant: {} for variant in VARIANTS}
-        for variant, mesh in meshes.items():
-            if asked := by_place.get(mesh.place):
-                self._asked[load.name, variant].append(asked)
-                cpu_ns = read_cpu_ns(mesh.sidecar_pid) - before_ns[variant]
-                of_request = {SIDECAR_CPU: cpu_ns / 1e3 / (len(asked.times_ns) + asked.failed)}
-                quantiles = find_quantiles(asked.times_ns)
-                figures[variant] = {**quantiles, **of_request} if quantiles else {}
-        return figures
+        times_ns: dict[str, list[int]] = {variant: [] for variant in VARIANTS}
+        cpu_ns, sent = dict.fromkeys(VARIANTS, 0), dict.fromkeys(VARIANTS, 0)
+        for turn in range(turns.number):
+            planned_ns = plan_sendings(found.rate_per_s * share, turns.seconds, chance)
+            for variant in order_variants(number * turns.number + turn):
+                place, before_ns = self._mesh.places[variant], read_cpu_ns(self._mesh.sidecar_pid)
+                # Returns when all is answered, so that no variant's requests meet those of another.
+                sendings = [(time_ns, place) for time_ns in planned_ns]
+                by_place = ask_as_planned(load.path, sendings, self._connections)
+                cpu_ns[variant] += read_cpu_ns(self._mesh.sidecar_pid) - before_ns
+                sent[variant] += len(planned_ns)
+                for asked in by_place.values():
+                    times_ns[variant] += asked.times_ns
+                    self._asked[load.name, variant].append(asked)
+        return {
+            variant: {**quantiles, SIDECAR_CPU: cpu_ns[variant] / 1e3 / sent[variant]} if quantiles else {}
+            for variant, quantiles in ((variant, find_quantiles(times_ns[variant])) for variant in VARIANTS)
+        }
 
     def _run_closed(self, found: Saturated, number: int) -> dict[str, Figures]:
         load = found.load
         rates: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         for turn in range(self._plan.closed_turns[load.name]):
-            for variant in order_variants(number + turn):
-                place = self._meshes[variant].place
-                asked = ask_without_pause(place, load.path, found.at_once, load.closed_s, load.lead_s)
+            for variant in order_variants(number * self._plan.closed_turns[load.name] + turn):
+                place = self._mesh.places[variant]
+                asked = ask_without_pause(place, load.path, found.at_once, load.closed_s)
                 rates[variant].append(asked.rate_per_s)
         means = {variant: statistics.fmean(of_turns) for variant, of_turns in rates.items()}
         return {variant: {THROUGHPUT: mean} if mean else {} for variant, mean in means.items()}
@@ -198,9 +210,9 @@ def _ask_one_by_one(place: Place, load: Load) -> None:
 @contextmanager
 def _running_bench(plan: Plan, work_dir: Path, tell: Tell) -> Iterator[Bench]:
     tell("Kubernetes")
-    with two_node_kubernetes() as cluster, running_collector(work_dir):
-        tell("HotROD, three times")
-        yield Bench(plan, start_meshes(cluster), tell)
+    with two_node_kubernetes() as cluster, running_collector(work_dir), Connections() as connections:
+        tell("HotROD")
+        yield Bench(plan, start_mesh(cluster), connections, tell)
 
 
 QUESTION = Question("relocation", "Does the relocation cost anything?", BUDGET_S, list_missing, answer)

@@ -14,12 +14,8 @@ class Load:
     path: str
     at_once: tuple[int, ...]
     """Requests under way in the steps of the ramp."""
-    turn_s: float
-    """How long a variant is asked in an open loop until it is the next one's turn."""
     closed_s: float
-    """The same in a closed loop."""
-    lead_s: float
-    """Longer than an answer takes on an idle machine."""
+    """How long a variant is asked in a closed loop until it is the next one's turn."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +27,17 @@ class Saturated:
     at_once: int
 
 
-RIDE = Load("ride", "/dispatch?customer=123", (4, 8, 16, 32, 64, 128), 0.5, 1.5, 0.5)
-CALL = Load("call", "/customer?customer=123", (2, 4, 8, 16, 32, 64), 0.25, 0.5, 0.1)
+RIDE = Load("ride", "/dispatch?customer=123", (4, 8, 16, 32, 64), 2.0)
+CALL = Load("call", "/customer?customer=123", (2, 4, 8, 16, 32, 64), 0.5)
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Those of each variant in an open loop of a round."""
+
+    number: int
+    seconds: float
+    """Of sending, each; the answers are waited for behind it."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class Plan:
     """How much is measured, in seconds where no other unit stands."""
 
     rounds: int
-    open_turns: Mapping[str, int]
-    """Of each open loop, by load: rides are fewer a second."""
+    """As many as make a multiple of four turns: their order is balanced then."""
+    open_turns: Mapping[str, Turns]
+    """By load: rides are fewer a second."""
     closed_turns: Mapping[str, int]
     ramp_s: float
     """Of each step."""
@@ -50,6 +56,10 @@ class Plan:
 
 
 PLANS = {
-    Effort.QUICK: Plan(5, {RIDE.name: 4, CALL.name: 4}, {RIDE.name: 1, CALL.name: 1}, 2.0, 5, 60),
-    Effort.FULL: Plan(9, {RIDE.name: 16, CALL.name: 20}, {RIDE.name: 3, CALL.name: 6}, 3.0, 15, 200),
+    Effort.QUICK: Plan(
+        4, {RIDE.name: Turns(1, 1.5), CALL.name: Turns(1, 0.75)}, {RIDE.name: 1, CALL.name: 1}, 2.0, 5, 60
+    ),
+    Effort.FULL: Plan(
+        8, {RIDE.name: Turns(2, 2.5), CALL.name: Turns(3, 1.0)}, {RIDE.name: 1, CALL.name: 3}, 3.0, 15, 200
+    ),
 }

@@ -1,4 +1,4 @@
-"""Runs HotROD with a sidecar in each pod, three times in one cluster: once for each variant of the sidecars.
+"""Runs HotROD with a sidecar in each pod, once: the sidecars hold all variants, and the port asked tells which.
 
 Edge: speaks to the cluster. The frontend is on node-1, all that it calls on node-2; spans go to a Collector in the
 machine's own namespace, which drops them.
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.relocation_runs import UNTRACED, VARIANTS
-from evaluation.relocation_sidecars import INBOUND_PORT, Place, Sidecar, Upstream, render_files
+from evaluation.relocation_sidecars import INBOUND_PORTS, Place, Sidecar, Upstream, render_files
 from testbed.command import run_command
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
@@ -29,10 +28,15 @@ from testbed.requirements import find_envoy
 
 FRONTEND, CUSTOMER, DRIVER, ROUTE = "frontend", "customer", "driver", "route"
 APPLICATION_PORTS = {FRONTEND: 8080, CUSTOMER: 8081, DRIVER: 8082, ROUTE: 8083}
+UNTRACED_PORT = 8090
+"""Of the frontend's second process, whose calls meet no tracing."""
+
 OUTBOUND_PORTS = {CUSTOMER: 15001, DRIVER: 15002, ROUTE: 15003}
 COLLECTOR_GRPC = (str(MACHINE), 4317)
 COLLECTOR_HTTP = (str(MACHINE), 4318)
 START_TIMEOUT_S = 120.0
+NAMESPACE = "hotrod"
+"""Of Kubernetes."""
 
 QUICK_DATABASE = ("--fix-db-query-delay=-1s", "--fix-disable-db-conn-mutex")
 """HotROD's own switches against its built-in bottlenecks: below zero a wait is none, however its chance falls."""
@@ -40,22 +44,23 @@ QUICK_DATABASE = ("--fix-db-query-delay=-1s", "--fix-disable-db-conn-mutex")
 MANY_WORKERS = "--fix-route-worker-pool-size=1000"
 """Else three calls of `route` at a time, 50 ms each, would be the saturation that is found."""
 
+_ENVIRONMENT = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{COLLECTOR_HTTP[0]}:{COLLECTOR_HTTP[1]}",
+    # What no sidecar began a trace for is not traced by the application, either.
+    "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+}
+
 _CONFIG = "/etc/envoy"
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A variant that runs."""
+    """HotROD that runs."""
 
-    place: Place
-    """Where its frontend's sidecar takes requests."""
+    places: Mapping[str, Place]
+    """By variant: where the frontend's sidecar takes its requests."""
     sidecar_pid: int
     """Of that sidecar, which calls all the others."""
-
-
-def name_namespace(variant: str) -> str:
-    """Return the namespace of Kubernetes in which all pods are of this variant."""
-    return variant.replace(" ", "-")
 
 
 def missing_programs() -> list[str]:
@@ -97,46 +102,43 @@ def running_collector(directory: Path) -> Iterator[None]:
         yield
 
 
-def start_meshes(cluster: Cluster) -> dict[str, Mesh]:
-    """Start all variants; return where each takes requests. Raises TestbedError."""
+def start_mesh(cluster: Cluster) -> Mesh:
+    """Start all pods; return where each variant takes requests. Raises TestbedError."""
     envoy = find_envoy()
     cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
     cluster.add_image("hotrod", ["/hotrod"], {"/hotrod": find_hotrod()})
-    for variant in VARIANTS:
-        _apply(cluster, variant)
-    for variant in VARIANTS:
-        for service in APPLICATION_PORTS:
-            cluster.kubectl.run("rollout", "status", "-n", name_namespace(variant), f"deployment/{service}")
-    return {variant: _find_mesh(cluster, variant) for variant in VARIANTS}
+    _apply(cluster)
+    for service in APPLICATION_PORTS:
+        cluster.kubectl.run("rollout", "status", "-n", NAMESPACE, f"deployment/{service}")
+    return _find_mesh(cluster)
 
 
-def _apply(cluster: Cluster, variant: str) -> None:
-    kubectl, namespace = cluster.kubectl, name_namespace(variant)
-    kubectl.run("create", "namespace", namespace)
+def _apply(cluster: Cluster) -> None:
+    kubectl = cluster.kubectl
+    kubectl.run("create", "namespace", NAMESPACE)
     upstreams = []
     for service, port in OUTBOUND_PORTS.items():
-        kubectl.apply(
-            *_render_pod(Sidecar(service, APPLICATION_PORTS[service], is_grpc=service == DRIVER), variant, NODE_2)
-        )
-        address = kubectl.read("service", service, "-n", namespace)["spec"]["clusterIP"]
-        upstreams.append(Upstream(service, port, (address, INBOUND_PORT), is_grpc=service == DRIVER))
-    frontend = Sidecar(FRONTEND, APPLICATION_PORTS[FRONTEND], tuple(upstreams), passed_on=(CUSTOMER,))
-    kubectl.apply(*_render_pod(frontend, variant, NODE_1))
+        is_grpc = service == DRIVER
+        kubectl.apply(*_render_pod(Sidecar(service, APPLICATION_PORTS[service], is_grpc=is_grpc), NODE_2))
+        address = kubectl.read("service", service, "-n", NAMESPACE)["spec"]["clusterIP"]
+        upstreams.append(Upstream(service, port, address, is_grpc))
+    frontend = Sidecar(FRONTEND, APPLICATION_PORTS[FRONTEND], tuple(upstreams), (CUSTOMER,), UNTRACED_PORT)
+    kubectl.apply(*_render_pod(frontend, NODE_1))
 
 
-def _find_mesh(cluster: Cluster, variant: str) -> Mesh:
+def _find_mesh(cluster: Cluster) -> Mesh:
     """Return the frontend's pod, once it is the only one. Raises TestbedError."""
     found: list[Any] = []
 
     def is_alone() -> bool:
-        place = ("pods", "-n", name_namespace(variant), "-l", f"app={FRONTEND}")
-        found[:] = cluster.kubectl.read(*place)["items"]
+        found[:] = cluster.kubectl.read("pods", "-n", NAMESPACE, "-l", f"app={FRONTEND}")["items"]
         return len(found) == 1 and "podIP" in found[0]["status"]
 
-    wait_until(is_alone, f"no frontend in {name_namespace(variant)}", START_TIMEOUT_S)
+    wait_until(is_alone, "no frontend", START_TIMEOUT_S)
     (status,) = (pod["status"] for pod in found)
     (sidecar,) = (each for each in status["containerStatuses"] if each["name"] == "sidecar")
-    return Mesh((status["podIP"], INBOUND_PORT), _find_process(sidecar["containerID"].rpartition("/")[2]))
+    places = {variant: (status["podIP"], port) for variant, port in INBOUND_PORTS.items()}
+    return Mesh(places, _find_process(sidecar["containerID"].rpartition("/")[2]))
 
 
 def _find_process(container: str) -> int:
@@ -148,29 +150,15 @@ def _find_process(container: str) -> int:
     raise TestbedError(f"no process of container {container}")
 
 
-def _render_pod(sidecar: Sidecar, variant: str, node: Node) -> tuple[str, str]:
+def _render_pod(sidecar: Sidecar, node: Node) -> tuple[str, str]:
     """Return the manifests of the pod and its sidecar's files."""
-    service, namespace = sidecar.service, name_namespace(variant)
-    metadata = {"name": service, "namespace": namespace}
+    metadata = {"name": sidecar.service, "namespace": NAMESPACE}
     files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-    files |= {"data": render_files(sidecar, variant, COLLECTOR_GRPC)}
-    probe = {"tcpSocket": {"port": sidecar.application_port}, "periodSeconds": 1}
-    places = [
-        option
-        for upstream in sidecar.upstreams
-        for option in (
-            f"--{upstream.name}-service-hostname=127.0.0.1",
-            f"--{upstream.name}-service-port={upstream.port}",
-        )
-    ]
-    application = {
-        "name": "application",
-        "image": "localhost/hotrod:1",
-        "imagePullPolicy": "Never",
-        "args": [service, *QUICK_DATABASE, MANY_WORKERS, *places],
-        "env": [{"name": name, "value": value} for name, value in _list_environment(variant).items()],
-        "readinessProbe": probe,
-    }
+    files |= {"data": render_files(sidecar, COLLECTOR_GRPC)}
+    port, *more_ports = INBOUND_PORTS.values()
+    applications = [_render_application(sidecar, "application", sidecar.application_port, is_traced=True)]
+    if sidecar.untraced_port is not None:
+        applications.append(_render_application(sidecar, "untraced", sidecar.untraced_port, is_traced=False))
     envoy = {
         "name": "sidecar",
         "image": "localhost/envoy:1",
@@ -178,15 +166,34 @@ def _render_pod(sidecar: Sidecar, variant: str, node: Node) -> tuple[str, str]:
         "args": ["--config-path", "envoy.yaml", "--concurrency", "1"],
         "workingDir": _CONFIG,
         "volumeMounts": [{"name": "config", "mountPath": _CONFIG}],
-        "readinessProbe": probe | {"tcpSocket": {"port": INBOUND_PORT}},
+        "readinessProbe": _render_probe(port),
     }
-    volumes = [{"name": "config", "configMap": {"name": service}}]
-    pod = render_application(service, namespace, node, INBOUND_PORT, [application, envoy], volumes=volumes)
+    volumes = [{"name": "config", "configMap": {"name": sidecar.service}}]
+    pod = render_application(
+        sidecar.service, NAMESPACE, node, port, [*applications, envoy], volumes=volumes, more_ports=more_ports
+    )
     return json.dumps(files), pod
 
 
-def _list_environment(variant: str) -> Mapping[str, str]:
-    if variant == UNTRACED:
-        return {"OTEL_TRACES_SAMPLER": "always_off"}
-    host, port = COLLECTOR_HTTP
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{host}:{port}"}
+def _render_application(sidecar: Sidecar, name: str, port: int, *, is_traced: bool) -> Mapping[str, object]:
+    places = [
+        option
+        for upstream in sidecar.upstreams
+        for option in (
+            f"--{upstream.name}-service-hostname=127.0.0.1",
+            f"--{upstream.name}-service-port={upstream.find_port(is_traced=is_traced)}",
+        )
+    ]
+    own_port = f"--{sidecar.service}-service-port={port}"
+    return {
+        "name": name,
+        "image": "localhost/hotrod:1",
+        "imagePullPolicy": "Never",
+        "args": [sidecar.service, *QUICK_DATABASE, MANY_WORKERS, own_port, *places],
+        "env": [{"name": key, "value": value} for key, value in _ENVIRONMENT.items()],
+        "readinessProbe": _render_probe(port),
+    }
+
+
+def _render_probe(port: int) -> Mapping[str, object]:
+    return {"tcpSocket": {"port": port}, "periodSeconds": 1}

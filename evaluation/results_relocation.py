@@ -16,6 +16,8 @@ class Measure(Value, frozen=True):
     """By variant: the median over rounds."""
     relocation: Estimate
     """Context first as a multiple of context last, round by round."""
+    control: Estimate
+    """Context last again as a multiple of context last: what comes of chance where nothing changes."""
     tracing: Estimate
     """Context last as a multiple of no tracing, round by round."""
 

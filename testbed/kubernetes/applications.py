@@ -40,8 +40,12 @@ def render_application(  # noqa: PLR0913 - all that tells one pod from another
     containers: Sequence[Mapping[str, object]],
     *,
     volumes: Sequence[Mapping[str, object]] = (),
+    more_ports: Sequence[int] = (),
 ) -> str:
-    """Return a Deployment of one pod with the containers, and the Service `name:port` before it, as a manifest."""
+    """Return a Deployment of one pod with the containers, and the Service `name:port` before it, as a manifest.
+
+    The Service may have more ports.
+    """
     labels = {"app": name}
     place = {"name": name, "namespace": namespace, "labels": labels}
     pod = {
@@ -63,6 +67,9 @@ def render_application(  # noqa: PLR0913 - all that tells one pod from another
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": place,
-        "spec": {"selector": labels, "ports": [{"port": port, "targetPort": port}]},
+        "spec": {
+            "selector": labels,
+            "ports": [{"name": f"port-{each}", "port": each, "targetPort": each} for each in (port, *more_ports)],
+        },
     }
     return f"{json.dumps(deployment)}\n---\n{json.dumps(service)}"

@@ -47,8 +47,14 @@ def make_measure(name: str = "p50", **changes: object) -> Measure:
         "load": "ride",
         "level": "80 %",
         "name": name,
-        "medians": {"context last": 300.5, "context first": 301.5, "no tracing": 250.0},
+        "medians": {
+            "context last": 300.5,
+            "context last again": 298.5,
+            "context first": 301.5,
+            "no tracing": 250.0,
+        },
         "relocation": Estimate(1.003, 0.99, 1.02),
+        "control": Estimate(0.995, 0.98, 1.01),
         "tracing": Estimate(1.2, 1.1, 1.3),
     }
     return Measure(**(fields | changes))  # type: ignore[arg-type]

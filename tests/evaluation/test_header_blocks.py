@@ -2,8 +2,8 @@
 
 import pytest
 
-from evaluation.header_blocks import find_context_end, make_block, read_block, share_within
-from tests.kernel.packets import CLIENT, TRACEPARENT, request, response, traced_request, vxlan
+from evaluation.header_blocks import find_context_end, is_sampled, make_block, read_block, share_within
+from tests.kernel.packets import CLIENT, TRACEPARENT, http_request, request, response, traced_request, vxlan
 
 BLOCK = traced_request()
 
@@ -53,6 +53,13 @@ def test_context_ends_where_its_line_does() -> None:
     head = b"GET / HTTP/1.1\r\nHost: cart\r\nTraceparent: " + TRACEPARENT.encode()
     assert find_context_end(head + b"\r\naccept: */*\r\n\r\n") == len(head)
     assert find_context_end(b"GET /?traceparent: HTTP/1.1\r\nhost: traceparent:\r\n\r\n") is None
+
+
+def test_last_field_tells_whether_the_trace_is_recorded() -> None:
+    """Without a context it is not."""
+    assert is_sampled(BLOCK)
+    assert not is_sampled(traced_request(TRACEPARENT[:-2] + "00"))
+    assert not is_sampled(http_request("accept: */*"))
 
 
 def test_share_counts_contexts_that_lie_whole_in_the_window() -> None:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from evaluation.load_generator import ask_as_planned, ask_without_pause, is_whole_answer
+from evaluation.load_generator import Connections, ask_as_planned, ask_without_pause, is_whole_answer
 from testbed.errors import TestbedError
 
 TIMEOUT_S = 30.0
@@ -84,7 +84,7 @@ def test_requests_go_out_though_none_is_answered() -> None:
 
 
 def test_closed_loop_has_so_many_under_way_and_no_more() -> None:
-    """Each answer lets one more request go."""
+    """Each answer lets one more request go; the first ones, which come together, do not count."""
     server = Server(5)
     with serving(server) as place:
         asked = ask_without_pause(place, "/", 5, 0.5)
@@ -138,3 +138,37 @@ def test_answer_without_length_is_an_error() -> None:
     """It would never end."""
     with pytest.raises(TestbedError, match="content-length"):
         is_whole_answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+
+def test_kept_connections_serve_the_next_plan() -> None:
+    """Of as many as were at once, none is opened anew."""
+    with serving(Server(REQUESTS)) as place, Connections() as kept:
+        for _ in range(2):
+            asked = ask_as_planned("/", [(0, place)] * REQUESTS, kept)[place]
+            assert len(asked.times_ns) == REQUESTS
+        assert kept.opened == REQUESTS
+
+
+class StoppingServer(Server):
+    """Answers as many requests as it counts, together, and no more until it is told that all is over."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.over = threading.Event()
+        self._left = iter(range(count))
+
+    def take(self) -> int:
+        """Wait as the others do, or until the end."""
+        status = super().take()
+        if next(self._left, None) is None:
+            self.over.wait(TIMEOUT_S)
+        return status
+
+
+def test_beginning_of_a_closed_loop_is_no_rate() -> None:
+    """What is asked for at the start comes all at once: where no more is answered, nothing was counted."""
+    server = StoppingServer(REQUESTS)
+    with serving(server) as place:
+        asked = ask_without_pause(place, "/", REQUESTS, 0.5)
+        server.over.set()
+    assert (asked.times_ns, asked.failed) == ([], 0)

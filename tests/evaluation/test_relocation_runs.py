@@ -1,8 +1,14 @@
 """Rounds of question 1 become measures: quantiles, medians by variant, and ratios within each round."""
 
+import itertools
 from random import Random
 
+import pytest
+
+from evaluation.question import Effort
+from evaluation.relocation_plans import PLANS
 from evaluation.relocation_runs import (
+    AGAIN,
     CLOSED_LOOP,
     FIRST,
     LAST,
@@ -13,8 +19,8 @@ from evaluation.relocation_runs import (
     describe_blocks,
     find_quantiles,
     list_measures,
+    order_variants,
     plan_sendings,
-    plan_turns,
 )
 from tests.kernel.packets import http_request, traced_request
 
@@ -26,9 +32,10 @@ def make_chance(seed: int = 1) -> Random:
     return Random(seed)  # noqa: S311
 
 
-def make_round(last: float, first: float, untraced: float, level: str = CLOSED_LOOP) -> Round:
+def make_round(last: float, again: float, first: float, untraced: float) -> Round:
     """Return a round with one level and one measure."""
-    return {level: {LAST: {THROUGHPUT: last}, FIRST: {THROUGHPUT: first}, UNTRACED: {THROUGHPUT: untraced}}}
+    figures = {LAST: last, AGAIN: again, FIRST: first, UNTRACED: untraced}
+    return {CLOSED_LOOP: {variant: {THROUGHPUT: figure} for variant, figure in figures.items()}}
 
 
 def test_plan_is_that_of_its_chance() -> None:
@@ -41,20 +48,22 @@ def test_plan_is_that_of_its_chance() -> None:
         assert 0 <= plan[0] <= plan[-1] < 2e9
 
 
-def test_variants_take_turns_at_the_same_times() -> None:
-    """One after the other without a pause, in another order each time."""
-    planned = plan_turns(100, 0.5, 4, 0, make_chance())
-    assert planned == sorted(planned)
-    assert planned[-1][0] < 6e9
-    by_turn = [[at for at in planned if at[0] // 500_000_000 == turn] for turn in range(12)]
-    orders = []
-    for first in range(0, 12, 3):
-        turns = by_turn[first : first + 3]
-        orders.append(tuple(turn[0][1] for turn in turns))
-        assert len({tuple(time_ns % 500_000_000 for time_ns, _ in turn) for turn in turns}) == 1
-        assert all(len({variant for _, variant in turn}) == 1 for turn in turns)
-    assert len(set(orders)) == 4
-    assert all(set(order) == set(VARIANTS) for order in orders)
+def test_order_of_the_turns_is_balanced() -> None:
+    """In four turns each variant is once in each place, and once right behind each other one."""
+    orders = [order_variants(number) for number in range(4)]
+    for place in zip(*orders, strict=True):
+        assert set(place) == set(VARIANTS)
+    followers = [pair for order in orders for pair in itertools.pairwise(order)]
+    assert sorted(followers) == sorted(itertools.permutations(VARIANTS, 2))
+    assert order_variants(4) == orders[0]
+
+
+@pytest.mark.parametrize("effort", Effort)
+def test_every_plan_is_of_balanced_turns(effort: Effort) -> None:
+    """All rounds together; else what a turn's place does would be taken for what its variant does."""
+    plan = PLANS[effort]
+    for turns in (*(each.number for each in plan.open_turns.values()), *plan.closed_turns.values()):
+        assert plan.rounds * turns % 4 == 0
 
 
 def test_quantiles_are_in_milliseconds() -> None:
@@ -65,18 +74,19 @@ def test_quantiles_are_in_milliseconds() -> None:
 
 def test_ratios_are_those_of_each_round() -> None:
     """The machine's slow minute, in which all variants are ten times as slow, changes no ratio."""
-    rounds = [make_round(100, 98, 125), make_round(10, 9.8, 12.5), make_round(100, 98, 125)]
+    rounds = [make_round(*(speed * figure for figure in (100, 101, 98, 125))) for speed in (1, 0.1, 1)]
     (measure,) = list_measures("ride", rounds, make_chance())
     assert (measure.load, measure.level, measure.name) == ("ride", CLOSED_LOOP, THROUGHPUT)
-    assert measure.medians == {LAST: 100, FIRST: 98, UNTRACED: 125}
+    assert measure.medians == {LAST: 100, AGAIN: 101, FIRST: 98, UNTRACED: 125}
+    assert round(measure.control.median, 6) == round(measure.control.high, 6) == 1.01
     assert round(measure.relocation.median, 6) == round(measure.relocation.low, 6) == 0.98
     assert round(measure.tracing.median, 6) == round(measure.tracing.high, 6) == 0.8
 
 
 def test_round_without_an_answer_has_no_part() -> None:
     """A variant that answered nothing has no quantile, so its round is no pair."""
-    silent = {CLOSED_LOOP: {LAST: {THROUGHPUT: 7.0}, FIRST: {}, UNTRACED: {THROUGHPUT: 7.0}}}
-    whole = [make_round(100, 100, 100), make_round(100, 100, 100)]
+    silent = {CLOSED_LOOP: {**make_round(7, 7, 7, 7)[CLOSED_LOOP], FIRST: {}}}
+    whole = [make_round(100, 100, 100, 100), make_round(100, 100, 100, 100)]
     (measure,) = list_measures("ride", [*whole, silent], make_chance())
     assert measure.medians[LAST] == 100
     assert list(list_measures("ride", [whole[0], silent], make_chance())) == []
@@ -85,7 +95,7 @@ def test_round_without_an_answer_has_no_part() -> None:
 def test_each_level_and_quantile_is_a_measure() -> None:
     """In the order in which they were measured."""
     figures = find_quantiles(range(MS, 100 * MS, MS))
-    levels = {level: dict.fromkeys((LAST, FIRST, UNTRACED), figures) for level in ("50%", "80%")}
+    levels = {level: dict.fromkeys(VARIANTS, figures) for level in ("50%", "80%")}
     measures = list_measures("call", [levels, levels], make_chance())
     assert [(measure.level, measure.name) for measure in measures] == [
         (level, name) for level in ("50%", "80%") for name in ("p50", "p90", "p99")

@@ -6,11 +6,14 @@ import re
 import msgspec
 import pytest
 
-from evaluation.report_relocation import PICTURES, format_change, is_worse, judge, list_doubts, render_relocation
+from evaluation.relocation_claim import format_change, is_worse, judge, list_doubts
+from evaluation.report_relocation import PICTURES, render_relocation
 from evaluation.results_relocation import Blocks, LoadResult
 from evaluation.values import Estimate
 from tests.evaluation.samples import HEAD, make_measure, make_relocation
 from tests.requirements import lack
+
+SAME = Estimate(1.0, 0.99, 1.01)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,30 @@ from tests.requirements import lack
 )
 def test_claim_is_judged_by_the_whole_interval(low: float, high: float, verdict: str) -> None:
     """A wide interval proves nothing, on neither side."""
-    assert judge(Estimate((low + high) / 2, low, high)) == verdict
+    assert judge(Estimate((low + high) / 2, low, high), SAME) == verdict
+
+
+@pytest.mark.parametrize(
+    ("control", "verdict"),
+    [
+        (Estimate(1.0, 0.9, 1.19), "change"),
+        (Estimate(1.0, 0.9, 1.21), "open"),
+        (Estimate(1.3, 1.2, 1.4), "open"),
+        (Estimate(1.3, 1.21, 1.4), "change"),
+    ],
+)
+def test_change_is_more_than_that_of_the_control(control: Estimate, verdict: str) -> None:
+    """What comes as far where nothing changes is none."""
+    assert judge(Estimate(1.2, 1.1, 1.3), control) == verdict
+
+
+def test_change_that_the_control_hides_is_told() -> None:
+    """So is a control that moves: nobody has to trust the verdict alone."""
+    hidden = make_measure("p99", relocation=Estimate(1.2, 1.1, 1.3), control=Estimate(1.15, 1.05, 1.25))
+    doubts = "\n".join(list_doubts(make_relocation(hidden)))
+    assert "ride, 80 %, p99: +20.0 % (+10.0 to +30.0) is open because the control reaches as far" in doubts
+    assert "differs beyond its interval in 1 of 1 measures" in doubts
+    assert "worse with the context first" not in doubts
 
 
 @pytest.mark.parametrize(
@@ -75,7 +101,8 @@ def test_each_doubt_is_told() -> None:
 def test_every_figure_has_its_row() -> None:
     """Latencies in ms, throughput in answers a second, searches in ns."""
     text = "\n".join(render_relocation(make_relocation()))
-    assert "| ride, 80 % | p50, ms | 300 | 302 | 250 | +0.3 % (-1.0 to +2.0) | no change | +20.0 %" in text
+    assert "| ride, 80 % | p50, ms | 300 | 298 | 302 | 250 | +0.3 % (-1.0 to +2.0) | -0.5 % (-2.0 to +1.0) |" in text
+    assert "(-2.0 to +1.0) | no change | +20.0 %" in text
     assert "| ride, closed loop | throughput, answers/s |" in text
     assert "| 8,192 | 6 | 2,000 | 12,000 | 10,000 (9,000 to 11,000) |" in text
     assert "| context last | 240 | 600 (300 to 700) | 590 (290 to 690) | 0 % | 40 % | 90 % |" in text
@@ -96,7 +123,7 @@ def test_pictures_have_axes_with_units() -> None:
     drawn = draw_relocation(make_relocation())
     assert set(drawn) == {f"{stem}.{kind}" for stem in PICTURES for kind in ("svg", "png")}
     for stem, texts in {
-        "relocation_ratio": ("context first, % of context last", "ride, 80 %: p50"),
+        "relocation_ratio": ("% of context last (95 %", "context last again", "ride, 80 %: p50"),
         "relocation_latency": ("latency from the intended sending, ms", "no tracing"),
         "relocation_search": ("kernel time for a request, ns", "header block, bytes"),
         "relocation_windows": ("requests whose context is read, %", "1024"),
