@@ -93,7 +93,8 @@ def _draw_latencies(measures: Sequence[Measure]) -> Figure:
         axes.set_xticks(range(len(shown)), [f"{measure.name}\n{measure.level}" for measure in shown], fontsize=9)
         axes.set_xlabel("quantile, at a share of saturation")
     panels[0].set_ylabel("latency from the intended sending, ms")
-    panels[-1].legend(frameon=False, fontsize=9)
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(VARIANTS), frameon=False, fontsize=9)
     return figure
 
 
