@@ -72,7 +72,8 @@ def _ask(asked: list[Question], effort: Effort, options: argparse.Namespace, res
             sys.stdout.flush()
 
         tell(f"{question.title} (at most {question.budget_s[effort]} s)")
-        answer = question.run(effort, options.work_dir / question.name, tell)
+        # Absolute: nginx takes a relative path to start at its own directory.
+        answer = question.run(effort, options.work_dir.resolve() / question.name, tell)
         results = msgspec.structs.replace(results, **{question.name: answer})
         _write(options.out / "results.json", encode_results(results))
     return results
