@@ -35,7 +35,7 @@ OUTBOUND_PORTS = {CUSTOMER: 15001, DRIVER: 15002, ROUTE: 15003}
 COLLECTOR_GRPC = (str(MACHINE), 4317)
 COLLECTOR_HTTP = (str(MACHINE), 4318)
 START_TIMEOUT_S = 120.0
-NAMESPACE = "hotrod"
+NAMESPACE = "relocation"
 """Of Kubernetes."""
 
 QUICK_DATABASE = ("--fix-db-query-delay=-1s", "--fix-disable-db-conn-mutex")
