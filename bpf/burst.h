@@ -9,6 +9,13 @@
 
 enum burst_kind { BURST_START = 1, BURST_FOLLOWER };
 
+/* Where a burst stands in its direction. */
+enum burst_place {
+	AMID = 0,
+	BEHIND_HANDSHAKE,     /* the first behind a segment of a handshake */
+	BEHIND_HANDSHAKE_1_2, /* the same, and if the direction is a server's, that was TLS 1.2 or older */
+};
+
 /* Records of TLS that begin in a segment and are told by their lengths. */
 #define BURST_RECORDS 4
 
@@ -18,7 +25,7 @@ enum burst_kind { BURST_START = 1, BURST_FOLLOWER };
  */
 struct burst {
 	__u8 kind;		  /* enum burst_kind */
-	__u8 after_handshake;	  /* the first in its direction behind a segment of a handshake */
+	__u8 after_handshake;	  /* enum burst_place */
 	__u16 number;		  /* of the direction's bursts, those that were not handed out with them */
 	__u32 previous_followers; /* segments of the burst before, behind its first, that began with a record */
 	__u64 previous_last_ns; /* when the last segment came that began with a record in the burst before; 0: unknown */
@@ -35,6 +42,7 @@ enum direction_mark {
 	IN_HANDSHAKE = 8,    /* nothing acknowledges more than the last segment of a handshake so far */
 	HANDSHAKE_ENDS = 16, /* the last segment was one of a handshake */
 	OUT_OF_SIGHT = 32,   /* where the next record begins is not known */
+	CIPHER_CHANGED = 64, /* a record of a handshake was right behind a change of cipher, in one segment */
 };
 
 /* One direction of a connection of TLS: see directions.c. Numbers of TCP are in host order. */

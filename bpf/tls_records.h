@@ -27,6 +27,7 @@
 struct tls_records {
 	__u64 type;	/* of the first */
 	__u64 is_hello; /* it begins a connection */
+	__u64 changes;	/* one changes the cipher, and the next is one of a handshake */
 	__u64 behind;	/* where the next begins, or what could not be read */
 	__u16 lengths[BURST_RECORDS];
 };
@@ -64,7 +65,7 @@ static __always_inline int is_hello(struct __sk_buff *skb, const struct message 
 static __always_inline int read_records(struct __sk_buff *skb, const struct message *message,
 					struct tls_records *records)
 {
-	__u32 at = 0;
+	__u32 at = 0, before = 0;
 
 	__builtin_memset(records, 0, sizeof(*records));
 #pragma unroll
@@ -75,6 +76,9 @@ static __always_inline int read_records(struct __sk_buff *skb, const struct mess
 			break;
 		if (!i)
 			records->type = type;
+		if (before == CHANGE_CIPHER_SPEC && type == HANDSHAKE)
+			records->changes = 1;
+		before = type;
 		records->lengths[i] = length;
 		at += TLS_HEAD_BYTES + length;
 	}

@@ -127,8 +127,9 @@ def _judge_single(request: Found, responses: Sequence[SeenDirection], interval: 
     response = _find_answer(request.burst, responses, interval)
     _require(response.seen.first_ns > request.seen.first_ns)
     _require(not is_first or response.burst.ack == request.burst.end)
-    # One record alone may be a ticket too, whose response never came.
-    _require(not (_may_be_tickets(response, request.burst) and response.burst.has_equal_records))
+    # One record alone may be a ticket too, whose response never came; those of TLS 1.2 are no data (RFC 5077).
+    is_data = response.burst.is_after_old_handshake or not response.burst.has_equal_records
+    _require(is_data or not _may_be_tickets(response, request.burst))
     return response
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from node_probe.kernel_burst import BURST_FIELDS, BURST_OFFSET, BurstKind
+from node_probe.kernel_burst import BEHIND_OLD_HANDSHAKE, BURST_FIELDS, BURST_OFFSET, BurstKind
 from node_probe.kernel_record import KIND_BYTES, RECORD_BYTES, RECORD_FIELDS, KernelRecordError, check_kind, offset_of
 from node_probe.transit import Point
 
@@ -30,7 +30,7 @@ MAX_PAYLOAD = 0xFFFF
 """Longer ones count as this, and then no rule takes it for a length."""
 
 FOLLOWED, FOLLOWER = 1, 2
-_AFTER_HANDSHAKE, _COMPLETE, _EQUAL, _SEVERAL = 4, 8, 16, 32
+_AFTER_HANDSHAKE, _COMPLETE, _EQUAL, _SEVERAL, _AFTER_OLD_HANDSHAKE = 4, 8, 16, 32, 64
 
 _MAX_US, _MAX_FOLLOWERS = 0xFFFF_FFFF, 0xFF
 _NS_PER_US = 1000
@@ -79,6 +79,11 @@ class KeptBurst(msgspec.Struct, frozen=True, gc=False):
     def is_after_handshake(self) -> bool:
         """Return whether nothing but the handshake came before it, in its direction."""
         return bool(self.bits & _AFTER_HANDSHAKE)
+
+    @property
+    def is_after_old_handshake(self) -> bool:
+        """Return whether that was of TLS 1.2 or older, if the direction is a server's: then it is no ticket."""
+        return bool(self.bits & _AFTER_OLD_HANDSHAKE)
 
     @property
     def is_complete(self) -> bool:
@@ -136,6 +141,7 @@ class EntryWriter:
         bits = _judge_records((one, two, three, four), length) if two else _judge_record(one, length)
         if after_handshake:
             bits |= _AFTER_HANDSHAKE
+            bits |= _AFTER_OLD_HANDSHAKE * (after_handshake == BEHIND_OLD_HANDSHAKE)
         if why != BurstKind.START:
             if why != BurstKind.FOLLOWER:
                 raise KernelRecordError(f"burst of kind {why} in a record")

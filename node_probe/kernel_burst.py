@@ -44,6 +44,8 @@ _BURST = struct.Struct("=" + "".join(code for _, code in BURST_FIELDS))
 _FORMAT_AT = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "format")
 _FLOW = int(ContextFormat.FLOW)
 _FOLLOWER = b"\x02"
+BEHIND_OLD_HANDSHAKE = 2
+"""Of `after_handshake`: BEHIND_HANDSHAKE_1_2."""
 
 
 class BurstKind(IntEnum):
@@ -64,6 +66,8 @@ class Burst(msgspec.Struct, frozen=True, gc=False):
     kind: BurstKind
     is_after_handshake: bool
     """Whether nothing but the handshake came before the burst, in its direction."""
+    is_after_old_handshake: bool
+    """The same, and if the direction is a server's, TLS is 1.2 or older: so it is no session ticket."""
     number: int
     """Of the burst in its direction, modulo 2^16; those that were not handed out have one too."""
     previous_followers: int
@@ -125,6 +129,7 @@ def decode_burst(data: bytes) -> Burst | None:
     return Burst(
         kind=BurstKind(kind),
         is_after_handshake=bool(after_handshake),
+        is_after_old_handshake=after_handshake == BEHIND_OLD_HANDSHAKE,
         number=number,
         previous_followers=followers,
         previous_last_ns=last_ns,

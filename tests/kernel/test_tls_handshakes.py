@@ -101,6 +101,19 @@ def test_exchanges_behind_the_first(
     assert count_flows(flows) == {"tls_flow": 14}
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_first_response_tells_whether_tickets_may_be_data(
+    flows: Harness, port: int, certificates: Certificates, version: str
+) -> None:
+    """Behind a handshake of TLS 1.2 there are none, and the server's change of cipher says that it was one."""
+    talk = open_talk(flows, port, certificates, version)
+    talk.ask(REQUEST)
+    talk.answer(RESPONSE)
+    _, (response,) = split(read_bursts(flows))
+    assert response.is_after_handshake
+    assert response.is_after_old_handshake == (version == "TLS 1.2")
+
+
 def test_tickets_that_come_alone_are_a_marked_burst(flows: Harness, port: int, certificates: Certificates) -> None:
     """A server of TLS 1.3 sends two tickets of one length; the response is a burst of its own behind them."""
     talk = open_talk(flows, port, certificates, "TLS 1.3")

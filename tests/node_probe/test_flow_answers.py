@@ -99,6 +99,14 @@ LATER = request(T + S, seq=1105, ack=6000, number=8, previous_last_ns=T + MS)
             CLAIM, AMBIGUOUS, id="behind a handshake one record may be a ticket",
         ),
         pytest.param(
+            [request(after_handshake=1), response(after_handshake=2, number=1)],
+            CLAIM, BOTH, id="behind a handshake of TLS 1.2 there are no tickets",
+        ),
+        pytest.param(
+            [request(after_handshake=2), response(after_handshake=1, number=1)],
+            CLAIM, AMBIGUOUS, id="a client's change of cipher does not tell the version",
+        ),
+        pytest.param(
             [request(), response(after_handshake=1, number=1, records=(250, 250, 80))],
             CLAIM, BOTH, id="tickets and the response in one segment",
         ),
