@@ -68,6 +68,14 @@ class ShopHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        """Answer with the body that came."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or "0"))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
         """Print nothing per request: it would cost more than the request."""
 

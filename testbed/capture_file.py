@@ -1,4 +1,4 @@
-"""Reads what tcpdump wrote: bytes of a capture file -> when the first packet of each HTTP message passed.
+"""Reads what tcpdump wrote: bytes of a capture file -> frames, and when the first packet of each HTTP message passed.
 
 Pure: bytes in, values out. The format is libpcap's own with nanoseconds (pcap-savefile(5)), Ethernet frames.
 """
@@ -35,6 +35,13 @@ class CaptureError(ValueError):
 
 def read_messages(data: bytes, server_port: int) -> Iterator[tuple[MessageKey, int]]:
     """Yield the messages from and to `server_port`, with their epoch time in ns. Raises CaptureError."""
+    for frame, epoch_ns in read_frames(data):
+        if key := _read_frame(frame, server_port):
+            yield key, epoch_ns
+
+
+def read_frames(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield all frames with their epoch time in ns. Raises CaptureError."""
     if len(data) < _FILE_HEADER.size or _FILE_HEADER.unpack_from(data)[0] != _MAGIC_NANOSECONDS:
         raise CaptureError("no capture file with nanoseconds in this machine's byte order")
     position = _FILE_HEADER.size
@@ -43,10 +50,8 @@ def read_messages(data: bytes, server_port: int) -> Iterator[tuple[MessageKey, i
         position += _PACKET_HEADER.size
         if position + length > len(data):
             return  # tcpdump was stopped amid a packet
-        key = _read_frame(data[position : position + length], server_port)
+        yield data[position : position + length], seconds * 10**9 + nanoseconds
         position += length
-        if key:
-            yield key, seconds * 10**9 + nanoseconds
 
 
 def _read_frame(frame: bytes, server_port: int) -> MessageKey | None:

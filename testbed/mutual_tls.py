@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.certificates import Authority, Pair
-from testbed.topology import PODS, Pod
+from testbed.topology import PODS
 
 Value = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"]
 """What JSON can hold."""
@@ -40,21 +40,26 @@ class MutualTls:
     pair: Pair
     ca_file: str
     log_directory: Path
+    version: str | None = None
+    """Of TLS, `TLSv1_2` or `TLSv1_3`; else what Envoy agrees on."""
+
+    @property
+    def key_log(self) -> Path:
+        """Return the file that the sidecar writes the keys of its connections to, so that a capture can be read."""
+        return self.log_directory / f"{Path(self.pair.cert_file).stem}-keys.log"
 
     def log_path(self, direction: str) -> Path:
         """Return the file in which a listener (`INBOUND`, `OUTBOUND`) logs each request as a line of JSON."""
         return self.log_directory / f"{Path(self.pair.cert_file).stem}-{direction.lower()}-requests.jsonl"
 
 
-def make_mutual_tls(directory: Path) -> dict[str, MutualTls]:
+def make_mutual_tls(directory: Path, version: str | None = None) -> dict[str, MutualTls]:
     """Return what each pod's sidecar needs, by service; certificates and logs are in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority(directory / "authority")
-    return {pod.service: _make_one(pod, authority, directory) for pod in PODS}
-
-
-def _make_one(pod: Pod, authority: Authority, directory: Path) -> MutualTls:
-    return MutualTls(authority.issue(pod.service), authority.ca_file, directory)
+    return {
+        pod.service: MutualTls(authority.issue(pod.service), authority.ca_file, directory, version) for pod in PODS
+    }
 
 
 def render_upstream(tls: MutualTls) -> Value:
@@ -94,7 +99,14 @@ def render_access_log(tls: MutualTls, direction: str) -> Value:
 
 
 def _render_context(tls: MutualTls) -> Value:
+    version: Value = (
+        {}
+        if tls.version is None
+        else dict.fromkeys(("tls_minimum_protocol_version", "tls_maximum_protocol_version"), tls.version)
+    )
     return {
+        "tls_params": version,
+        "key_log": {"path": str(tls.key_log)},
         "tls_certificates": [
             {"certificate_chain": {"filename": tls.pair.cert_file}, "private_key": {"filename": tls.pair.key_file}}
         ],

@@ -49,12 +49,14 @@ def render_config(  # noqa: PLR0913 - each is a choice of its own
     http2: bool = False,
     queueing: bool = False,
     fresh: bool = False,
+    answering: bool = False,
 ) -> str:
     """Return the bootstrap configuration of the pod's sidecar: JSON, which is YAML too.
 
     With `http2` sidecars speak HTTP/2 to each other, else HTTP/1.1; to applications they always speak that. With
     `queueing` the application has one connection, so that requests wait in the sidecar for each other. With `fresh`
-    each request to a service has a connection of its own.
+    each request to a service has a connection of its own. With `answering` the sidecar answers by itself, at once,
+    what it would hand to its application.
     With `tls` sidecars speak that to each other, and name the connections in their spans; to users they always speak
     plain text.
     """
@@ -63,7 +65,7 @@ def render_config(  # noqa: PLR0913 - each is a choice of its own
     application = _render_cluster(_APPLICATION_CLUSTER, _render_address(LOOPBACK, APPLICATION_PORT))
     if queueing:
         application |= {"circuit_breakers": {"thresholds": [{"max_connections": 1}]}}
-    inbound = [_render_route("application", ["*"], _APPLICATION_CLUSTER)]
+    inbound = [_render_answer() if answering else _render_route("application", ["*"], _APPLICATION_CLUSTER)]
     outbound = [_render_route(service.name, [service.name], service.name) for service in SERVICES]
     config: Value = {
         "admin": {"address": _render_address(LOOPBACK, SIDECAR_ADMIN_PORT)},
@@ -172,6 +174,11 @@ def _render_route(name: str, hosts: Sequence[str], cluster: str) -> Value:
         "domains": hosts,
         "routes": [{"match": {"prefix": "/"}, "route": {"cluster": cluster}}],
     }
+
+
+def _render_answer() -> Value:
+    answer: Value = {"status": 200, "body": {"inline_string": "from the sidecar"}}
+    return {"name": "sidecar", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": answer}]}
 
 
 def _render_cluster(name: str, address: Value, protocol: str = _HTTP1, requests: int = 0) -> dict[str, Value]:

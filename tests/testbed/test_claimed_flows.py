@@ -1,25 +1,21 @@
 """Claims on real TLS between two pods: plain sockets speak it, agents keep what they saw, and a test claims it."""
 
-import queue
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
-from hopspan.flow_claims import WATCH_METHOD, Claim, ExactClaim, IntervalClaim, decode_hello, encode_batch
+from hopspan.flow_claims import IntervalClaim
 from testbed.deadline import wait_until
 from testbed.namespace import open_socket
-from testbed.topology import CATALOG, FRONTEND, NODES, PLUGIN_ENDPOINT
+from testbed.topology import CATALOG, FRONTEND, NODES
 from tests.hopspan.certificates import Authority
 from tests.requirements import require_bcc
 from tests.testbed.arrivals import DIRECTIONS, Arrival, read_arrivals
-from tests.testbed.otlp_peer import OtlpPeer
+from tests.testbed.claiming_peer import ClaimingPeer, map_address, name_exactly
 from tests.testbed.programs_under_test import running_probes
 
 pytestmark = pytest.mark.testbed
@@ -27,32 +23,7 @@ pytestmark = pytest.mark.testbed
 EXCHANGES = 23
 PORT = 24443
 DEADLINE_S = 60.0
-WATCH_POLL_S = 0.2
 TRACE_ID = bytes(15) + b"\7"
-
-
-class ClaimingPeer(OtlpPeer):
-    """Takes transits, and hands claims to the agents that ask for them."""
-
-    def __init__(self) -> None:
-        self.agents: dict[str, queue.Queue[bytes]] = {}
-        super().__init__(PLUGIN_ENDPOINT)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """Serve both methods."""
-        if handler_call_details.method == WATCH_METHOD:
-            return grpc.unary_stream_rpc_method_handler(self._watch)
-        return super().service(handler_call_details)
-
-    def claim(self, node: str, *claims: Claim) -> None:
-        """Send claims to a node's agent."""
-        self.agents[node].put(encode_batch(claims))
-
-    def _watch(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        batches = self.agents[decode_hello(request).node] = queue.Queue()
-        while context.is_active():  # no longer, or its thread would hold up the end of the interpreter for ever
-            with suppress(queue.Empty):
-                yield batches.get(timeout=WATCH_POLL_S)
 
 
 def serve(listener: Any, pair: Any) -> None:
@@ -96,10 +67,6 @@ def make_claim(number: int, port: int, start_ns: int, end_ns: int) -> IntervalCl
     return IntervalClaim(TRACE_ID, parent_id, 1, *ends, start_ns, end_ns, is_one_at_a_time=True)
 
 
-def map_address(address: Any) -> bytes:
-    return bytes(10) + b"\xff\xff" + bytes(address.packed)
-
-
 def wait_for_arrivals(peer: ClaimingPeer, count: int) -> list[Arrival]:
     wait_until(lambda: len(read_arrivals(peer.groups)) >= count, "the transits did not come", DEADLINE_S)
     return read_arrivals(peer.groups)
@@ -132,10 +99,3 @@ def check_order(near: list[Arrival]) -> None:
         offsets = [(seq - first) % 2**32 for _, seq in found]
         assert offsets == sorted(set(offsets))
         assert len({parent_id for parent_id, _ in found}) == len(found) >= EXCHANGES - 1
-
-
-def name_exactly(arrival: Arrival) -> ExactClaim:
-    sending = arrival.sending
-    direction = DIRECTIONS.index(sending.direction)
-    flow = sending.client, sending.client_port, sending.seq, sending.tsval
-    return ExactClaim(sending.trace_id, sending.parent_id, 1, direction, *flow)
