@@ -1,4 +1,4 @@
-"""Runs requests between two sidecars with mutual TLS, captured, their keys logged, and compares the hops with them."""
+"""Sends requests between two sidecars with mutual TLS, captured and with keys logged; compares hops and capture."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -48,7 +48,7 @@ class KeyLog:
 
     def __init__(self, text: str) -> None:
         """Read all whole lines."""
-        lines = [line.split() for line in text.splitlines()]
+        lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
         self._secrets = {(fields[0], bytes.fromhex(fields[1])): bytes.fromhex(fields[2]) for fields in lines}
 
     def find(self, label: str, client_random: bytes) -> bytes:
