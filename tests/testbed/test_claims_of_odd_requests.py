@@ -128,6 +128,6 @@ def test_no_hop_is_wrong(two_nodes_vxlan: None, tmp_path: Path, drive: Callable[
     answering, least = DRIVES[drive]
     outcome = run_encrypted(tmp_path, drive, version=version, answering=answering)
     sys.stdout.write(f"\n{drive.__name__}, {version}: {outcome}\n")
-    assert not outcome.wrong
+    assert not outcome.wrong[:3]
     assert outcome.calls > 0
     assert outcome.coverage >= least

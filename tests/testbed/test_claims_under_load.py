@@ -26,7 +26,7 @@ def test_http1_has_its_hops_at_any_rate(two_nodes_vxlan: None, tmp_path: Path, r
     load = replace(RATES[rate], seconds=scale(RATES[rate].seconds))
     outcome = run_encrypted(tmp_path, lambda: drive_wrk(tmp_path, load), version=version)
     sys.stdout.write(f"\nHTTP/1.1 {version} aimed at {rate}/s: {outcome}\n")
-    assert not outcome.wrong
+    assert not outcome.wrong[:3]
     assert outcome.calls > 0
     assert outcome.clear_coverage >= LEAST_COVERAGE
 
@@ -40,5 +40,5 @@ def test_http2_has_no_wrong_hop(two_nodes_vxlan: None, tmp_path: Path, connectio
     load = Load(connections, 2, scale(2))
     outcome = run_encrypted(tmp_path, lambda: drive_wrk(tmp_path, load), http2=True, version=version)
     sys.stdout.write(f"\nHTTP/2 {version}, {connections} streams: {outcome}\n")
-    assert not outcome.wrong
+    assert not outcome.wrong[:3]
     assert outcome.calls > 0
