@@ -12,7 +12,6 @@ from testbed.topology import PLUGIN_ENDPOINT
 from tests.testbed.arrivals import DIRECTIONS, Arrival
 from tests.testbed.otlp_peer import OtlpPeer
 
-
 WATCH_POLL_S = 0.2
 
 

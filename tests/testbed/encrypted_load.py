@@ -1,5 +1,6 @@
 """Sends requests between two sidecars with mutual TLS, captured and with keys logged; compares hops and capture."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,7 +100,11 @@ def capturing(work_dir: Path, path: Path, server: str = str(CART_SERVICE.cluster
         tcpdump.wait_for_output("listening on", READY_TIMEOUT_S)
         yield
         tcpdump.stop(READY_TIMEOUT_S)
-        assert "\n0 packets dropped by kernel" in tcpdump.read_log(), tcpdump.read_log()
+        text = tcpdump.read_log()
+        assert "\n0 packets dropped by kernel" in text, text
+        counts = re.findall(r"^(\d+) packets (?:captured|received)", text, re.MULTILINE)
+        assert len(counts) == 2, text
+        assert counts[0] == counts[1], text  # else it was stopped before it had read all
 
 
 def wait_until_quiet(sink: OtlpPeer) -> None:

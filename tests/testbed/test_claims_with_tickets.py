@@ -65,6 +65,17 @@ class Peers:
                 while connection.recv(HEAD_BYTES):
                     connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
+    def talk(self, connections: int) -> list[IntervalClaim]:
+        """Serve and ask over so many connections; return a claim of each exchange."""
+        with open_socket(CART.namespace) as listener:
+            listener.bind((str(CART.address), PORT))
+            listener.listen()
+            server = threading.Thread(target=self.serve, args=(listener, connections))
+            server.start()
+            claims = self.converse(connections)
+            server.join(DEADLINE_S)
+        return claims
+
     def converse(self, connections: int) -> list[IntervalClaim]:
         """Exchange messages; return their claims. Every other connection resumes the session before."""
         claims: list[IntervalClaim] = []
@@ -118,20 +129,13 @@ def test_what_is_claimed_is_of_its_request(two_nodes_vxlan: None, tmp_path: Path
     peers, capture, connections = Peers(tmp_path, version), tmp_path / "frontend.pcap", scale(CONNECTIONS)
     with ClaimingPeer() as peer, running_probes(tmp_path, limited=False, contexts=("flow",)):
         wait_until(lambda: len(peer.agents) == len(NODES), "the agents do not ask for claims", DEADLINE_S)
-        with capturing(tmp_path, capture, str(CART.address)), open_socket(CART.namespace) as listener:
-            listener.bind((str(CART.address), PORT))
-            listener.listen()
-            server = threading.Thread(target=peers.serve, args=(listener, connections))
-            server.start()
-            claims = peers.converse(connections)
-            server.join(DEADLINE_S)
-        for node in NODES:
-            peer.claim(node.name, *claims)
-        near = wait_until_quiet(peer)
+        with capturing(tmp_path, capture, str(CART.address)):
+            claims = peers.talk(connections)
+            for node in NODES:
+                peer.claim(node.name, *claims)
+            near = wait_until_quiet(peer)
         peer.claim(CART.node.name, *map(name_exactly, near))
         both = wait_until_quiet(peer)
-        for batches in peer.agents.values():
-            batches.put(None)
     found = list_origins(read_conversations(capture.read_bytes(), [PORT]), peers.key_log.read_text())
     origins = {origin[:-1] for origin in found}
     wrong = [arrival for arrival in both if find_origin(arrival) not in origins]
