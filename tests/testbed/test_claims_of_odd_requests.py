@@ -94,7 +94,10 @@ def send_what_is_answered_early() -> None:
 
 
 def step_the_clock() -> None:
-    """Set the wall clock ahead and back, again and again, while requests go on."""
+    """Set the wall clock ahead and back, again and again, while requests go on.
+
+    A step lasts longer than the agent takes to look: one that is taken back within 100 ms can bring wrong hops.
+    """
     offset_ns = time.time_ns() - time.monotonic_ns()
     try:
         with connected() as connection:
@@ -103,6 +106,7 @@ def step_the_clock() -> None:
                 time.clock_settime_ns(time.CLOCK_REALTIME, time.monotonic_ns() + offset_ns + step_ns)
                 for _ in range(47):
                     ask(connection)
+                pause(IDLE_S)
     finally:
         time.clock_settime_ns(time.CLOCK_REALTIME, time.monotonic_ns() + offset_ns)
 
