@@ -209,4 +209,15 @@ def _may_be_tickets(response: Found, request: KeptBurst) -> bool:
         return True
     if before is None or not before.is_next(response.seen):
         return response.burst.number <= FIRST_NUMBERS
-    return before.burst.is_after_handshake and before.burst.ack != request.seq
+    if not before.burst.is_after_handshake:
+        return False
+    if request.is_after_handshake:
+        # A ticket that follows in a segment of its own may acknowledge the request, and so be a burst of its own.
+        return not _differs_from_tickets(response.burst, before.burst)
+    return before.burst.ack != request.seq
+
+
+def _differs_from_tickets(response: KeptBurst, tickets: KeptBurst) -> bool:
+    """Return whether a record has another length than those before it: tickets of a handshake have one."""
+    is_whole = response.is_one_record and response.is_complete and tickets.has_equal_records and tickets.is_complete
+    return is_whole and tickets.payload_length % response.payload_length != 0
