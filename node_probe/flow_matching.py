@@ -211,7 +211,7 @@ def _may_be_tickets(response: Found, request: KeptBurst) -> bool:
         return response.burst.number <= FIRST_NUMBERS
     if not before.burst.is_after_handshake:
         return False
-    if request.is_after_handshake:
+    if request.is_after_handshake and not before.burst.is_after_old_handshake:
         # A ticket that follows in a segment of its own may acknowledge the request, and so be a burst of its own.
         return not _differs_from_tickets(response.burst, before.burst)
     return before.burst.ack != request.seq
