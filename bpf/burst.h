@@ -25,7 +25,7 @@ enum burst_place {
  */
 struct burst {
 	__u8 kind;		  /* enum burst_kind */
-	__u8 after_handshake;	  /* enum burst_place */
+	__u8 place;		  /* enum burst_place */
 	__u16 number;		  /* of the direction's bursts, those that were not handed out with them */
 	__u32 previous_followers; /* segments of the burst before, behind its first, that began with a record */
 	__u64 previous_last_ns; /* when the last segment came that began with a record in the burst before; 0: unknown */

@@ -110,7 +110,7 @@ static __always_inline void note_handshake(struct tls_direction *direction, cons
 	/* Finished of TLS 1.2 (RFC 5246 section 7.1). A server of TLS 1.3 has nothing but application data, or waits for the
 	 * client, behind its change of cipher (RFC 8446 section D.4); a client may say hello again.
 	 */
-	if (work->records.changes)
+	if (work->records.changes_cipher)
 		direction->marks |= CIPHER_CHANGED;
 	direction->last_ack = bpf_ntohl(work->message.ack);
 	direction->last_ns = work->now;

@@ -14,9 +14,9 @@ static __always_inline void write_burst(struct workspace *work, const struct tls
 	struct burst *burst = &work->burst;
 
 	burst->kind = kind;
-	burst->after_handshake = AMID;
+	burst->place = AMID;
 	if (direction->marks & AFTER_HANDSHAKE)
-		burst->after_handshake = direction->marks & CIPHER_CHANGED ? BEHIND_HANDSHAKE_1_2 : BEHIND_HANDSHAKE;
+		burst->place = direction->marks & CIPHER_CHANGED ? BEHIND_HANDSHAKE_1_2 : BEHIND_HANDSHAKE;
 	burst->number = direction->number;
 	burst->previous_followers = direction->previous_followers;
 	burst->previous_last_ns = direction->previous_last_ns;

@@ -27,7 +27,7 @@
 struct tls_records {
 	__u64 type;	/* of the first */
 	__u64 is_hello; /* it begins a connection */
-	__u64 changes;	/* one changes the cipher, and the next is one of a handshake */
+	__u64 changes_cipher; /* one does, and the next is one of a handshake */
 	__u64 behind;	/* where the next begins, or what could not be read */
 	__u16 lengths[BURST_RECORDS];
 };
@@ -77,7 +77,7 @@ static __always_inline int read_records(struct __sk_buff *skb, const struct mess
 		if (!i)
 			records->type = type;
 		if (before == CHANGE_CIPHER_SPEC && type == HANDSHAKE)
-			records->changes = 1;
+			records->changes_cipher = 1;
 		before = type;
 		records->lengths[i] = length;
 		at += TLS_HEAD_BYTES + length;

@@ -40,6 +40,8 @@ class FlowNames:
         self._server = _list_keys(attributes.server, "port")
         self._protocol = _list_keys(attributes.protocol, "name")
         keys = {key for pair in (*self._client, *self._server, *self._protocol) for key in pair}
+        self.keys = tuple(sorted(key.decode() for key in keys))
+        """All that `read` looks at."""
         self.picker = AttributePicker(sorted(keys.union(PEER_KEYS)))
         """Picks the attributes that `read` looks at, and those that name a span's peer."""
         # What a connection's spans say is the same for all of them.

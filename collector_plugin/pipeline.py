@@ -25,6 +25,7 @@ from collector_plugin.parcel import Done
 from collector_plugin.reasons import TransitReason
 from collector_plugin.sending_queue import SendingQueue
 from collector_plugin.span_request import SpanFormat, SpanRequest
+from collector_plugin.zipkin_flows import ZipkinFlows
 from collector_plugin.zipkin_spans import encode_zipkin
 from collector_plugin.zipkin_walk import walk_zipkin
 from hopspan.counters import Counters
@@ -81,6 +82,7 @@ class Pipeline:
         self._version = version
         self._log = log
         self.flows = flows
+        self._zipkin_flows = ZipkinFlows(flows.names) if flows is not None else None
 
     @property
     def waits(self) -> bool:
@@ -122,7 +124,8 @@ class Pipeline:
         """Take in one JSON array of Zipkin v2 spans, as `accept` does."""
         walk = walk_zipkin(data)
         request = SpanRequest(data if walk.span_count else b"", walk.span_count, SpanFormat.ZIPKIN)
-        return self._accept(_Received(request, walk.application, []), is_wanted, now_ns)
+        flows = self._zipkin_flows.read(data) if self._zipkin_flows is not None else []
+        return self._accept(_Received(request, walk.application, [], flows), is_wanted, now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Send the network spans that are due."""

@@ -20,7 +20,7 @@ from hopspan.version import VERSION
 from node_probe.backlog import Backlog, fit_bytes
 from node_probe.claim_streams import ClaimStreams
 from node_probe.clean import clean_up
-from node_probe.clock import monotonic_ns, read_clock_id, read_epoch_offset
+from node_probe.clock import EpochReader, monotonic_ns, read_clock_id
 from node_probe.config import PointSettings, ProbeConfig
 from node_probe.flow_keeper import FlowKeeper
 from node_probe.flow_report import list_flow_counts, read_flow_metrics
@@ -126,7 +126,7 @@ def run(config: ProbeConfig, log: Log) -> None:
     flows = streams = None
     if config.keeps_flows:
         kept = KeptFlows(config.flows.memory_mib << 20, config.flows.keep)
-        flows = agent.flows = FlowKeeper(kept, agent.tally, log, read_epoch_offset)
+        flows = agent.flows = FlowKeeper(kept, agent.tally, log, EpochReader().read)
         streams = make_streams(config, node, flows, log)
     exporter = OtlpGrpcExporter(config.exporters.otlp)
     sender = Sender(agent.backlog, exporter, agent.make_request, agent.tally, log)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from hopspan.errors import HopspanError
 from hopspan.flow_claims import Batch
 from hopspan.logs import Log
 from hopspan.settings import OtlpExporter
@@ -90,6 +91,10 @@ class ClaimStreams:
         for address in self._streams.keys() - wanted.keys():
             self._streams.pop(address).stop()
         for address in sorted(wanted.keys() - self._streams.keys())[: MAX_STREAMS - len(self._streams)]:
-            stream = ClaimStream(wanted[address], address, self._hello, self._take, self._log)
+            try:
+                stream = ClaimStream(wanted[address], address, self._hello, self._take, self._log)
+            except HopspanError as error:  # a token's file that is just being replaced: at the next look it is there
+                self._log.warn("no claims from a plugin", error=str(error), address=address)
+                continue
             self._streams = {**self._streams, address: stream}
             stream.start()

@@ -3,6 +3,9 @@
 import time
 from pathlib import Path
 
+from node_probe.clock_sets import ClockSets
+from node_probe.epoch_history import EpochReading
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _READINGS = 16
@@ -16,10 +19,24 @@ def read_clock_id() -> str:
 
 def read_epoch_offset_ns() -> int:
     """Return CLOCK_REALTIME - CLOCK_MONOTONIC. It moves when the wall clock is stepped."""
-    return read_epoch_offset()[0]
+    return _read_epoch_offset()[0]
 
 
-def read_epoch_offset() -> tuple[int, int]:
+class EpochReader:
+    """Reads the wall clock's offset together with the number of its steps."""
+
+    def __init__(self) -> None:
+        """Begin to count. Raises ProbeError."""
+        self._sets = ClockSets()
+
+    def read(self) -> EpochReading:
+        """Return both. Raises ProbeError."""
+        sets_before, start_ns = self._sets.count(), time.monotonic_ns()
+        offset_ns, error_ns = _read_epoch_offset()
+        return EpochReading(start_ns, time.monotonic_ns(), offset_ns, error_ns, sets_before, self._sets.count())
+
+
+def _read_epoch_offset() -> tuple[int, int]:
     """Return CLOCK_REALTIME - CLOCK_MONOTONIC, and by how many ns it may be wrong."""
     readings = []
     for _ in range(_READINGS):

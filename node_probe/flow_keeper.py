@@ -10,7 +10,7 @@ from hopspan.counters import Counters
 from hopspan.logs import Log
 from node_probe.claim_queue import ClaimQueue
 from node_probe.counters import ClaimOutcome, Event, KeptEnd, Reason
-from node_probe.epoch_history import EpochHistory
+from node_probe.epoch_history import EpochHistory, EpochReading
 from node_probe.flow_answers import FlowAnswers
 from node_probe.kept_flows import KeptFlows
 from node_probe.loss_history import LossHistory
@@ -29,15 +29,15 @@ class Tally(Protocol):
 class FlowKeeper:
     """The kept bursts, and the claims on them."""
 
-    def __init__(self, kept: KeptFlows, tally: Tally, log: Log, read_offset: Callable[[], tuple[int, int]]) -> None:
-        """Take what keeps, the agent's counters, and what reads the clock's offset and how far that may be off."""
+    def __init__(self, kept: KeptFlows, tally: Tally, log: Log, read_epoch: Callable[[], EpochReading]) -> None:
+        """Take what keeps, the agent's counters, and what reads the wall clock's offset."""
         self.kept = kept
         self.outcomes: Counters[ClaimOutcome] = Counters(ClaimOutcome)
         self.ends: Counters[KeptEnd] = Counters(KeptEnd)
         self.claims = ClaimQueue(self.outcomes)
         self._tally = tally
         self._log = log
-        self._read_offset = read_offset
+        self._read_epoch = read_epoch
         self._epochs = EpochHistory()
         self._losses = LossHistory()
         self._answers = FlowAnswers(kept, self._epochs, self._losses)
@@ -57,12 +57,13 @@ class FlowKeeper:
         `read_ns` is from before the ring was read, `lost` how many records the node has lost up to now; None where
         there is still more to read.
         """
-        offset_ns, error_ns = self._read_offset()
-        self._epochs.observe(now_ns, offset_ns, error_ns)
+        # First: what a claim says was written by a clock that is read behind it, whatever steps came before.
+        claims = self.claims.take(TAKE_LIMIT)
+        self._epochs.observe(self._read_epoch())
         if lost is not None:
             self._losses.observe(read_ns, now_ns, lost)
         self.ends.add(KeptEnd.EXPIRED, self.kept.expire(now_ns))
-        answers = self._answers.answer(self.claims.take(TAKE_LIMIT), now_ns)
+        answers = self._answers.answer(claims, now_ns)
         for outcome in answers.outcomes:
             self.outcomes.add(outcome)
         return answers.records

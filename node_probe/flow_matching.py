@@ -4,7 +4,7 @@ Pure. The rules, each with its reason:
 - The span's own request began inside the interval. So where all bursts inside are known, and there is one, it is it.
 - All are known where the burst before ended earlier, and nothing was lost or the burst behind has the next number.
 - The response is the first that the server sent behind what the request acknowledged, and acknowledges the request.
-- Behind a handshake that may be session tickets instead, which have one length, and come before the response.
+- Behind a handshake that may be session tickets instead, which have nearly one length, and come before the response.
 - Of several streams on a connection any may hide in a burst: so it has to be one whole segment without a follower,
   and each byte before and behind it has to be accounted for by sequence numbers.
 """
@@ -14,10 +14,13 @@ from enum import Enum
 
 import msgspec
 
-from node_probe.kept_entries import KeptBurst
+from node_probe.kept_entries import TICKET_SPREAD, KeptBurst
 from node_probe.seen_bursts import SeenBurst, SeenDirection
 
 _SEQUENCE, _HALF = 1 << 32, 1 << 31
+
+MAX_TICKETS = 4
+"""Records that the kernel walks in a segment."""
 
 FIRST_NUMBERS = 2
 """Bursts of a connection that may be behind the handshake, where it is not known what came before."""
@@ -88,6 +91,7 @@ def match_interval(
     """Return what an interval means, of the directions from the client and of those to it."""
     try:
         request = _find_request(requests, interval)
+        _require(not _may_follow_hidden(request, responses))
         judge = _judge_single if interval.is_one_at_a_time else _judge_streams
         return Match(Verdict.FOUND, request, judge(request, responses, interval))
     except _RefusedError as error:
@@ -111,6 +115,17 @@ def _find_request(requests: Sequence[SeenDirection], interval: Interval) -> Foun
     return found
 
 
+def _may_follow_hidden(request: Found, responses: Iterable[SeenDirection]) -> bool:
+    """Return whether the connection's first request may have shared a segment with the handshake's last record.
+
+    Over TLS 1.2 a server sends no data before it has one, so data before the first burst answered what was not seen.
+    """
+    if not (request.burst.is_after_handshake and request.burst.number == 1):
+        return False
+    early = (seen for answer in responses for seen in answer.bursts if seen.first_ns < request.seen.first_ns)
+    return any(seen.burst.is_after_handshake_1_2 for seen in early)
+
+
 def _judge_single(request: Found, responses: Sequence[SeenDirection], interval: Interval) -> Found | None:
     """Return the response where there is one request at a time: the server's first bytes behind the request."""
     is_first = request.burst.is_after_handshake
@@ -128,7 +143,7 @@ def _judge_single(request: Found, responses: Sequence[SeenDirection], interval: 
     _require(response.seen.first_ns > request.seen.first_ns)
     _require(not is_first or response.burst.ack == request.burst.end)
     # One record alone may be a ticket too, whose response never came; those of TLS 1.2 are no data (RFC 5077).
-    is_data = response.burst.is_after_old_handshake or not response.burst.has_equal_records
+    is_data = response.burst.is_after_handshake_1_2 or not response.burst.has_alike_records
     _require(is_data or not _may_be_tickets(response, request.burst))
     return response
 
@@ -211,13 +226,17 @@ def _may_be_tickets(response: Found, request: KeptBurst) -> bool:
         return response.burst.number <= FIRST_NUMBERS
     if not before.burst.is_after_handshake:
         return False
-    if request.is_after_handshake and not before.burst.is_after_old_handshake:
-        # A ticket that follows in a segment of its own may acknowledge the request, and so be a burst of its own.
-        return not _differs_from_tickets(response.burst, before.burst)
-    return before.burst.ack != request.seq
+    if before.burst.ack != request.seq:
+        return True
+    # What the server sent when it had all up to the request may be a ticket; then the next one, in a segment of its
+    # own, may come when the request is there, and acknowledge it.
+    is_data = before.burst.is_after_handshake_1_2 or not before.burst.has_alike_records
+    return not is_data and not _differs_from_tickets(response.burst, before.burst)
 
 
 def _differs_from_tickets(response: KeptBurst, tickets: KeptBurst) -> bool:
-    """Return whether a record has another length than those before it: tickets of a handshake have one."""
-    is_whole = response.is_one_record and response.is_complete and tickets.has_equal_records and tickets.is_complete
-    return is_whole and tickets.payload_length % response.payload_length != 0
+    """Return whether a record has clearly another length than those before it, however many these are."""
+    if not (response.is_one_record and response.is_complete and tickets.is_complete):
+        return False
+    counts = range(1, MAX_TICKETS + 1)
+    return all(abs(tickets.payload_length // n - response.payload_length) > TICKET_SPREAD for n in counts)

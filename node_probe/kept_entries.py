@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from node_probe.kernel_burst import BEHIND_OLD_HANDSHAKE, BURST_FIELDS, BURST_OFFSET, BurstKind
+from node_probe.kernel_burst import BURST_FIELDS, BURST_OFFSET, BurstKind, BurstPlace
 from node_probe.kernel_record import KIND_BYTES, RECORD_BYTES, RECORD_FIELDS, KernelRecordError, check_kind, offset_of
 from node_probe.transit import Point
 
@@ -30,7 +30,11 @@ MAX_PAYLOAD = 0xFFFF
 """Longer ones count as this, and then no rule takes it for a length."""
 
 FOLLOWED, FOLLOWER = 1, 2
-_AFTER_HANDSHAKE, _COMPLETE, _EQUAL, _SEVERAL, _AFTER_OLD_HANDSHAKE = 4, 8, 16, 32, 64
+_AFTER_HANDSHAKE, _COMPLETE, _ALIKE, _SEVERAL, _AFTER_HANDSHAKE_1_2 = 4, 8, 16, 32, 64
+
+TICKET_SPREAD = 32
+"""By how much the lengths of one handshake's session tickets may differ. OpenSSL pads a ticket to whole blocks of 16
+bytes, and a random number of variable length is in it."""
 
 _MAX_US, _MAX_FOLLOWERS = 0xFFFF_FFFF, 0xFF
 _NS_PER_US = 1000
@@ -77,13 +81,13 @@ class KeptBurst(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_after_handshake(self) -> bool:
-        """Return whether nothing but the handshake came before it, in its direction."""
+        """Return whether it may be the first behind the handshake, in its direction, or still of that."""
         return bool(self.bits & _AFTER_HANDSHAKE)
 
     @property
-    def is_after_old_handshake(self) -> bool:
+    def is_after_handshake_1_2(self) -> bool:
         """Return whether that was of TLS 1.2 or older, if the direction is a server's: then it is no ticket."""
-        return bool(self.bits & _AFTER_OLD_HANDSHAKE)
+        return bool(self.bits & _AFTER_HANDSHAKE_1_2)
 
     @property
     def is_complete(self) -> bool:
@@ -96,9 +100,9 @@ class KeptBurst(msgspec.Struct, frozen=True, gc=False):
         return not self.bits & _SEVERAL
 
     @property
-    def has_equal_records(self) -> bool:
-        """Return whether all records that begin in the segment have one length, as session tickets do."""
-        return bool(self.bits & _EQUAL)
+    def has_alike_records(self) -> bool:
+        """Return whether all records that begin in the segment have nearly one length, as session tickets do."""
+        return bool(self.bits & _ALIKE)
 
 
 def read_entry(data: bytes | bytearray, offset: int = 0) -> KeptBurst:
@@ -137,11 +141,11 @@ class EntryWriter:
         kind = self._kinds[record[:KIND_BYTES]]
         first_ns, *others = kind.read_times(record)
         seq, tsval = _read_ids(record)
-        why, after_handshake, number, followers, last_ns, one, two, three, four, ack, length = _read_burst(record)
+        why, place, number, followers, last_ns, one, two, three, four, ack, length = _read_burst(record)
         bits = _judge_records((one, two, three, four), length) if two else _judge_record(one, length)
-        if after_handshake:
+        if place:
             bits |= _AFTER_HANDSHAKE
-            bits |= _AFTER_OLD_HANDSHAKE * (after_handshake == BEHIND_OLD_HANDSHAKE)
+            bits |= _AFTER_HANDSHAKE_1_2 * (place == BurstPlace.BEHIND_HANDSHAKE_1_2)
         if why != BurstKind.START:
             if why != BurstKind.FOLLOWER:
                 raise KernelRecordError(f"burst of kind {why} in a record")
@@ -177,10 +181,10 @@ def _read_seen(field: str, seen: list[bool], code: str, skip: str) -> Callable[[
 
 
 def _judge_record(length: int, payload_length: int) -> int:
-    return _EQUAL | _COMPLETE * (length + _RECORD_HEADER_BYTES == payload_length)
+    return _ALIKE | _COMPLETE * (length + _RECORD_HEADER_BYTES == payload_length)
 
 
 def _judge_records(records: tuple[int, ...], payload_length: int) -> int:
     lengths = [length for length in records if length]
-    bits = _SEVERAL | _EQUAL * (len(set(lengths)) == 1)
+    bits = _SEVERAL | _ALIKE * (max(lengths) - min(lengths) <= TICKET_SPREAD)
     return bits | _COMPLETE * (sum(lengths) + len(lengths) * _RECORD_HEADER_BYTES == payload_length)

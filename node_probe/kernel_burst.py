@@ -26,7 +26,7 @@ from node_probe.transit import ContextFormat, Stamp, TransitFlag, Tunnel
 
 BURST_FIELDS: Final = (
     ("kind", "B"),
-    ("after_handshake", "B"),
+    ("place", "B"),
     ("number", "H"),
     ("previous_followers", "I"),
     ("previous_last_ns", "Q"),
@@ -44,8 +44,16 @@ _BURST = struct.Struct("=" + "".join(code for _, code in BURST_FIELDS))
 _FORMAT_AT = CONTEXT_OFFSET + offset_of(CONTEXT_FIELDS, "format")
 _FLOW = int(ContextFormat.FLOW)
 _FOLLOWER = b"\x02"
-BEHIND_OLD_HANDSHAKE = 2
-"""Of `after_handshake`: BEHIND_HANDSHAKE_1_2."""
+
+
+class BurstPlace(IntEnum):
+    """Where a burst stands in its direction."""
+
+    AMID = 0
+    BEHIND_HANDSHAKE = 1
+    """Nothing acknowledged more than the handshake before it, so it may still be of that, or the first behind it."""
+    BEHIND_HANDSHAKE_1_2 = 2
+    """The same, and if the direction is a server's, that was TLS 1.2 or older."""
 
 
 class BurstKind(IntEnum):
@@ -57,17 +65,14 @@ class BurstKind(IntEnum):
     """It is the first behind that one which begins with a record: another message may begin with it."""
 
 
-_KINDS = frozenset(BurstKind)
+_KINDS, _PLACES = frozenset(BurstKind), frozenset(BurstPlace)
 
 
 class Burst(msgspec.Struct, frozen=True, gc=False):
     """A segment that begins with a record of TLS, with its stamps on one node in the order met."""
 
     kind: BurstKind
-    is_after_handshake: bool
-    """Whether nothing but the handshake came before the burst, in its direction."""
-    is_after_old_handshake: bool
-    """The same, and if the direction is a server's, TLS is 1.2 or older: so it is no session ticket."""
+    place: BurstPlace
     number: int
     """Of the burst in its direction, modulo 2^16; those that were not handed out have one too."""
     previous_followers: int
@@ -119,17 +124,16 @@ def decode_burst(data: bytes) -> Burst | None:
     check_kind(data[:KIND_BYTES], len(data))
     if not is_burst(data):
         return None
-    kind, after_handshake, number, followers, last_ns, *records, ack, payload_length = _BURST.unpack_from(
-        data, BURST_OFFSET
-    )
+    kind, place, number, followers, last_ns, *records, ack, payload_length = _BURST.unpack_from(data, BURST_OFFSET)
     if kind not in _KINDS:
         raise KernelRecordError(f"burst of kind {kind} in a record")
+    if place not in _PLACES:
+        raise KernelRecordError(f"burst at place {place} in a record")
     head = _HEAD.unpack_from(data)
     (_, _, seen, flags, tunnel, _, source_port, destination_port, _, seq, tsval, vni) = head[:12]
     return Burst(
         kind=BurstKind(kind),
-        is_after_handshake=bool(after_handshake),
-        is_after_old_handshake=after_handshake == BEHIND_OLD_HANDSHAKE,
+        place=BurstPlace(place),
         number=number,
         previous_followers=followers,
         previous_last_ns=last_ns,

@@ -31,7 +31,7 @@ def test_request_and_response(flows: Harness, port: int) -> None:
     asked, acknowledged = connection.ask(records(100, 30)), connection.server_seq
     answered = connection.answer(records(200))
     request, response = read_bursts(flows)
-    assert (request.kind, request.number, request.is_after_handshake) == (START, 1, True)
+    assert (request.kind, request.number, bool(request.place)) == (START, 1, True)
     assert (request.seq, request.ack, request.tsval) == (asked, acknowledged, TSVAL)
     assert (request.records, request.payload_length) == ((100, 30), 140)
     assert (request.source_port, request.destination_port) == (port, SERVER_PORT)
@@ -133,7 +133,7 @@ def test_retransmission_is_an_attempt(flows: Harness, port: int) -> None:
     assert [burst.number for burst in (start, again, late, later)] == [1, 1, 1, 2]
     assert [burst.tsval for burst in (start, again, late)] == [TSVAL, TSVAL + 200, TSVAL]
     assert [burst.previous_last_ns for burst in (again, late)] == [start.previous_last_ns] * 2
-    assert all(burst.is_after_handshake for burst in (start, again, late))
+    assert all(burst.place for burst in (start, again, late))
     assert count_flows(flows) == {"tls_flow": 5}
 
 
@@ -230,5 +230,5 @@ def test_port_that_is_used_again(flows: Harness, port: int) -> None:
     again.talk()
     request, response = read_bursts(flows)
     assert (request.number, response.number) == (4, 4)
-    assert request.is_after_handshake
+    assert request.place
     assert (request.seq, response.seq) == (SEQ - 1000 + len(hello(CLIENT_HELLO)) + 6, ACK - 1000 + len(hello(1)))

@@ -1,6 +1,6 @@
-"""Two pods with sidecars, one a node: the stock Envoy with the shipped configuration, and an uninstrumented server.
+"""Two pods with sidecars, one a node: the stock Envoy with a shipped configuration, and an uninstrumented server.
 
-A request that starts in the pod of `shop` goes by its sidecar to the Service `stock`, whose sidecar hands it on.
+A request that starts in the pod of `shop` goes by its sidecar to `stock`, whose sidecar hands it on.
 """
 
 import json
@@ -20,100 +20,134 @@ from testbed.requirements import find_envoy
 from tests.house.repository import ROOT
 
 CALLER, CALLED = "shop", "stock"
-INBOUND_PORT, OUTBOUND_PORT, APPLICATION_PORT = 8000, 15001, 8080
-NAMESPACE = "sidecars"
+OUTBOUND_PORT, APPLICATION_PORT = 15001, 8080
 START_TIMEOUT_S = 60.0
 
-_FOLDER = ROOT / "otel-config" / "envoy"
+ENVOY_FOLDER = ROOT / "otel-config" / "envoy"
 _CONFIG = "/etc/envoy"
 _PATH = "/hostname"
 """A file of the folder that is served: its pod's name."""
 
-_READINESS = {"tcpSocket": {"port": INBOUND_PORT}, "periodSeconds": 1}
-_ANYWHERE = "0.0.0.0"  # noqa: S104 - within the pod
+Place = tuple[str, int]
+"""Address and port."""
 
 
 @dataclass(frozen=True)
 class Sidecars:
-    """The pods."""
+    """The pods, in a namespace of their own; the called one's sidecar listens at the port."""
 
     cluster: Cluster
+    namespace: str
+    inbound_port: int
+
+    def create(self) -> None:
+        """Bring the images, and make the namespace."""
+        envoy = find_envoy()
+        self.cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
+        commands = dict.fromkeys(("/bin/wget", "/bin/httpd", "/bin/sh"), find_busybox())
+        self.cluster.add_image("busybox", ["/bin/sh"], commands)
+        self.cluster.kubectl.run("create", "namespace", self.namespace)
+
+    def start_called(self, files: Mapping[str, str]) -> None:
+        """Start the pod that is called, whose sidecar has the files; ready on return."""
+        readiness = {"tcpSocket": {"port": self.inbound_port}, "periodSeconds": 1}
+        self.cluster.kubectl.apply(self._render_files(CALLED, files))
+        self.cluster.kubectl.apply(self._render_pod(CALLED, NODE_2, self.inbound_port, readiness))
+        self._wait_for(CALLED)
+
+    def start_caller(self, files: Mapping[str, str]) -> None:
+        """Start the pod that calls, or start it anew; on return it has an answer."""
+        kubectl = self.cluster.kubectl
+        kubectl.apply(self._render_files(CALLER, files))
+        # Nobody can ask for its readiness from outside of the pod.
+        kubectl.apply(self._render_pod(CALLER, NODE_1, OUTBOUND_PORT, None))
+        kubectl.run("rollout", "restart", "-n", self.namespace, f"deployment/{CALLER}")
+        self._wait_for(CALLER)
+        # kube-proxy learns of a pod that is ready a moment later than the API does.
+        wait_until(self._is_answered, "the called pod did not answer", START_TIMEOUT_S)
+
+    def find_service(self) -> Place:
+        """Return where the called pod's Service is."""
+        service = self.cluster.kubectl.read("service", CALLED, "-n", self.namespace)
+        return str(service["spec"]["clusterIP"]), self.inbound_port
+
+    def find_pod(self) -> Place:
+        """Return where the called pod itself is."""
+        (pod,) = self.cluster.kubectl.read("pods", "-n", self.namespace, "-l", f"app={CALLED}")["items"]
+        return str(pod["status"]["podIP"]), self.inbound_port
 
     def call(self) -> str:
         """Let the calling pod's application ask the other, through its sidecar; return the answer."""
         command = ["/bin/wget", "-q", "-O", "-", f"http://127.0.0.1:{OUTBOUND_PORT}{_PATH}"]
-        pod = ["exec", "-n", NAMESPACE, f"deployment/{CALLER}", "-c", "application", "--"]
+        pod = ["exec", "-n", self.namespace, f"deployment/{CALLER}", "-c", "application", "--"]
         return self.cluster.kubectl.run(*pod, *command)
 
-    def is_answered(self) -> bool:
-        """Tell whether a call comes through."""
+    def _is_answered(self) -> bool:
         try:
             return bool(self.call())
         except TestbedError:
             return False
 
+    def _wait_for(self, name: str) -> None:
+        self.cluster.kubectl.run("rollout", "status", "-n", self.namespace, f"deployment/{name}")
 
-def start_sidecars(cluster: Cluster, collector: tuple[str, int]) -> Sidecars:
-    """Start the pods, whose sidecars send their spans to an OTLP/gRPC receiver; ready on return."""
-    envoy = find_envoy()
-    cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
-    commands = dict.fromkeys(("/bin/wget", "/bin/httpd", "/bin/sh"), find_busybox())
-    cluster.add_image("busybox", ["/bin/sh"], commands)
-    kubectl = cluster.kubectl
-    kubectl.run("create", "namespace", NAMESPACE)
-    kubectl.apply(_render_config(CALLED, (_ANYWHERE, INBOUND_PORT), ("127.0.0.1", APPLICATION_PORT), collector))
-    kubectl.apply(_render_pod(CALLED, NODE_2, INBOUND_PORT, _READINESS))
-    address = kubectl.read("service", CALLED, "-n", NAMESPACE)["spec"]["clusterIP"]
-    kubectl.apply(_render_config(CALLER, ("127.0.0.1", OUTBOUND_PORT), (address, INBOUND_PORT), collector))
-    # Nobody can ask for its readiness from outside of the pod.
-    kubectl.apply(_render_pod(CALLER, NODE_1, OUTBOUND_PORT, None))
-    for name in (CALLER, CALLED):
-        kubectl.run("rollout", "status", "-n", NAMESPACE, f"deployment/{name}")
-    sidecars = Sidecars(cluster)
-    # kube-proxy learns of a pod that is ready a moment later than the API does.
-    wait_until(sidecars.is_answered, "the called pod did not answer", START_TIMEOUT_S)
+    def _render_files(self, name: str, files: Mapping[str, str]) -> str:
+        metadata = {"name": name, "namespace": self.namespace}
+        return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(files)})
+
+    def _render_pod(self, name: str, node: Node, port: int, readiness: Mapping[str, object] | None) -> str:
+        application: dict[str, object] = {
+            "name": "application",
+            "image": "localhost/busybox:1",
+            "imagePullPolicy": "Never",
+            "command": ["/bin/httpd", "-f", "-p", str(APPLICATION_PORT), "-h", "/etc"],
+        }
+        sidecar: dict[str, object] = {
+            "name": "sidecar",
+            "image": "localhost/envoy:1",
+            "imagePullPolicy": "Never",
+            "args": ["--config-path", "envoy.yaml", "--concurrency", "1"],
+            "workingDir": _CONFIG,
+            "volumeMounts": [{"name": "config", "mountPath": _CONFIG}],
+        }
+        if readiness is not None:
+            sidecar["readinessProbe"] = readiness
+        volumes = [{"name": "config", "configMap": {"name": name}}]
+        return render_application(name, self.namespace, node, port, [application, sidecar], volumes=volumes)
+
+
+def start_sidecars(cluster: Cluster, collector: Place) -> Sidecars:
+    """Start pods that speak plain text, whose spans go to an OTLP/gRPC receiver; ready on return."""
+    sidecars = Sidecars(cluster, "sidecars", 8000)
+    sidecars.create()
+    inbound = "0.0.0.0", sidecars.inbound_port  # noqa: S104 - within the pod
+    sidecars.start_called(_configure(CALLED, inbound, ("127.0.0.1", APPLICATION_PORT), collector))
+    outbound = "127.0.0.1", OUTBOUND_PORT
+    sidecars.start_caller(_configure(CALLER, outbound, sidecars.find_service(), collector))
     return sidecars
 
 
-def _render_pod(name: str, node: Node, port: int, readiness: Mapping[str, object] | None) -> str:
-    application: dict[str, object] = {
-        "name": "application",
-        "image": "localhost/busybox:1",
-        "imagePullPolicy": "Never",
-        "command": ["/bin/httpd", "-f", "-p", str(APPLICATION_PORT), "-h", "/etc"],
-    }
-    sidecar: dict[str, object] = {
-        "name": "sidecar",
-        "image": "localhost/envoy:1",
-        "imagePullPolicy": "Never",
-        "args": ["--config-path", "envoy.yaml", "--concurrency", "1"],
-        "workingDir": _CONFIG,
-        "volumeMounts": [{"name": "config", "mountPath": _CONFIG}],
-    }
-    if readiness is not None:
-        sidecar["readinessProbe"] = readiness
-    volumes = [{"name": "config", "configMap": {"name": name}}]
-    return render_application(name, NAMESPACE, node, port, [application, sidecar], volumes=volumes)
+def _configure(name: str, listener: Place, upstream: Place, collector: Place) -> dict[str, str]:
+    """Return the files that are shipped, but for three addresses and the service's name."""
+    config = yaml.safe_load((ENVOY_FOLDER / "envoy.yaml").read_text())
+    (outbound,) = config["static_resources"]["listeners"]
+    outbound["address"] = _write_place(listener)
+    script = (ENVOY_FOLDER / "context-first.lua").read_text()
+    return {"envoy.yaml": adapt(config, name, (upstream, collector)), "context-first.lua": script}
 
 
-def _render_config(
-    name: str, listener: tuple[str, int], upstream: tuple[str, int], collector: tuple[str, int]
-) -> str:
-    """Return a ConfigMap with what is shipped, but for three addresses and the service's name."""
-    config = yaml.safe_load((_FOLDER / "envoy.yaml").read_text())
+def adapt(config: Any, name: str, upstreams: tuple[Place, ...]) -> str:
+    """Return an Envoy's configuration for a service of that name, its clusters being at these places."""
     resources = config["static_resources"]
-    (outbound,) = resources["listeners"]
-    _place(outbound, listener)
-    (manager,) = outbound["filter_chains"][0]["filters"]
-    manager["typed_config"]["tracing"]["provider"]["typed_config"]["service_name"] = name
-    for cluster, place in zip(resources["clusters"], (upstream, collector), strict=True):
+    for listener in resources["listeners"]:
+        (manager,) = listener["filter_chains"][0]["filters"]
+        manager["typed_config"]["tracing"]["provider"]["typed_config"]["service_name"] = name
+    for cluster, place in zip(resources["clusters"], upstreams, strict=True):
         (endpoint,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
-        _place(endpoint["endpoint"], place)
-    files = {"envoy.yaml": json.dumps(config), "context-first.lua": (_FOLDER / "context-first.lua").read_text()}
-    metadata = {"name": name, "namespace": NAMESPACE}
-    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files})
+        endpoint["endpoint"]["address"] = _write_place(place)
+    return json.dumps(config)
 
 
-def _place(holder: Any, place: tuple[str, int]) -> None:
+def _write_place(place: Place) -> dict[str, Any]:
     host, port = place
-    holder["address"] = {"socket_address": {"address": host, "port_value": port}}
+    return {"socket_address": {"address": host, "port_value": port}}

@@ -24,7 +24,7 @@ HOP_NS = 5_000
 
 def make_burst(first_ns: int, *, is_coming: bool = False, **changes: Any) -> bytes:
     """Return the record of a burst that begins then, one record of 100 bytes in a segment if nothing else is said."""
-    fields = {"kind": 1, "after_handshake": 0, "number": 1, "previous_followers": 0, "previous_last_ns": 0}
+    fields = {"kind": 1, "place": 0, "number": 1, "previous_followers": 0, "previous_last_ns": 0}
     records = (*changes.pop("records", (100,)), 0, 0, 0, 0)[:4]
     tail = {"ack": 0, "payload_length": sum(length + 5 for length in records if length)}
     burst = {name: changes.pop(name, value) for name, value in fields.items()}

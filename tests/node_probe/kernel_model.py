@@ -19,6 +19,8 @@ class Segment(msgspec.Struct):
     length: int
     begins_record: bool
     is_handshake: bool
+    changes_cipher: bool
+    """Whether a change of cipher and a record of a handshake behind it begin in it."""
     records: tuple[int, ...]
     """Lengths of the records that begin in it, its first bytes first, if it begins with one."""
     tsval: int
@@ -36,10 +38,12 @@ class KernelDirection:
         self._is_coming = is_coming
         self._known = False
         self._last_ack = 0
-        self._after_handshake = False
+        self._in_handshake = False
+        self._handshake_ends = False
+        self._cipher_changed = False
         self._seq = -1
         self._tsval = -1
-        self._first_after_handshake = False
+        self._place = 0
         self._number = 0
         self._end = 0
         self._followers = 0
@@ -55,7 +59,7 @@ class KernelDirection:
         self._note_end(segment)
         self._known = True
         if segment.is_handshake:
-            self._after_handshake = True
+            self._note_handshake(segment, is_old=is_old)
         elif not was_known:
             self._last_ack, self._last_ns = segment.ack, segment.at_ns
         elif not is_aside(segment):
@@ -67,8 +71,9 @@ class KernelDirection:
             is_again, self._tsval = segment.tsval != self._tsval, segment.tsval
             return self._make(segment) if is_again else None
         newer = (segment.ack - self._last_ack) % 2**32
-        if not is_old and (0 < newer < 2**31 or self._after_handshake):
-            return self._begin(segment)
+        is_newer = 0 < newer < 2**31
+        if not is_old and (is_newer or self._handshake_ends):
+            return self._begin(segment, is_newer=is_newer)
         self._followers += 1
         self._last_ns = segment.at_ns
         return self._make(segment, kind=2, seq=self._seq) if self._followers == 1 else None
@@ -79,12 +84,20 @@ class KernelDirection:
         if not self._known or 0 < (end - self._end) % 2**32 < 2**31:
             self._end = end
 
-    def _begin(self, segment: Segment) -> bytes:
+    def _note_handshake(self, segment: Segment, *, is_old: bool) -> None:
+        if not is_old:
+            self._in_handshake = self._handshake_ends = True
+            self._cipher_changed |= segment.changes_cipher
+            self._last_ack, self._last_ns = segment.ack, segment.at_ns
+
+    def _begin(self, segment: Segment, *, is_newer: bool) -> bytes:
         self._previous = (self._followers, self._last_ns if self._number else 0)
         self._number += 1
         self._followers, self._last_ns, self._last_ack = 0, segment.at_ns, segment.ack
         self._seq, self._tsval = segment.seq, segment.tsval
-        self._first_after_handshake, self._after_handshake = self._after_handshake, False
+        self._place = (1 + self._cipher_changed) * self._in_handshake
+        self._handshake_ends = False
+        self._in_handshake = self._in_handshake and not is_newer
         return self._make(segment)
 
     def _make(self, segment: Segment, **changes: Any) -> bytes:
@@ -94,7 +107,7 @@ class KernelDirection:
             "ack": segment.ack,
             "tsval": segment.tsval,
             "number": self._number % 2**16,
-            "after_handshake": int(self._first_after_handshake),
+            "place": self._place,
             "previous_followers": followers,
             "previous_last_ns": last_ns,
             "records": segment.records[:4],

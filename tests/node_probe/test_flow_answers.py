@@ -13,6 +13,7 @@ from node_probe.kept_flows import KeptFlows
 from node_probe.loss_history import LossHistory
 from node_probe.transit import Direction
 from tests.node_probe.bursts import CLIENT, CLIENT_PORT, SERVER, SERVER_PORT, make_burst
+from tests.node_probe.epochs import read_epoch
 from tests.node_probe.records import read_transit
 
 S, MS = 10**9, 10**6
@@ -34,7 +35,7 @@ class Node:
 
     def __init__(self, *records: bytes, lost: int = 0) -> None:
         self.kept, epochs, losses = KeptFlows(), EpochHistory(), LossHistory()
-        epochs.observe(T - 50 * S, EPOCH_NS, 200)
+        epochs.observe(read_epoch(T - 50 * S, EPOCH_NS, 200))
         losses.observe(T - 50 * S, T - 50 * S, 0)
         self.kept.keep(records)
         losses.observe(T + 5 * S, T + 5 * S, lost)
@@ -67,6 +68,7 @@ def response(at_ns: int = T + 5 * MS, **changes: Any) -> bytes:
     return make_burst(at_ns, **RESPONSE | changes)
 
 
+TICKET = response(ack=1000, number=1, place=1)
 EARLIER = request(T - S, seq=895, ack=4000, number=6, previous_last_ns=T - 2 * S)
 FOLLOWER = make_burst(T + 2 * MS, kind=2, seq=1000, number=7)
 LATER = request(T + S, seq=1105, ack=6000, number=8, previous_last_ns=T + MS)
@@ -95,24 +97,56 @@ LATER = request(T + S, seq=1105, ack=6000, number=8, previous_last_ns=T + MS)
             [request(seen=0b11110000), response()], CLAIM, (ClaimOutcome.NOT_FOUND, []), id="a client elsewhere",
         ),
         pytest.param(
-            [request(after_handshake=1), response(after_handshake=1, number=1)],
+            [request(place=1), response(place=1, number=1)],
             CLAIM, AMBIGUOUS, id="behind a handshake one record may be a ticket",
         ),
         pytest.param(
-            [request(after_handshake=1), response(after_handshake=2, number=1)],
+            [request(place=1), response(place=2, number=1)],
             CLAIM, BOTH, id="behind a handshake of TLS 1.2 there are no tickets",
         ),
         pytest.param(
-            [request(after_handshake=2), response(after_handshake=1, number=1)],
+            [request(place=2), response(place=1, number=1)],
             CLAIM, AMBIGUOUS, id="a client's change of cipher does not tell the version",
         ),
         pytest.param(
-            [request(), response(after_handshake=1, number=1, records=(250, 250, 80))],
+            [request(), response(place=1, number=1, records=(250, 250, 80))],
             CLAIM, BOTH, id="tickets and the response in one segment",
         ),
         pytest.param(
-            [request(), response(ack=1000, number=1, after_handshake=1), response(T + 6 * MS, seq=5105, number=2)],
+            [request(), TICKET, response(T + 6 * MS, seq=5105, number=2, records=(200,))],
             CLAIM, (BOTH[0], [(Direction.REQUEST, 1000), (Direction.RESPONSE, 5105)]), id="tickets cross the request",
+        ),
+        pytest.param(
+            [request(place=1), TICKET, response(T + 6 * MS, seq=5105, number=2)],
+            CLAIM, AMBIGUOUS, id="a second ticket may come when the request is there",
+        ),
+        pytest.param(
+            [request(place=1), TICKET, response(T + 6 * MS, seq=5105, number=2, records=(116,))],
+            CLAIM, AMBIGUOUS, id="it may be a block longer",
+        ),
+        pytest.param(
+            [request(), TICKET, response(T + 6 * MS, seq=5105, number=2)],
+            CLAIM, AMBIGUOUS, id="also where the client's last record of the handshake was its first burst",
+        ),
+        pytest.param(
+            [request(place=1), TICKET, response(T + 6 * MS, seq=5105, number=2, records=(140,))],
+            CLAIM, (BOTH[0], [(Direction.REQUEST, 1000), (Direction.RESPONSE, 5105)]), id="no ticket has that length",
+        ),
+        pytest.param(
+            [request(), response(place=1, number=1, records=(250, 266))],
+            CLAIM, AMBIGUOUS, id="tickets of a handshake may differ by a block",
+        ),
+        pytest.param(
+            [response(T - S, seq=4900, ack=1000, number=6, place=1, records=(50, 50, 9)), request(), response()],
+            CLAIM, BOTH, id="what is more than tickets was the response before",
+        ),
+        pytest.param(
+            [response(T - S, seq=4895, ack=1000, number=6, place=2), request(place=1, number=1), response()],
+            CLAIM, AMBIGUOUS, id="the first request may have come with the handshake's last record",
+        ),
+        pytest.param(
+            [response(T - S, seq=4895, ack=1000, number=6, place=2), request(place=1, number=2), response()],
+            CLAIM, BOTH, id="that one had a burst of its own",
         ),
         pytest.param(
             [response(T - S, seq=4900, ack=1000, number=6), request(), FOLLOWER, response()],
@@ -179,8 +213,8 @@ def test_far_packet_is_named_exactly() -> None:
 def test_step_of_the_clock_within_a_span() -> None:
     """A second's step within the span: both offsets may be meant, so what lies between them counts, and no more."""
     node = Node(request(), response())
-    node.epochs.observe(T - MS, EPOCH_NS, 200)
-    node.epochs.observe(T + 2 * MS, EPOCH_NS + S, 200)
+    node.epochs.observe(read_epoch(T - MS, EPOCH_NS, 200))
+    node.epochs.observe(read_epoch(T + 2 * MS, EPOCH_NS + S, 200))
     stepped = msgspec.structs.replace(CLAIM, end_ns=CLAIM.end_ns + S)
     assert node.ask(stepped) == BOTH
     assert node.ask(msgspec.structs.replace(CLAIM, start_ns=0, end_ns=1))[0] is not ClaimOutcome.ANSWERED

@@ -18,6 +18,7 @@ from node_probe.span_writer import SpanWriter
 from node_probe.transit import ContextFormat
 from node_probe.wire_record import RECORD_KEY, decode_record
 from tests.node_probe.bursts import CLIENT, CLIENT_PORT, SERVER, SERVER_PORT, make_burst
+from tests.node_probe.epochs import read_epoch
 
 S, MS = 10**9, 10**6
 T = 100 * S
@@ -30,7 +31,7 @@ class Agent:
     def __init__(self) -> None:
         self.tally = SimpleNamespace(reasons=Counters(Reason), events=Counters(Event))
         self.log = io.StringIO()
-        self.flows = FlowKeeper(KeptFlows(), self.tally, Log(stream=self.log), lambda: (EPOCH_NS, 100))
+        self.flows = FlowKeeper(KeptFlows(), self.tally, Log(stream=self.log), lambda: read_epoch(T, EPOCH_NS, 100))
         self.flows.turn(T - S, T - S, 0)
 
 

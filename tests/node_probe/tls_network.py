@@ -17,6 +17,8 @@ MS = 10**6
 US = 1000
 MSS = 1448
 _REMEMBERED = 400
+READ_RECORDS = 4
+"""The programs look at so many in a segment."""
 OUTAGE_NS = 200 * MS
 """After it a lost segment is sent again."""
 
@@ -64,7 +66,7 @@ class Side:
         self.received = 0
         """Sequence number that is acknowledged: the peer's bytes came up to there."""
         self._early: dict[int, int] = {}
-        self._records: list[tuple[int, int, bool]] = []
+        self._records: list[tuple[int, int, str]] = []
         self._tsval = chance.getrandbits(31)
 
     @property
@@ -77,12 +79,15 @@ class Side:
         self.peer, peer.peer = peer, self
         self.received, peer.received = peer.next_seq, self.next_seq
 
-    def write(self, records: list[int], *, is_handshake: bool = False) -> Message:
-        """Send some records by one write; return where they lie."""
+    def write(self, records: list[int], kinds: str = "") -> Message:
+        """Send some records by one write; return where they lie.
+
+        `kinds` has a letter for each that is no application data: `h`andshake, `c`hange of cipher.
+        """
         start = self._next
-        for length in records:
-            self._records.append((self._next, length, is_handshake))
-            self._next += length + 5
+        for length, kind in itertools.zip_longest(records, kinds, fillvalue="a"):
+            self._records.append((self._next, int(length), str(kind)))
+            self._next += int(length) + 5
         limit = self._chance.choice((MSS, 2 * MSS, 64000))
         at = start
         while at < self._next:
@@ -98,11 +103,13 @@ class Side:
         tsval = self._tsval = self._tsval + 1 + attempt
         ack = self.received % 2**32
         lengths = tuple(length for _, length, _ in inside)
+        kinds = "".join(kind for _, _, kind in inside[:READ_RECORDS])
         lost = self._chance.random() < self.loss
 
         def meet() -> None:
-            shakes = begins and inside[0][2]
-            self._met(Segment(self._clock.now_ns, at % 2**32, ack, size, begins, shakes, lengths, tsval))
+            shakes = begins and kinds[0] != "a"
+            changes = begins and "ch" in kinds
+            self._met(Segment(self._clock.now_ns, at % 2**32, ack, size, begins, shakes, changes, lengths, tsval))
 
         if self.is_client:
             meet()

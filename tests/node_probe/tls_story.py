@@ -8,7 +8,11 @@ import msgspec
 from tests.node_probe.kernel_model import KernelDirection, Segment
 from tests.node_probe.tls_network import MS, US, Clock, Message, Side
 
-TICKET = 250
+TICKETS = (250, 266)
+"""Their lengths: OpenSSL pads to whole blocks, so that those of one handshake may differ by one."""
+
+VERSIONS = TLS_1_3, TLS_1_2, RESUMED_1_2 = "1.3", "1.2", "1.2, resumed"
+"""Of TLS, as far as handshakes differ."""
 
 
 class Exchange(msgspec.Struct):
@@ -27,6 +31,7 @@ class Connection:
     def __init__(self, clock: Clock, chance: random.Random, emit: Callable[[bytes], None]) -> None:
         self.clock = clock
         self.chance = chance
+        self.version = TLS_1_3
         self.is_http1 = True
         self.has_bodies = True
         self.early_ratio = 0.1
@@ -68,27 +73,62 @@ class Connection:
             then()
 
     def shake_hands(self, ready: Callable[[], None]) -> None:
-        """Do the handshake of TLS 1.3 with a client's certificate, then call `ready` at once."""
-        hello = self.client.write([500], is_handshake=True)
+        """Do a handshake, with a client's certificate where there are any, then call `ready` at once."""
+        begin = {TLS_1_3: self._shake_hands_1_3, TLS_1_2: self._shake_hands_1_2, RESUMED_1_2: self._resume_1_2}
+        begin[self.version](self.client.write([500], "h"), ready)
+
+    def _shake_hands_1_3(self, hello: Message, ready: Callable[[], None]) -> None:
+        """The server's tickets are application data, as all is behind the hellos and the changes of cipher."""
 
         def finish() -> None:
-            flight = self.client.write([1, 1100, 300, 53], is_handshake=True)
+            flight = self.client.write([1, 1100, 300, 53], "c")
             self.when_received(self.server, flight.end, send_tickets)
             ready()
 
         def answer() -> None:
-            flight = self.server.write([90, 1, 1300, 280, 53], is_handshake=True)
+            flight = self.server.write([90, 1, 1300, 280, 53], "hc")
             self.when_received(self.client, flight.end, finish)
 
         def send_tickets() -> None:
             kind = self.chance.choice(("none", "one", "together", "apart", "late"))
             delay_ns = self.chance.randrange(0, 50 * US) if kind != "late" else self.chance.randrange(0, 3 * MS)
-            writes = {"none": [], "one": [[TICKET]], "apart": [[TICKET], [TICKET]]}.get(kind, [[TICKET, TICKET]])
+            one, other = (self.chance.choice(TICKETS) for _ in range(2))
+            writes = {"none": [], "one": [[one]], "apart": [[one], [other]]}.get(kind, [[one, other]])
             self.clock.call_in(delay_ns, lambda: write_all(writes))
 
         def write_all(writes: list[list[int]]) -> None:
             for records in writes:
                 self.server.write(records)
+
+        self.when_received(self.server, hello.end, answer)
+
+    def _shake_hands_1_2(self, hello: Message, ready: Callable[[], None]) -> None:
+        """RFC 5246 section 7.3: the server's Finished, and its ticket before it, are the last of the handshake."""
+
+        def answer() -> None:
+            flight = self.server.write([90, 1300, 280, 60, 4], "hhhhh")
+            self.when_received(self.client, flight.end, finish)
+
+        def finish() -> None:
+            flight = self.client.write([1100, 70, 264, 1, 40], "hhhch")
+            self.when_received(self.server, flight.end, confirm)
+
+        def confirm() -> None:
+            flight = self.server.write(*self.chance.choice((([190, 1, 40], "hch"), ([1, 40], "ch"))))
+            self.when_received(self.client, flight.end, ready)
+
+        self.when_received(self.server, hello.end, answer)
+
+    def _resume_1_2(self, hello: Message, ready: Callable[[], None]) -> None:
+        """RFC 5246 section 7.3: the server is ready first, and the client sends its request right behind."""
+
+        def answer() -> None:
+            flight = self.server.write(*self.chance.choice((([90, 190, 1, 40], "hhch"), ([90, 1, 40], "hch"))))
+            self.when_received(self.client, flight.end, finish)
+
+        def finish() -> None:
+            self.client.write([1, 40], "ch")
+            ready()
 
         self.when_received(self.server, hello.end, answer)
 

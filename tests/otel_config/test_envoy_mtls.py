@@ -107,8 +107,11 @@ def test_http2_is_told_apart(tmp_path: Path) -> None:
 def test_istio_filter_does_the_same(tmp_path: Path) -> None:
     """The EnvoyFilter's patch, merged into the outbound listener's filter."""
     _, istio = yaml.safe_load_all((FOLDER / "istio-flows.yaml").read_text())
-    (patch,) = istio["spec"]["configPatches"]
+    patch, for_gateways = istio["spec"]["configPatches"]
     assert (patch["applyTo"], patch["patch"]["operation"]) == ("NETWORK_FILTER", "MERGE")
+    contexts = [one["match"].pop("context") for one in (patch, for_gateways)]
+    assert contexts == ["SIDECAR_OUTBOUND", "GATEWAY"]
+    assert patch == for_gateways
     config = read_config(tmp_path)
     (listener,) = (one for one in config["static_resources"]["listeners"] if one["name"] == "outbound")
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]

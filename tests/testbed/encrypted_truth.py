@@ -94,7 +94,8 @@ def compare(spans: list[Received], origins: list[Origin], outcome: Outcome) -> N
     outcome.waited = _count_waited(requests, answered, parents)
     _count_covered(requests, answered, hops, outcome)
     begun = [parents[span_id].ends[0] for span_id in answered]
-    outcome.rate = len(requests) / (max(begun) - min(begun)) * 1e9
+    if len(begun) > 1:
+        outcome.rate = len(requests) / (max(begun) - min(begun)) * 1e9
 
 
 def _count_covered(

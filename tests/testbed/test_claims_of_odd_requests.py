@@ -94,19 +94,26 @@ def send_what_is_answered_early() -> None:
 
 
 def step_the_clock() -> None:
-    """Set the wall clock ahead and back, again and again, while requests go on.
+    """Set the wall clock ahead and back, again and again, while requests go on; each step lasts."""
+    drive_with_steps(scale(5), 47, IDLE_S)
 
-    A step lasts longer than the agent takes to look: one that is taken back within 100 ms can bring wrong hops.
-    """
+
+def step_the_clock_and_take_it_back() -> None:
+    """Set it back within a request or two, before the agent can see it: what was there is not known for minutes."""
+    drive_with_steps(scale(24), 2, 0.0)
+
+
+def drive_with_steps(steps: int, requests: int, pause_s: float) -> None:
+    """Send so many requests behind each step, and pause."""
     offset_ns = time.time_ns() - time.monotonic_ns()
     try:
         with connected() as connection:
-            for number in range(scale(5)):
+            for number in range(steps):
                 step_ns = 0 if number % 2 else STEP_NS
                 time.clock_settime_ns(time.CLOCK_REALTIME, time.monotonic_ns() + offset_ns + step_ns)
-                for _ in range(47):
+                for _ in range(requests):
                     ask(connection)
-                pause(IDLE_S)
+                pause(pause_s)
     finally:
         time.clock_settime_ns(time.CLOCK_REALTIME, time.monotonic_ns() + offset_ns)
 
@@ -120,7 +127,8 @@ DRIVES: dict[Callable[[], None], tuple[bool, float]] = {
 """Whether the called sidecar answers by itself, and how many must have all hops at least."""
 
 if SOAK in os.environ:
-    DRIVES[step_the_clock] = (True, 0.1)  # it is the machine's own clock, so only where that was asked for
+    # It is the machine's own clock, so only where that was asked for.
+    DRIVES |= {step_the_clock: (True, 0.1), step_the_clock_and_take_it_back: (True, 0.0)}
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])

@@ -36,6 +36,8 @@ QUIET_S = 5.0
 LEAST = {ssl.TLSVersion.TLSv1_2: 0.9, ssl.TLSVersion.TLSv1_3: 0.6}
 """Of the messages: with TLS 1.3 the first of a connection may be told from tickets, or not."""
 HEAD_BYTES = 4096
+PROTOCOLS = ["h" * length for length in range(1, 17)]
+"""Of ALPN, by whose length tickets come to the end of a block of 16 bytes, so that two of a connection may differ."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Peers:
         pair = authority.issue("server")
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.load_cert_chain(pair.cert_file, pair.key_file)
+        self.server.set_alpn_protocols(PROTOCOLS)
         self.client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.client.check_hostname = False
         self.client.load_verify_locations(authority.ca_file)
@@ -81,6 +84,7 @@ class Peers:
         claims: list[IntervalClaim] = []
         session: Any = None
         for number in range(connections):
+            self.client.set_alpn_protocols([PROTOCOLS[number // 2 % len(PROTOCOLS)]])
             start_ns = time.time_ns()  # as Envoy has it: the first request waits for the connection
             raw = open_socket(FRONTEND.namespace)
             raw.connect((str(CART.address), PORT))
