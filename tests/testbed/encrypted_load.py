@@ -1,13 +1,11 @@
 """Sends requests between two sidecars with mutual TLS, captured and with keys logged; compares hops and capture."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.deadline import wait_until
 from testbed.load import missing_commands
 from testbed.mesh import started_mesh
 from testbed.mutual_tls import make_mutual_tls
@@ -69,7 +67,7 @@ def run_encrypted(
             capturing(work_dir, capture),
         ):
             drive()
-            wait_until_quiet(sink)
+            sink.wait_until_quiet(QUIET_S, QUIET_TIMEOUT_S)
             outcome.probe, outcome.far_probe = (stop_and_count(probe) for probe in probes.values())
             outcome.plugin = stop_and_count(plugin)
         spans = [span for group in sink.groups for span in read_group(group)]
@@ -105,16 +103,3 @@ def capturing(work_dir: Path, path: Path, server: str = str(CART_SERVICE.cluster
         counts = re.findall(r"^(\d+) packets (?:captured|received)", text, re.MULTILINE)
         assert len(counts) == 2, text
         assert counts[0] == counts[1], text  # else it was stopped before it had read all
-
-
-def wait_until_quiet(sink: OtlpPeer) -> None:
-    """Wait until nothing comes any more."""
-    seen, since = -1, time.monotonic()
-
-    def is_quiet() -> bool:
-        nonlocal seen, since
-        if (count := sink.count_groups()) != seen:
-            seen, since = count, time.monotonic()
-        return time.monotonic() - since > QUIET_S
-
-    wait_until(is_quiet, "spans go on to come", QUIET_TIMEOUT_S)

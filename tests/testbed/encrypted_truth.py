@@ -13,17 +13,7 @@ from testbed.topology import CART_SERVICE, FRONTEND
 from tests.testbed.hop_rules import CART_HOPS, PARENTS
 from tests.testbed.otlp_peer import Received
 from tests.testbed.tls_truth import REQUEST, RESPONSE, Origin
-
-POINTS = (
-    "pod-egress",
-    "veth-ingress",
-    "overlay-egress",
-    "nic-egress",
-    "nic-ingress",
-    "overlay-ingress",
-    "veth-egress",
-    "pod-ingress",
-)
+from traceview.span import POINTS
 
 
 @dataclass

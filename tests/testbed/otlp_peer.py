@@ -3,9 +3,11 @@
 Reads spans by OTLP's own messages and finds ResourceSpans by a walk of its own: nothing of the product is used.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Condition
 from types import TracebackType
 from typing import Any
@@ -69,6 +71,18 @@ class OtlpPeer(BlockServer, grpc.GenericRpcHandler):
         """Return how many of them came, without a look at any."""
         with self._changed:
             return len(self._groups)
+
+    def wait_until_quiet(self, quiet_s: float, timeout_s: float) -> None:
+        """Wait until nothing has come for so long."""
+        deadline, seen = time.monotonic() + timeout_s, -1
+        with self._changed:
+            while len(self._groups) != seen:
+                assert time.monotonic() < deadline, f"spans go on to come after {timeout_s} s"
+                seen = len(self._groups)
+                self._changed.wait_for(partial(self._has_more_than, seen), quiet_s)
+
+    def _has_more_than(self, count: int) -> bool:
+        return len(self._groups) > count
 
     @property
     def spans(self) -> list[Received]:

@@ -119,7 +119,7 @@ def drive_with_steps(steps: int, requests: int, pause_s: float) -> None:
 
 
 DRIVES: dict[Callable[[], None], tuple[bool, float]] = {
-    send_large_bodies: (False, 0.9),
+    send_large_bodies: (False, 0.8),
     rest_between_requests: (True, 0.7),
     abort_requests: (False, 0.4),
     send_what_is_answered_early: (True, 0.2),

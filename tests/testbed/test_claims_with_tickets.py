@@ -111,20 +111,6 @@ def make_claim(span: int, port: int, start_ns: int) -> IntervalClaim:
     return IntervalClaim(trace_id, parent_id, 1, *ends, start_ns, time.time_ns(), is_one_at_a_time=True)
 
 
-def wait_until_quiet(peer: ClaimingPeer) -> list[Arrival]:
-    """Return what came, once nothing comes any more."""
-    seen, since = -1, time.monotonic()
-
-    def is_quiet() -> bool:
-        nonlocal seen, since
-        if (count := peer.count_groups()) != seen:
-            seen, since = count, time.monotonic()
-        return time.monotonic() - since > QUIET_S
-
-    wait_until(is_quiet, "transits go on to come", DEADLINE_S)
-    return read_arrivals(peer.groups)
-
-
 @pytest.mark.parametrize("version", LEAST, ids=lambda version: version.name)
 def test_what_is_claimed_is_of_its_request(two_nodes_vxlan: None, tmp_path: Path, version: ssl.TLSVersion) -> None:
     """On both nodes; tickets are taken for no answer."""
@@ -137,9 +123,11 @@ def test_what_is_claimed_is_of_its_request(two_nodes_vxlan: None, tmp_path: Path
             claims = peers.talk(connections)
             for node in NODES:
                 peer.claim(node.name, *claims)
-            near = wait_until_quiet(peer)
+            peer.wait_until_quiet(QUIET_S, DEADLINE_S)
+            near = read_arrivals(peer.groups)
         peer.claim(CART.node.name, *map(name_exactly, near))
-        both = wait_until_quiet(peer)
+        peer.wait_until_quiet(QUIET_S, DEADLINE_S)
+        both = read_arrivals(peer.groups)
     found = list_origins(read_conversations(capture.read_bytes(), [PORT]), peers.key_log.read_text())
     origins = {origin[:-1] for origin in found}
     wrong = [arrival for arrival in both if find_origin(arrival) not in origins]
