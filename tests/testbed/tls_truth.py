@@ -82,32 +82,33 @@ def find_packets(segments: Sequence[tuple[int, Segment]], place: int) -> list[Se
     return [segment for start, segment in segments[first:last] if place < start + len(segment.payload)]
 
 
-def read_conversations(capture: bytes, server_ports: Iterable[int]) -> dict[int, Conversation]:
-    """Return the connections to some ports whose opening was captured, by client port."""
+def read_conversations(capture: bytes, server_ports: Iterable[int]) -> list[tuple[int, Conversation]]:
+    """Return the connections to some ports whose opening was captured, each with its client port."""
     ports = frozenset(server_ports)
-    found: dict[int, Conversation] = defaultdict(Conversation)
+    found: dict[int, list[Conversation]] = defaultdict(list)
     for frame, epoch_ns in read_frames(capture):
         source, destination, seq, _, offset, flags = _TCP.unpack_from(frame, PLAIN_TCP)
         direction, client = (REQUEST, source) if destination in ports else (RESPONSE, destination)
         if destination not in ports and source not in ports:
             continue
-        conversation, data_at = found[client], PLAIN_TCP + (offset >> 4) * 4
+        conversations, data_at = found[client], PLAIN_TCP + (offset >> 4) * 4
         if flags & _SYN:
-            conversation.first_seq[direction] = seq + 1
+            # A client's SYN with another number is that of a new connection from a port that was used before.
+            if not conversations or (direction == REQUEST and conversations[-1].first_seq.get(REQUEST) != seq + 1):
+                conversations.append(Conversation())
+            conversations[-1].first_seq[direction] = seq + 1
         # The IPv4 header's own length: a short frame is padded.
         payload = frame[data_at : 14 + int.from_bytes(frame[16:18])]
-        if payload:
+        if payload and conversations:
             tsval = _read_tsval(frame[PLAIN_TCP + 20 : data_at])
-            conversation.segments[direction].append(Segment(seq, tsval, payload, epoch_ns))
-    return {port: each for port, each in found.items() if len(each.first_seq) == 2}
+            conversations[-1].segments[direction].append(Segment(seq, tsval, payload, epoch_ns))
+    return [(port, each) for port, all_ in found.items() for each in all_ if len(each.first_seq) == 2]
 
 
-def list_origins(conversations: Mapping[int, Conversation], key_log: str) -> list[Origin]:
+def list_origins(conversations: Iterable[tuple[int, Conversation]], key_log: str) -> list[Origin]:
     """Return where each message began: as many origins as it was sent."""
     keys = KeyLog(key_log)
-    return [
-        origin for port, conversation in conversations.items() for origin in _list_origins(port, conversation, keys)
-    ]
+    return [origin for port, conversation in conversations for origin in _list_origins(port, conversation, keys)]
 
 
 def _list_origins(port: int, conversation: Conversation, keys: KeyLog) -> Iterator[Origin]:
