@@ -25,10 +25,10 @@
 
 /* The records that begin in a segment. */
 struct tls_records {
-	__u64 type;	/* of the first */
-	__u64 is_hello; /* it begins a connection */
+	__u64 type;	      /* of the first */
+	__u64 is_hello;	      /* it begins a connection */
 	__u64 changes_cipher; /* one does, and the next is one of a handshake */
-	__u64 behind;	/* where the next begins, or what could not be read */
+	__u64 behind;	      /* where the next begins, or what could not be read */
 	__u16 lengths[BURST_RECORDS];
 };
 
