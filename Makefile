@@ -100,7 +100,7 @@ soak: build/setup-test
 		$(addprefix tests/kernel/test_http2_,oracle.py answers.py mutated.py foreign.py sampling.py) \
 		tests/collector_plugin/test_join_flood.py
 
-## make soak-claims            each hop of more than 50,000 encrypted requests compared with its decrypted packet: 15 minutes;
+## make soak-claims            each hop of some 190,000 encrypted requests compared with its decrypted packet: 25 minutes;
 #                              sets the machine's clock 20 ms ahead and back
 soak-claims: build/setup-test
 	HOPSPAN_SOAK=10 $(PYTHON) -m pytest -s --timeout 0 $(wildcard tests/testbed/test_claims_*.py)
