@@ -13,6 +13,9 @@ from tests.requirements import lack
 
 CHART = ROOT / "otel-config" / "helm" / "hopspan"
 NAMESPACE = "tracing"
+WORKLOADS = {"collector-plugin": "Deployment", "node-probe": "DaemonSet"}
+CONFIG = "hopspan/config"
+"""The annotation of pods that has their configuration."""
 
 Values = Mapping[str, Any]
 Object = dict[str, Any]
@@ -136,9 +139,9 @@ def list_pods(objects: list[Object]) -> Iterator[tuple[Object, Object, Object]]:
 def read_config(objects: list[Object], program: str) -> str:
     """Return the program's file as its pod sees it."""
     (config,) = [
-        one["data"][f"{program}.yaml"]
+        one["spec"]["template"]["metadata"]["annotations"][CONFIG]
         for one in objects
-        if one["kind"] == "ConfigMap" and f"{program}.yaml" in one["data"]
+        if one["kind"] == WORKLOADS[program]
     ]
     assert isinstance(config, str)
     return config

@@ -16,9 +16,11 @@ from node_probe.config import ProbeConfig
 from tests.house.repository import tracked_files
 from tests.otel_config.helm_chart import (
     CHART,
+    CONFIG,
     LEAST,
     NAMESPACE,
     OPTIONS,
+    WORKLOADS,
     Object,
     Values,
     find,
@@ -215,11 +217,14 @@ def test_first_exporter_acknowledges() -> None:
 
 
 def test_changed_configuration_rolls_its_pods_alone() -> None:
-    """Each workload has the checksum of its own file."""
+    """Each workload's pods bear their own file, so that none starts with that of another time."""
     before, after = render(), render({"plugin": {"config": {"window": "90s"}}})
-
-    def read_checksum(objects: list[Object], kind: str) -> str:
-        return str(find(objects, kind)["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
-
-    assert read_checksum(before, "Deployment") != read_checksum(after, "Deployment")
-    assert read_checksum(before, "DaemonSet") == read_checksum(after, "DaemonSet")
+    assert read_config(before, "collector-plugin") != read_config(after, "collector-plugin")
+    assert read_config(before, "node-probe") == read_config(after, "node-probe")
+    assert find(before, "DaemonSet") == find(after, "DaemonSet")
+    for program, kind in WORKLOADS.items():
+        (volume,) = (
+            one for one in find(after, kind)["spec"]["template"]["spec"]["volumes"] if one["name"] == "config"
+        )
+        (item,) = volume["downwardAPI"]["items"]
+        assert item == {"path": f"{program}.yaml", "fieldRef": {"fieldPath": f"metadata.annotations['{CONFIG}']"}}

@@ -1,10 +1,13 @@
 """Sends requests between two sidecars with mutual TLS, captured and with keys logged; compares hops and capture."""
 
+import itertools
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from testbed.load import missing_commands
 from testbed.mesh import started_mesh
@@ -20,6 +23,7 @@ from testbed.topology import (
     SIDECAR_OUTBOUND_PORT,
 )
 from tests.requirements import lack
+from tests.soak import SOAK
 from tests.testbed.encrypted_truth import Outcome, compare
 from tests.testbed.otlp_peer import OtlpPeer, read_group
 from tests.testbed.programs_under_test import running_probes, start_plugin, stop_and_count
@@ -30,6 +34,18 @@ QUIET_S = 8.0
 """So long nothing has to come until what is missing is taken for lost: longer than claims are tried again."""
 QUIET_TIMEOUT_S = 600.0
 GRACE_S = 60.0
+
+Case = TypeVar("Case")
+
+
+VERSIONS = ("TLSv1_3", "TLSv1_2")
+
+
+def spread_versions(cases: Iterable[Case]) -> list[tuple[Case, str]]:
+    """Return the cases, each with one version of TLS, by turns; in a soak each with both."""
+    if SOAK in os.environ:
+        return list(itertools.product(cases, VERSIONS))
+    return list(zip(cases, itertools.cycle(VERSIONS), strict=False))
 
 
 @dataclass(frozen=True)

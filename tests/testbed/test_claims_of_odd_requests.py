@@ -17,7 +17,7 @@ from testbed.namespace import open_socket
 from testbed.topology import FRONTEND, SIDECAR_OUTBOUND_PORT
 from tests.requirements import require_bcc
 from tests.soak import SOAK, scale
-from tests.testbed.encrypted_load import run_encrypted
+from tests.testbed.encrypted_load import run_encrypted, spread_versions
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(900)]
 
@@ -131,8 +131,9 @@ if SOAK in os.environ:
     DRIVES |= {step_the_clock: (True, 0.1), step_the_clock_and_take_it_back: (True, 0.0)}
 
 
-@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-@pytest.mark.parametrize("drive", DRIVES, ids=lambda drive: drive.__name__)
+@pytest.mark.parametrize(
+    ("drive", "version"), spread_versions(DRIVES), ids=lambda value: getattr(value, "__name__", value)
+)
 def test_no_hop_is_wrong(two_nodes_vxlan: None, tmp_path: Path, drive: Callable[[], None], version: str) -> None:
     """What is not clear has none, and what is clear has all."""
     del two_nodes_vxlan

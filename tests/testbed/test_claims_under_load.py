@@ -8,7 +8,7 @@ import pytest
 
 from tests.requirements import require_bcc
 from tests.soak import scale
-from tests.testbed.encrypted_load import Load, drive_wrk, run_encrypted
+from tests.testbed.encrypted_load import Load, drive_wrk, run_encrypted, spread_versions
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(900)]
 
@@ -17,8 +17,7 @@ RATES = {100: Load(5, 48, 3), 1000: Load(20, 17, 2), 3000: Load(24, 4, 1, sample
 LEAST_COVERAGE = 0.99
 
 
-@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(("rate", "version"), spread_versions(RATES))
 def test_http1_has_its_hops_at_any_rate(two_nodes_vxlan: None, tmp_path: Path, rate: int, version: str) -> None:
     """None is of another request's packet, and at most one in a hundred requests has not all of them."""
     del two_nodes_vxlan
@@ -31,8 +30,7 @@ def test_http1_has_its_hops_at_any_rate(two_nodes_vxlan: None, tmp_path: Path, r
     assert outcome.clear_coverage >= LEAST_COVERAGE
 
 
-@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-@pytest.mark.parametrize("connections", [1, 16])
+@pytest.mark.parametrize(("connections", "version"), spread_versions([1, 16]))
 def test_http2_has_no_wrong_hop(two_nodes_vxlan: None, tmp_path: Path, connections: int, version: str) -> None:
     """With one stream at a time nor with many: what is not clear has none."""
     del two_nodes_vxlan
