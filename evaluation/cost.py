@@ -24,7 +24,7 @@ from testbed.variants import Running, running_agents, running_captures, running_
 
 ROUNDS = {Effort.QUICK: 3, Effort.FULL: 11}
 SECONDS_PER_RUN = {Effort.QUICK: 1, Effort.FULL: 2}
-BUDGET_S = {Effort.QUICK: 180, Effort.FULL: 840}
+BUDGET_S = {Effort.QUICK: 180, Effort.FULL: 960}
 
 STEADY = Rhythm(30, 11)
 """2.5k requests a second: 30 connections that each send every 12 ms."""

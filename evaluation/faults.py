@@ -32,7 +32,7 @@ ROUNDS = {Effort.QUICK: 5, Effort.FULL: 15}
 REQUESTS_PER_RUN = {Effort.QUICK: 11, Effort.FULL: 31}
 """Odd, so that a median is a value that occurred."""
 
-BUDGET_S = {Effort.QUICK: 180, Effort.FULL: 900}
+BUDGET_S = {Effort.QUICK: 90, Effort.FULL: 480}
 SETTLE_TIMEOUT_S = 8.0
 """More than spans (200 ms), transits (200 ms), sweeps (1.25 s) and halves of messages (2 s) together ever wait."""
 

@@ -45,7 +45,7 @@ ROUNDS = {Effort.QUICK: 3, Effort.FULL: 15}
 REQUESTS_PER_RUN = {Effort.QUICK: 11, Effort.FULL: 31}
 """Odd, so that a median is a value that occurred."""
 
-BUDGET_S = {Effort.QUICK: 120, Effort.FULL: 480}
+BUDGET_S = {Effort.QUICK: 80, Effort.FULL: 420}
 SETTLE_TIMEOUT_S = 6.0
 """More than spans (200 ms), transits (200 ms) and halves of messages (2 s) together ever wait."""
 

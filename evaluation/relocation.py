@@ -51,7 +51,7 @@ from testbed.topology import OVERLAY_DEVICE
 SHARES = (0.5, 0.8)
 """Of saturation, in the open loops."""
 
-BUDGET_S = {Effort.QUICK: 240, Effort.FULL: 940}
+BUDGET_S = {Effort.QUICK: 220, Effort.FULL: 940}
 
 _LEAST_GAIN = 1.05
 """By which more requests at once have to raise the rate, else it is saturated."""
