@@ -16,15 +16,15 @@ from evaluation.relocation_sidecars import INBOUND_PORTS, Place, Sidecar, Upstre
 from testbed.command import run_command
 from testbed.deadline import wait_until
 from testbed.errors import TestbedError
-from testbed.kubernetes.applications import render_application
+from testbed.kubernetes import envoy_sidecar
+from testbed.kubernetes.applications import render_application, render_readiness
 from testbed.kubernetes.cluster import Cluster
-from testbed.kubernetes.images import list_libraries
+from testbed.kubernetes.envoy_sidecar import add_envoy_image, render_sidecar, render_volume
 from testbed.kubernetes.programs import find_hotrod, find_program
 from testbed.kubernetes.topology import MACHINE, NODE_1, NODE_2, Node
 from testbed.peers import find_collector
 from testbed.peers import find_hotrod as find_hotrod_or_none
 from testbed.process import run_in
-from testbed.requirements import find_envoy
 
 FRONTEND, CUSTOMER, DRIVER, ROUTE = "frontend", "customer", "driver", "route"
 APPLICATION_PORTS = {FRONTEND: 8080, CUSTOMER: 8081, DRIVER: 8082, ROUTE: 8083}
@@ -49,8 +49,6 @@ _ENVIRONMENT = {
     # What no sidecar began a trace for is not traced by the application, either.
     "OTEL_TRACES_SAMPLER": "parentbased_always_off",
 }
-
-_CONFIG = "/etc/envoy"
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,7 @@ def running_collector(directory: Path) -> Iterator[None]:
 
 def start_mesh(cluster: Cluster) -> Mesh:
     """Start all pods; return where each variant takes requests. Raises TestbedError."""
-    envoy = find_envoy()
-    cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
+    add_envoy_image(cluster)
     cluster.add_image("hotrod", ["/hotrod"], {"/hotrod": find_hotrod()})
     _apply(cluster)
     for service in APPLICATION_PORTS:
@@ -152,27 +149,16 @@ def _find_process(container: str) -> int:
 
 def _render_pod(sidecar: Sidecar, node: Node) -> tuple[str, str]:
     """Return the manifests of the pod and its sidecar's files."""
-    metadata = {"name": sidecar.service, "namespace": NAMESPACE}
-    files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-    files |= {"data": render_files(sidecar, COLLECTOR_GRPC)}
+    name = sidecar.service
     port, *more_ports = INBOUND_PORTS.values()
     applications = [_render_application(sidecar, "application", sidecar.application_port, is_traced=True)]
     if sidecar.untraced_port is not None:
         applications.append(_render_application(sidecar, "untraced", sidecar.untraced_port, is_traced=False))
-    envoy = {
-        "name": "sidecar",
-        "image": "localhost/envoy:1",
-        "imagePullPolicy": "Never",
-        "args": ["--config-path", "envoy.yaml", "--concurrency", "1"],
-        "workingDir": _CONFIG,
-        "volumeMounts": [{"name": "config", "mountPath": _CONFIG}],
-        "readinessProbe": _render_probe(port),
-    }
-    volumes = [{"name": "config", "configMap": {"name": sidecar.service}}]
+    containers = [*applications, render_sidecar(port)]
     pod = render_application(
-        sidecar.service, NAMESPACE, node, port, [*applications, envoy], volumes=volumes, more_ports=more_ports
+        name, NAMESPACE, node, port, containers, volumes=[render_volume(name)], more_ports=more_ports
     )
-    return json.dumps(files), pod
+    return envoy_sidecar.render_files(name, NAMESPACE, render_files(sidecar, COLLECTOR_GRPC)), pod
 
 
 def _render_application(sidecar: Sidecar, name: str, port: int, *, is_traced: bool) -> Mapping[str, object]:
@@ -191,9 +177,5 @@ def _render_application(sidecar: Sidecar, name: str, port: int, *, is_traced: bo
         "imagePullPolicy": "Never",
         "args": [sidecar.service, *QUICK_DATABASE, MANY_WORKERS, own_port, *places],
         "env": [{"name": key, "value": value} for key, value in _ENVIRONMENT.items()],
-        "readinessProbe": _render_probe(port),
+        "readinessProbe": render_readiness(port),
     }
-
-
-def _render_probe(port: int) -> Mapping[str, object]:
-    return {"tcpSocket": {"port": port}, "periodSeconds": 1}

@@ -27,9 +27,14 @@ class Application:
             "args": list(self.arguments),
             "env": [{"name": name, "value": value} for name, value in self.environment.items()],
             "ports": [{"containerPort": self.port}],
-            "readinessProbe": {"tcpSocket": {"port": self.port}, "periodSeconds": 1},
+            "readinessProbe": render_readiness(self.port),
         }
         return render_application(self.name, namespace, self.node, self.port, [container])
+
+
+def render_readiness(port: int) -> dict[str, object]:
+    """Return a container's probe: ready once something listens at the port."""
+    return {"tcpSocket": {"port": port}, "periodSeconds": 1}
 
 
 def render_application(  # noqa: PLR0913 - all that tells one pod from another

@@ -14,9 +14,9 @@ from testbed.deadline import wait_until
 from testbed.errors import TestbedError
 from testbed.kubernetes.applications import render_application
 from testbed.kubernetes.cluster import Cluster
-from testbed.kubernetes.images import find_busybox, list_libraries
+from testbed.kubernetes.envoy_sidecar import add_envoy_image, render_files, render_sidecar, render_volume
+from testbed.kubernetes.images import find_busybox
 from testbed.kubernetes.topology import NODE_1, NODE_2, Node
-from testbed.requirements import find_envoy
 from tests.house.repository import ROOT
 
 CALLER, CALLED = "shop", "stock"
@@ -24,7 +24,6 @@ OUTBOUND_PORT, APPLICATION_PORT = 15001, 8080
 START_TIMEOUT_S = 60.0
 
 ENVOY_FOLDER = ROOT / "otel-config" / "envoy"
-_CONFIG = "/etc/envoy"
 _PATH = "/hostname"
 """A file of the folder that is served: its pod's name."""
 
@@ -42,23 +41,21 @@ class Sidecars:
 
     def create(self) -> None:
         """Bring the images, and make the namespace."""
-        envoy = find_envoy()
-        self.cluster.add_image("envoy", ["/envoy"], {"/envoy": envoy, **list_libraries(envoy)})
+        add_envoy_image(self.cluster)
         commands = dict.fromkeys(("/bin/wget", "/bin/httpd", "/bin/sh"), find_busybox())
         self.cluster.add_image("busybox", ["/bin/sh"], commands)
         self.cluster.kubectl.run("create", "namespace", self.namespace)
 
     def start_called(self, files: Mapping[str, str]) -> None:
         """Start the pod that is called, whose sidecar has the files; ready on return."""
-        readiness = {"tcpSocket": {"port": self.inbound_port}, "periodSeconds": 1}
-        self.cluster.kubectl.apply(self._render_files(CALLED, files))
-        self.cluster.kubectl.apply(self._render_pod(CALLED, NODE_2, self.inbound_port, readiness))
+        self.cluster.kubectl.apply(render_files(CALLED, self.namespace, files))
+        self.cluster.kubectl.apply(self._render_pod(CALLED, NODE_2, self.inbound_port, self.inbound_port))
         self._wait_for(CALLED)
 
     def start_caller(self, files: Mapping[str, str]) -> None:
         """Start the pod that calls, or start it anew; on return it has an answer."""
         kubectl = self.cluster.kubectl
-        kubectl.apply(self._render_files(CALLER, files))
+        kubectl.apply(render_files(CALLER, self.namespace, files))
         # Nobody can ask for its readiness from outside of the pod.
         kubectl.apply(self._render_pod(CALLER, NODE_1, OUTBOUND_PORT, None))
         kubectl.run("rollout", "restart", "-n", self.namespace, f"deployment/{CALLER}")
@@ -91,29 +88,15 @@ class Sidecars:
     def _wait_for(self, name: str) -> None:
         self.cluster.kubectl.run("rollout", "status", "-n", self.namespace, f"deployment/{name}")
 
-    def _render_files(self, name: str, files: Mapping[str, str]) -> str:
-        metadata = {"name": name, "namespace": self.namespace}
-        return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(files)})
-
-    def _render_pod(self, name: str, node: Node, port: int, readiness: Mapping[str, object] | None) -> str:
+    def _render_pod(self, name: str, node: Node, port: int, ready_port: int | None) -> str:
         application: dict[str, object] = {
             "name": "application",
             "image": "localhost/busybox:1",
             "imagePullPolicy": "Never",
             "command": ["/bin/httpd", "-f", "-p", str(APPLICATION_PORT), "-h", "/etc"],
         }
-        sidecar: dict[str, object] = {
-            "name": "sidecar",
-            "image": "localhost/envoy:1",
-            "imagePullPolicy": "Never",
-            "args": ["--config-path", "envoy.yaml", "--concurrency", "1"],
-            "workingDir": _CONFIG,
-            "volumeMounts": [{"name": "config", "mountPath": _CONFIG}],
-        }
-        if readiness is not None:
-            sidecar["readinessProbe"] = readiness
-        volumes = [{"name": "config", "configMap": {"name": name}}]
-        return render_application(name, self.namespace, node, port, [application, sidecar], volumes=volumes)
+        containers = [application, render_sidecar(ready_port)]
+        return render_application(name, self.namespace, node, port, containers, volumes=[render_volume(name)])
 
 
 def start_sidecars(cluster: Cluster, collector: Place) -> Sidecars:

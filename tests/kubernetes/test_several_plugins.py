@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.kubernetes.applications import render_readiness
 from testbed.kubernetes.cluster import Cluster
 from testbed.peers import find_collector
 from tests.house.repository import ROOT
@@ -45,7 +46,7 @@ def describe_collector(backend: str) -> Iterator[dict[str, object]]:
         "imagePullPolicy": "Never",
         "args": ["--config", f"/etc/otelcol/{CONFIG.name}"],
         "env": [{"name": name, "value": value} for name, value in places.items()],
-        "readinessProbe": {"tcpSocket": {"port": PORTS["INJECTED_ENDPOINT"]}, "periodSeconds": 1},
+        "readinessProbe": render_readiness(PORTS["INJECTED_ENDPOINT"]),
         "volumeMounts": [{"name": "config", "mountPath": "/etc/otelcol"}],
     }
     volume = {"name": "config", "configMap": {"name": "collector"}}
