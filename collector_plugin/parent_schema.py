@@ -15,13 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from collector_plugin.flow_names import FlowNames, NamedFlow
 from collector_plugin.packed_spans import PackedSpans, check_packed, pack_spans
 from collector_plugin.span_peers import CALLING_KINDS, PEER_KEYS, find_peer, may_have_peers
-from collector_plugin.span_walk import (
-    SPAN_ID_BYTES,
-    SPAN_KIND_CLIENT,
-    TRACE_ID_BYTES,
-    ZERO_SPAN_ID,
-    ZERO_TRACE_ID,
-)
+from collector_plugin.span_walk import SPAN_KIND_CLIENT, are_lawful
 
 _PACKAGE = "hopspan.parents"
 
@@ -142,10 +136,7 @@ def _pack(message: Any, count: int, *, has_attributes: bool) -> PackedSpans:
     return pack_spans(
         (span.trace_id + span.span_id, span.kind, span.start, span.end)
         for span in message.spans
-        if len(span.trace_id) == TRACE_ID_BYTES
-        and len(span.span_id) == SPAN_ID_BYTES
-        and span.trace_id != ZERO_TRACE_ID
-        and span.span_id != ZERO_SPAN_ID
+        if are_lawful(span.trace_id, span.span_id)
     )
 
 
