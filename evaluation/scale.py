@@ -40,7 +40,7 @@ PLUGIN_ROUNDS = {Effort.QUICK: 5, Effort.FULL: 15}
 BATCHES = {Effort.QUICK: 50, Effort.FULL: 100}
 """Of 20 exchanges, in a round."""
 
-BUDGET_S = {Effort.QUICK: 190, Effort.FULL: 900}
+BUDGET_S = {Effort.QUICK: 180, Effort.FULL: 900}
 
 _PROBE_CURVES = (START, START_CPU, MEMORY, IDLE, LOADED, FIRST_POINT, TRANSIT)
 
